@@ -1,0 +1,133 @@
+"""Typed recipes: a YAML file and dotted overrides on top of dataclasses; a wrong key or type is one clear line.
+
+Order of precedence: dataclass defaults, then the file, then ``key=value`` overrides, later over earlier.
+This module knows no field of any recipe: each config dataclass lives beside the code that uses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from dist_stilts.errors import UserError, nearest
+
+T = TypeVar("T")
+SHIPPED = "dist_stilts.recipes"
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(p.name.removesuffix(".yaml") for p in resources.files(SHIPPED).iterdir() if p.name.endswith(".yaml"))
+
+
+def find_recipe(name_or_path: str) -> Path:
+    """Return the file of a shipped recipe name or of a YAML path; UserError if there is neither."""
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise UserError("no such recipe file", where=path, fix=f"Shipped recipes: {', '.join(shipped_recipes())}")
+        return path
+    if name_or_path not in shipped_recipes():
+        raise UserError(f"unknown recipe '{name_or_path}'", fix=f"{nearest(name_or_path, shipped_recipes())} "
+                        "A file of your own needs the ending .yaml")  # fmt: skip
+    return Path(str(resources.files(SHIPPED) / f"{name_or_path}.yaml"))
+
+
+def load(schema: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
+    """Read ``path`` into ``schema`` and apply ``key=value`` overrides.
+
+    Raises:
+        UserError: broken YAML, unknown key (the nearest is named), wrong type; with file and line.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        given = OmegaConf.create(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise UserError(f"not valid YAML: {getattr(error, 'problem', error)}",
+                        where=(path, mark.line + 1) if mark else path) from None  # fmt: skip
+    if not isinstance(given, DictConfig):
+        raise UserError("a recipe is a mapping of keys to values", where=path, fix="See a shipped recipe for an example")
+    merged = _merge(OmegaConf.structured(schema), given, lambda key: (path, _line_of(text, key)))
+    for override in overrides:
+        if "=" not in override or override.startswith("="):
+            raise UserError(f"'{override}' is not an override", fix="Write key=value, for example train.learning_rate=1e-5")
+        merged = _merge(merged, OmegaConf.from_dotlist([override]), lambda key, given=override: f"override {given}")
+    return _to_object(merged, path)
+
+
+def merge_into(base: T, changes: Mapping[str, Any], where: str) -> T:
+    """Return a copy of the dataclass ``base`` with ``changes`` applied, checked like a recipe; ``where`` names them."""
+    merged = _merge(OmegaConf.structured(base), OmegaConf.create(dict(changes)), lambda key: where)
+    result: T = _to_object(merged, where)
+    return result
+
+
+def dump(config: Any) -> str:
+    """The resolved config as YAML text."""
+    return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True, width=120)
+
+
+def plain(config: Any) -> Any:
+    """The config as plain dictionaries, lists and scalars."""
+    return asdict(config) if is_dataclass(config) and not isinstance(config, type) else config
+
+
+def identity(content: Any) -> str:
+    """A 12-digit hash of plain content: equal content, equal identity, on every machine."""
+    text = json.dumps(plain(content), sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+    """List what differs between two plain configs, as ``key: old -> new``."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = [*new, *(key for key in old if key not in new)]
+        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{prefix}{key}.")]
+    return [] if old == new else [f"{prefix.rstrip('.')}: {old} -> {new}"]
+
+
+def _merge(base: Any, changes: Any, where: Any) -> Any:
+    try:
+        return OmegaConf.merge(base, changes)
+    except ConfigKeyError as error:
+        key = str(error.full_key or error.key)
+        known = [f.name for f in fields(error.object_type)] if is_dataclass(error.object_type) else []
+        raise UserError(f"unknown key '{key}'", where=where(key), fix=nearest(key.rpartition(".")[2], known)) from None
+    except OmegaConfBaseException as error:
+        key = str(error.full_key or "")
+        reason = str(error.msg or error).splitlines()[0]
+        raise UserError(f"wrong value for '{key}': {reason}", where=where(key)) from None
+    except yaml.YAMLError as error:
+        raise UserError(f"not a value: {error}", where=where("")) from None
+
+
+def _to_object(merged: Any, where: Path | str) -> Any:
+    try:
+        return OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise UserError(str(error.msg or error).splitlines()[0], where=where) from None
+
+
+def _line_of(text: str, dotted: str) -> int:
+    """The line on which the dotted key stands in YAML text; that of its deepest parent found, else 1."""
+    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
+    for part in dotted.split("."):
+        if not isinstance(node, yaml.MappingNode):
+            break
+        for key, value in node.value:
+            if key.value == part:
+                node, line = value, key.start_mark.line + 1
+                break
+        else:
+            break
+    return line

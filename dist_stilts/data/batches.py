@@ -1,0 +1,142 @@
+"""Feature rows to padded batches, and the training rows of one phase as a function of the step.
+
+A batch is a dictionary of tensors:
+
+    input_ids, attention_mask   ``[segments, length]`` int64
+    labels                      ``[rows]`` class or choice; ``[rows, length]`` per token (-100 = not predicted)
+    segments                    multiple choice only: ``[rows, choices]`` which segment each choice is, -1 = no such choice
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dist_stilts.data.features import Features
+from dist_stilts.data.masking import IGNORED, mask, number_of_targets
+from dist_stilts.data.order import deal, global_batch
+from dist_stilts.tasks.spec import Family
+
+Batch = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The ids that padding and masking need."""
+
+    pad: int
+    mask: int
+    ordinary: np.ndarray
+
+    @classmethod
+    def of(cls, tokenizer: object) -> Vocabulary:
+        """Read them off a Hugging Face tokenizer."""
+        special = set(tokenizer.all_special_ids)  # type: ignore[attr-defined]
+        ordinary = np.array([i for i in range(len(tokenizer)) if i not in special])  # type: ignore[arg-type]
+        return cls(tokenizer.pad_token_id, tokenizer.mask_token_id, ordinary)  # type: ignore[attr-defined]
+
+
+def collate(features: Features, rows: Sequence[int] | np.ndarray, family: Family, vocabulary: Vocabulary) -> Batch:
+    """Pad rows to the longest of them."""
+    flat = np.concatenate([features.input_ids[row] for row in rows])
+    lengths = [features.lengths[row] for row in rows]
+    per_segment = np.concatenate(lengths)
+    real = np.arange(per_segment.max()) < per_segment[:, None]
+    input_ids = np.full(real.shape, vocabulary.pad, np.int64)
+    input_ids[real] = flat
+    batch = {"input_ids": input_ids, "attention_mask": real.astype(np.int64)}
+    if family == "token":
+        batch["labels"] = np.full(real.shape, IGNORED, np.int64)
+        batch["labels"][real] = np.concatenate([features.labels[row] for row in rows])
+    elif family in ("sequence", "choice"):
+        labels = [features.labels[row] for row in rows]
+        batch["labels"] = np.array([label[0] if len(label) else IGNORED for label in labels], np.int64)
+    if family == "choice":
+        counts = np.array([len(row_lengths) for row_lengths in lengths])
+        offsets = np.cumsum(counts) - counts
+        choice = np.arange(counts.max())
+        batch["segments"] = np.where(choice < counts[:, None], offsets[:, None] + choice, -1)
+    return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+def masked(batch: Batch, rows: np.ndarray, epochs: np.ndarray, vocabulary: Vocabulary, seed: int, rate: float) -> Batch:
+    """Turn a batch of plain text into a masked-language-model batch."""
+    ids = batch["input_ids"].numpy()
+    special = np.isin(ids, vocabulary.ordinary, invert=True)
+    ids, labels = mask(ids, ~special, rows, epochs, seed=seed, rate=rate, mask_id=vocabulary.mask,
+                       ordinary_ids=vocabulary.ordinary)  # fmt: skip
+    return {**batch, "input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one rank does in one optimiser step.
+
+    Attributes:
+        micro_batches: this rank's share.
+        targets: predictions that the whole global batch asks for, all ranks together: the loss is their mean.
+        tokens, slots: real tokens and padded places in this rank's share.
+    """
+
+    micro_batches: list[Batch]
+    targets: int
+    tokens: int
+    slots: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The training rows of one task.
+
+    Attributes:
+        rows: ``[n]`` which feature rows are trained on (the subset of the run).
+        micro_batches: accumulation steps per optimiser step.
+        mlm_rate: share of tokens that masked language modelling predicts.
+    """
+
+    task: str
+    family: Family
+    features: Features
+    rows: np.ndarray
+    vocabulary: Vocabulary
+    batch_size: int
+    micro_batches: int
+    seed: int
+    mlm_rate: float
+
+    def step(self, turn: int, rank: int, ranks: int) -> Step:
+        """The ``turn``-th batch of this task as rank ``rank`` of ``ranks`` sees it; pure."""
+        places, epochs = global_batch(self.seed, len(self.rows), self.batch_size, turn)
+        rows = self.rows[places]
+        tokens = self.features.tokens[rows]
+        shares = deal(tokens, ranks, self.micro_batches)[rank]
+        batches = [self._batch(rows[share], epochs[share]) for share in shares]
+        slots = sum(batch["input_ids"].numel() for batch in batches)
+        return Step(batches, self._targets(rows), int(tokens[shares].sum()), slots)
+
+    def _batch(self, rows: np.ndarray, epochs: np.ndarray) -> Batch:
+        batch = collate(self.features, rows, self.family, self.vocabulary)
+        return masked(batch, rows, epochs, self.vocabulary, self.seed, self.mlm_rate) if self.family == "mlm" else batch
+
+    def _targets(self, rows: np.ndarray) -> int:
+        """Predictions in the global batch, known to every rank without asking the others."""
+        if self.family == "mlm":
+            ordinary = np.array([np.isin(self.features.input_ids[row], self.vocabulary.ordinary).sum() for row in rows])
+            return int(number_of_targets(ordinary, self.mlm_rate).sum())
+        if self.family == "token":
+            return int(sum((self.features.labels[row] != IGNORED).sum() for row in rows))
+        return len(rows)
+
+
+def scoring_batches(features: Features, batch_size: int, rank: int, ranks: int) -> Iterator[np.ndarray]:
+    """The rows that one rank scores, batch by batch.
+
+    Batches are cut from all rows in order of length and dealt out whole, so each has the same rows whatever the number
+    of ranks: the same padding, the same arithmetic, the same scores (law 3).
+    """
+    by_length = np.argsort(-features.tokens, kind="stable")
+    for start in range(rank * batch_size, len(by_length), ranks * batch_size):
+        yield by_length[start : start + batch_size]

@@ -1,0 +1,66 @@
+"""Masked-language-model targets: dynamic masking as a pure function of (seed, epoch, row, position).
+
+Of each row's ordinary tokens a fixed share is chosen; 80 % of those become the mask token, 10 % a random ordinary
+token, 10 % stay (Devlin et al. 2019, section 3.1; redrawn every epoch as in Liu et al. 2019). Because no generator state is
+involved, a token's fate depends neither on ranks nor on the rows beside it, and a resumed run masks alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+IGNORED = -100
+"""The label that cross-entropy skips."""
+
+
+def uniform(seed: int, epochs: np.ndarray, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Counter-based random numbers in [0, 1): splitmix64 (Steele et al. 2014) of the mixed arguments, broadcast."""
+    with np.errstate(over="ignore"):
+        state = np.uint64(seed)
+        for part in (epochs, rows, positions):
+            state = _splitmix(state + np.asarray(part).astype(np.uint64))
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def number_of_targets(ordinary_tokens: np.ndarray, rate: float) -> np.ndarray:
+    """How many tokens of each row are predicted: the nearest whole number to rate * tokens, at least one of any."""
+    return np.minimum(ordinary_tokens, np.maximum(1, np.rint(ordinary_tokens * rate))).astype(np.int64)
+
+
+def mask(
+    input_ids: np.ndarray,
+    ordinary: np.ndarray,
+    rows: np.ndarray,
+    epochs: np.ndarray,
+    *,
+    seed: int,
+    rate: float,
+    mask_id: int,
+    ordinary_ids: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mask a padded batch.
+
+    Args:
+        input_ids: ``[n, length]``; ordinary: ``[n, length]`` true where a token is neither special nor padding.
+        rows, epochs: ``[n]`` row number in the data set and epoch in which it is drawn.
+        ordinary_ids: ids that a random replacement may take.
+
+    Returns:
+        masked input ids and labels, both ``[n, length]``; labels are :data:`IGNORED` where nothing is predicted.
+    """
+    positions = np.arange(input_ids.shape[1])
+    draw = [uniform(seed + stream, epochs[:, None], rows[:, None], positions) for stream in range(3)]
+    order = np.argsort(np.where(ordinary, draw[0], 2.0), axis=1, kind="stable")
+    rank = np.argsort(order, axis=1, kind="stable")
+    chosen = ordinary & (rank < number_of_targets(ordinary.sum(1), rate)[:, None])
+    masked = np.where(chosen & (draw[1] < 0.8), mask_id, input_ids)
+    random_ids = ordinary_ids[(draw[2] * len(ordinary_ids)).astype(np.int64)]
+    masked = np.where(chosen & (draw[1] >= 0.9), random_ids, masked)
+    return masked, np.where(chosen, input_ids, IGNORED)
+
+
+def _splitmix(state: np.ndarray) -> np.ndarray:
+    state = state + np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))

@@ -1,0 +1,127 @@
+"""Examples to feature rows, one function per task family; see :mod:`dist_stilts.data.features` for the columns.
+
+Nothing is lost silently: pairs and choices that do not fit lose tokens, which are counted; tagged sentences that do not
+fit become several rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dist_stilts.tasks.spec import ChoiceRow, Family, PairRow, Row, TaggedRow, TextRow
+
+FeatureRow = dict[str, Any]
+IGNORED = -100
+
+
+def tokenise(
+    family: Family, labels: Sequence[str], rows: Sequence[Any], tokenizer: Any, max_length: int, inputs: str = "full"
+) -> Iterator[FeatureRow]:
+    """Turn examples of one task into feature rows, in order.
+
+    Args:
+        labels: the task's classes or tags, in id order.
+        tokenizer: a fast Hugging Face tokenizer.
+        max_length: most tokens per segment, special tokens included.
+        inputs: ``full``, or ``hypothesis`` to hide the first text of pairs (the hypothesis-only control of
+            Poliak et al. 2018).
+    """
+    families: dict[str, Callable[..., Iterator[FeatureRow]]] = {
+        "mlm": _lines, "sequence": _pairs, "choice": _choices, "token": _tagged}  # fmt: skip
+    yield from families[family](labels, rows, tokenizer, max_length, inputs)
+
+
+def _lines(labels: Sequence[str], rows: Sequence[TextRow], tokenizer: Any, max_length: int, inputs: str) -> Iterator[FeatureRow]:
+    encoded = tokenizer([row.text for row in rows], truncation=False)["input_ids"]
+    for number, (row, ids) in enumerate(zip(rows, encoded, strict=True)):
+        yield _row(row, number, [_cut(ids, max_length)], [], truncated=max(0, len(ids) - max_length))
+
+
+def _pairs(labels: Sequence[str], rows: Sequence[PairRow], tokenizer: Any, max_length: int, inputs: str) -> Iterator[FeatureRow]:
+    first, second = [row.text_a for row in rows], [row.text_b for row in rows]
+    texts = (first, second) if inputs == "full" else (second,)
+    whole = tokenizer(*texts, truncation=False)["input_ids"]
+    fitted = tokenizer(*texts, truncation="longest_first", max_length=max_length)["input_ids"]
+    for number, (row, ids, cut) in enumerate(zip(rows, whole, fitted, strict=True)):
+        label = [] if row.label is None else [labels.index(row.label)]
+        yield _row(row, number, [cut], label, truncated=len(ids) - len(cut))
+
+
+def _choices(labels: Sequence[str], rows: Sequence[ChoiceRow], tokenizer: Any, max_length: int, inputs: str) -> Iterator[FeatureRow]:
+    for number, row in enumerate(rows):
+        # The end of a prompt carries the question: what does not fit is dropped from its start.
+        room = max_length - tokenizer.num_special_tokens_to_add(pair=True)
+        prompt = tokenizer(row.prompt, add_special_tokens=False)["input_ids"]
+        segments, lost = [], 0
+        for choice in tokenizer(list(row.choices), add_special_tokens=False)["input_ids"]:
+            choice = choice[: room - 1]
+            kept = prompt[max(0, len(prompt) + len(choice) - room) :]
+            lost += len(prompt) - len(kept)
+            segments.append(_join_pair(tokenizer, kept, choice))
+        yield _row(row, number, segments, [] if row.label is None else [row.label], truncated=lost)
+
+
+def _tagged(labels: Sequence[str], rows: Sequence[TaggedRow], tokenizer: Any, max_length: int, inputs: str) -> Iterator[FeatureRow]:
+    # Word by word: the word ids that fast XLM-R tokenizers report for whole sentences go wrong on diacritics.
+    vocabulary = sorted({word for row in rows for word in row.words})
+    encoded = tokenizer(vocabulary, add_special_tokens=False)["input_ids"]
+    pieces = {word: ids or [tokenizer.unk_token_id] for word, ids in zip(vocabulary, encoded, strict=True)}
+    room = max_length - tokenizer.num_special_tokens_to_add(pair=False)
+    first_word = 0
+    for number, row in enumerate(rows):
+        for words, tags in _stretches(row, pieces, room):
+            ids = [piece for word in words for piece in pieces[word][:room]]
+            targets = [target for word, tag in zip(words, tags, strict=True)
+                       for target in [labels.index(tag)] + [IGNORED] * (len(pieces[word][:room]) - 1)]  # fmt: skip
+            lost = sum(max(0, len(pieces[word]) - room) for word in words)
+            segment, targets = _join_single(tokenizer, ids, targets)
+            yield _row(row, number, [segment], targets, truncated=lost, first_word=first_word)
+            first_word += len(words)
+
+
+def _stretches(row: TaggedRow, pieces: dict[str, list[int]], room: int) -> Iterator[tuple[list[str], list[str]]]:
+    """Cut a sentence between words into stretches that fit; most sentences are one stretch."""
+    words: list[str] = []
+    tags: list[str] = []
+    used = 0
+    for word, tag in zip(row.words, row.tags, strict=True):
+        cost = min(room, len(pieces[word]))
+        if words and used + cost > room:
+            yield words, tags
+            words, tags, used = [], [], 0
+        words.append(word)
+        tags.append(tag)
+        used += cost
+    yield words, tags
+
+
+def _join_single(tokenizer: Any, ids: list[int], targets: list[int]) -> tuple[list[int], list[int]]:
+    """``<s> ids </s>``, and targets that ignore what was added."""
+    return ([tokenizer.cls_token_id, *ids, tokenizer.sep_token_id], [IGNORED, *targets, IGNORED])
+
+
+def _join_pair(tokenizer: Any, first: list[int], second: list[int]) -> list[int]:
+    """``<s> first </s></s> second </s>`` for XLM-R, ``[CLS] first [SEP] second [SEP]`` for BERT."""
+    middle = [tokenizer.sep_token_id] * (tokenizer.num_special_tokens_to_add(pair=True) - 2)
+    return [tokenizer.cls_token_id, *first, *middle, *second, tokenizer.sep_token_id]
+
+
+def _cut(ids: list[int], max_length: int) -> list[int]:
+    """The first tokens and the closing special token."""
+    return ids if len(ids) <= max_length else [*ids[: max_length - 1], ids[-1]]
+
+
+def _row(row: Row, number: int, segments: list[list[int]], labels: list[int], *, truncated: int, first_word: int = 0) -> FeatureRow:
+    return {
+        "input_ids": np.concatenate(segments),
+        "lengths": [len(segment) for segment in segments],
+        "labels": labels,
+        "example": number,
+        "first_word": first_word,
+        "truncated": truncated,
+        "id": row.id,
+        "group": row.group,
+    }

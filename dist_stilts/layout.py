@@ -1,0 +1,145 @@
+"""Every path that the product reads or writes is made here, and every file of ours appears whole or not at all.
+
+    <out>/prepared/<key>/            tokenised data, shared by all recipes of one output folder
+    <out>/<recipe>/world/            the simulated world, where the recipe asks for one
+    <out>/<recipe>/table.md, page.html
+    <out>/<recipe>/<run>/            one run: see :class:`RunFolder`
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+COMPLETE = "COMPLETE"
+"""Name of the marker file that is written last: a folder without it is unfinished."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Resolved recipe of this run, with versions and the parent run's id."""
+        return self.path / "config.yaml"
+
+    @property
+    def status(self) -> Path:
+        """queued | running | done | failed(reason), with a heartbeat."""
+        return self.path / "status.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One ``step-000500`` folder per checkpoint."""
+        return self.path / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        """The checkpoint taken after ``step`` optimiser steps."""
+        return self.checkpoints / f"step-{step:06d}"
+
+    @property
+    def model(self) -> Path:
+        """The Hugging Face export."""
+        return self.path / "model"
+
+    @property
+    def events(self) -> Path:
+        """TensorBoard."""
+        return self.path / "events"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON line per logged step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def results(self) -> Path:
+        """One JSON line per score."""
+        return self.path / "results.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        """XTREME's submission layout."""
+        return self.path / "predictions"
+
+
+@dataclass(frozen=True)
+class RecipeFolder:
+    """The files of one recipe: its runs and what is made from all of them."""
+
+    out: Path
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self.out / self.name
+
+    @property
+    def prepared(self) -> Path:
+        """Tokenised data, shared by every recipe below the same output folder."""
+        return self.out / "prepared"
+
+    @property
+    def world(self) -> Path:
+        """The simulated world, if the recipe has one."""
+        return self.path / "world"
+
+    @property
+    def table(self) -> Path:
+        """The table of all runs, in Markdown."""
+        return self.path / "table.md"
+
+    def run(self, name: str) -> RunFolder:
+        """The folder of one run."""
+        return RunFolder(self.path / name)
+
+
+def prediction_file(folder: Path, task: str, split: str, language: str) -> Path:
+    """XTREME's place for the predictions of one task and language, with the split in the name."""
+    return folder / task / f"{split.replace('%', '').replace('[', '_').replace(']', '').replace(':', '-')}-{language}.tsv"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a crash, sees the old one or the new one, never a part (law 9)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes ``path``, with the marker inside, if the block ends well (law 9)."""
+    temporary = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    yield temporary
+    publish(temporary, path)
+
+
+def publish(temporary: Path, path: Path, note: str = "") -> None:
+    """Make a finished folder visible under its name; ``note`` is the marker's content. Replaces an unfinished one."""
+    for file in temporary.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+    write_text(temporary / COMPLETE, note)
+    if path.exists():
+        shutil.rmtree(path)
+    os.replace(temporary, path)
+
+
+def is_complete(path: Path) -> bool:
+    """Whether a folder was written to its end."""
+    return (path / COMPLETE).is_file()

@@ -1,0 +1,192 @@
+"""The encoder: loaded, made afresh, exported; and always known which of these it is (law 8).
+
+An export is an ordinary Hugging Face folder (AutoModel and sentence-transformers load it) with two files more:
+``heads.safetensors`` and ``provenance.json``, which says what the encoder was trained on and carries a digest of its
+weights, so that the next phase can check that it starts from these weights and no others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dist_stilts.errors import UserError
+from dist_stilts.layout import write_text
+from dist_stilts.tasks.sources import fetch_model
+
+PROVENANCE = "provenance.json"
+HEADS = "heads.safetensors"
+TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json")
+
+
+@dataclass
+class EncoderConfig:
+    """Which encoder the recipe starts from."""
+
+    path: str | None = "FacebookAI/xlm-roberta-large"
+    """Hub name or local folder; null to make a new one from ``config``."""
+    revision: str | None = None
+    """Hub commit, branch or tag."""
+    tokenizer: str | None = None
+    """Hub name or local folder, where it is not the encoder's own; `simulated` is the simulated world's."""
+    config: dict[str, Any] | None = None
+    """Architecture of a new encoder, as in a Hugging Face config.json (`model_type` included)."""
+    dropout: float | None = None
+    """Overrides every dropout of the encoder."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What an exported model is.
+
+    Attributes:
+        origin: ``pretrained`` (loaded, or trained here from random weights by masked language modelling) or ``random``.
+        digest: SHA-256 over the encoder's fp32 tensors.
+        trained_on: one entry per phase and task, oldest first: phase, role, task, split, languages, examples, steps.
+        heads: head name to the tasks that trained it.
+    """
+
+    run: str
+    run_id: str
+    origin: str
+    digest: str
+    trained_on: list[dict[str, Any]] = field(default_factory=list)
+    heads: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """Names of the tensors that were loaded, made afresh, or left unread in the file."""
+
+    loaded: list[str]
+    fresh: list[str]
+    dropped: list[str]
+
+    def line(self) -> str:
+        """The report as one line."""
+        some = lambda names: f"{len(names)}" + (f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else "")  # noqa: E731
+        return f"encoder tensors: {len(self.loaded)} loaded, {some(self.fresh)} fresh, {some(self.dropped)} dropped"
+
+
+def load_tokenizer(path: str, revision: str | None = None) -> Any:
+    """Load a fast tokenizer.
+
+    Raises:
+        UserError: no tokenizer there, or one without a fast implementation.
+    """
+    from transformers import AutoTokenizer
+
+    folder = fetch_model(path, revision)
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise UserError("the model folder has no tokenizer", where=folder, fix="Copy its tokenizer files there, or set encoder.tokenizer")
+    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    if not tokenizer.is_fast:
+        raise UserError("the tokenizer has no fast implementation", where=folder, fix="Convert it to tokenizer.json")
+    tokenizer.model_max_length = int(1e9)  # we cut and count ourselves
+    return tokenizer
+
+
+def load_encoder(path: str, revision: str | None = None, expected_digest: str | None = None) -> tuple[nn.Module, LoadReport]:
+    """Load a pretrained encoder in fp32, without pooler or language-model head.
+
+    Raises:
+        UserError: nothing loadable there; tensors that would stay random; weights that are not ``expected_digest``'s.
+    """
+    from transformers import AutoConfig, AutoModel
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING
+
+    folder = fetch_model(path, revision)
+    try:
+        config = AutoConfig.from_pretrained(str(folder))
+        without_pooler = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)]).parameters
+        extra = {"add_pooling_layer": False} if without_pooler else {}
+        encoder, info = AutoModel.from_pretrained(
+            str(folder), config=config, dtype=torch.float32, output_loading_info=True, **extra
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"cannot load an encoder: {str(error).splitlines()[0]}", where=folder) from None
+    fresh = sorted([*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])])
+    report = LoadReport(sorted(set(encoder.state_dict()) - set(fresh)), fresh, sorted(info["unexpected_keys"]))
+    if fresh:
+        raise UserError(f"{len(fresh)} encoder tensors are not in the file (first: {fresh[0]}) and would be random", where=folder,
+                        fix="Give a complete encoder of this architecture")  # fmt: skip
+    if expected_digest is not None and (found := encoder_digest(encoder)) != expected_digest:
+        raise UserError(f"these are not the parent's weights (digest {found[:12]}, expected {expected_digest[:12]})",
+                        where=folder, fix="Delete the parent's run folder and run it again")  # fmt: skip
+    return encoder, report
+
+
+def new_encoder(config: dict[str, Any] | None, template: str | None, revision: str | None, vocabulary: Any, seed: int) -> nn.Module:
+    """Make an encoder with random weights, of the given architecture or of ``template``'s.
+
+    Args:
+        vocabulary: the tokenizer; its size and special ids complete ``config``.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    if config is None:
+        if template is None:
+            raise UserError("nothing says what the encoder is", fix="Set encoder.path, or encoder.config for a new one")
+        made = AutoConfig.from_pretrained(str(fetch_model(template, revision)))
+    else:
+        ids = {"vocab_size": len(vocabulary), "pad_token_id": vocabulary.pad_token_id,
+               "bos_token_id": vocabulary.cls_token_id, "eos_token_id": vocabulary.sep_token_id}  # fmt: skip
+        rest = {key: value for key, value in config.items() if key != "model_type"}
+        try:
+            made = AutoConfig.for_model(config.get("model_type", "xlm-roberta"), **{**ids, **rest})
+        except ValueError as error:
+            raise UserError(f"encoder.config: {str(error).splitlines()[0]}") from None
+    torch.manual_seed(seed)
+    try:
+        return AutoModel.from_config(made, add_pooling_layer=False)
+    except TypeError:  # architectures without a pooler
+        return AutoModel.from_config(made)
+
+
+def set_dropout(encoder: nn.Module, rate: float) -> None:
+    """Set every dropout of a built encoder, and what its config says of it."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate
+        elif hasattr(module, "dropout_prob"):
+            module.dropout_prob = rate
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        if hasattr(encoder.config, name):
+            setattr(encoder.config, name, rate)
+
+
+def encoder_digest(encoder: nn.Module) -> str:
+    """SHA-256 over all tensors in order of name, as fp32."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def export(folder: Path, encoder: nn.Module, heads: nn.ModuleDict, tokenizer: Any, provenance: Provenance) -> None:
+    """Write a model folder: encoder, tokenizer, heads, provenance, and what sentence-transformers reads."""
+    from safetensors.torch import save_file
+
+    encoder.save_pretrained(str(folder))  # type: ignore[operator]
+    tokenizer.save_pretrained(str(folder))
+    save_file({name: tensor.contiguous() for name, tensor in heads.state_dict().items()}, folder / HEADS)
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+               {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]  # fmt: skip
+    write_text(folder / "modules.json", json.dumps(modules, indent=2))
+    pooling = {"word_embedding_dimension": encoder.config.hidden_size, "pooling_mode_mean_tokens": True}  # type: ignore[union-attr]
+    write_text(folder / "1_Pooling" / "config.json", json.dumps(pooling, indent=2))
+    write_text(folder / PROVENANCE, json.dumps(asdict(provenance), indent=2))
+
+
+def read_provenance(folder: Path) -> Provenance | None:
+    """The provenance of an export of ours; None for anyone else's model."""
+    path = folder / PROVENANCE
+    return Provenance(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None

@@ -1,0 +1,101 @@
+"""One small head per task family on top of the shared encoder.
+
+Tasks with the same family and the same labels share a head (MNLI and XNLI do). Every head gives fp32 logits and the
+*sum* of its losses: dividing by the global number of targets is the loop's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, gelu, linear
+
+from dist_stilts.data.batches import Batch
+from dist_stilts.data.masking import IGNORED
+from dist_stilts.tasks.spec import TaskSpec
+
+
+def head_name(spec: TaskSpec) -> str:
+    """The head that a task uses: equal for tasks of one family with equal labels."""
+    digest = hashlib.sha256("\t".join(spec.labels).encode()).hexdigest()[:6]
+    return f"{spec.family}-{len(spec.labels)}-{digest}" if spec.labels else spec.family
+
+
+def make_head(spec: TaskSpec, config: Any) -> nn.Module:
+    """A fresh head for the task, initialised as the encoder's library would."""
+    head: nn.Module
+    if spec.family == "mlm":
+        head = MaskedTokenHead(config)
+    elif spec.family == "token":
+        head = TokenHead(config, len(spec.labels))
+    else:
+        head = SentenceHead(config, len(spec.labels) if spec.family == "sequence" else 1)
+    std = getattr(config, "initializer_range", 0.02)
+    for module in head.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=std)
+            nn.init.zeros_(module.bias)
+    return head
+
+
+def _dropout(config: Any) -> nn.Dropout:
+    rate = getattr(config, "classifier_dropout", None)
+    return nn.Dropout(getattr(config, "hidden_dropout_prob", 0.1) if rate is None else rate)
+
+
+class SentenceHead(nn.Module):
+    """Dense, tanh, linear on the first token: pair classification, and multiple choice with one score per choice."""
+
+    def __init__(self, config: Any, outputs: int) -> None:
+        super().__init__()
+        self.dropout = _dropout(config)
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.out = nn.Linear(config.hidden_size, outputs)
+
+    def forward(self, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """``[segments, length, width]`` to logits ``[rows, classes]`` or ``[rows, choices]``."""
+        first = torch.tanh(self.dense(self.dropout(hidden[:, 0])))
+        logits = self.out(self.dropout(first)).float()
+        if "segments" not in batch:
+            return logits
+        absent = batch["segments"] < 0
+        return logits[batch["segments"].clamp(min=0), 0].masked_fill(absent, float("-inf"))
+
+
+class TokenHead(nn.Module):
+    """Linear on every token: tagging."""
+
+    def __init__(self, config: Any, outputs: int) -> None:
+        super().__init__()
+        self.dropout = _dropout(config)
+        self.out = nn.Linear(config.hidden_size, outputs)
+
+    def forward(self, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """``[rows, length, width]`` to logits of the predicted tokens only, ``[targets, tags]``."""
+        return self.out(self.dropout(hidden[batch["labels"] != IGNORED])).float()
+
+
+class MaskedTokenHead(nn.Module):
+    """Dense, gelu, layer norm, and the word embeddings as output layer: masked language modelling."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    def forward(self, hidden: torch.Tensor, batch: Batch, embeddings: torch.Tensor) -> torch.Tensor:
+        """``[rows, length, width]`` to logits of the masked tokens only, ``[targets, vocabulary]``."""
+        masked = self.layer_norm(gelu(self.dense(hidden[batch["labels"] != IGNORED])))
+        return linear(masked, embeddings, self.bias).float()
+
+
+def loss_sum(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Summed cross-entropy over the batch's targets, fp32."""
+    labels = batch["labels"]
+    if labels.ndim == 2:
+        labels = labels[labels != IGNORED]
+    return cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")

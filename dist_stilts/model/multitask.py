@@ -1,0 +1,77 @@
+"""The trained module: one encoder, one head per kind of task; and a whole model loaded back from its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dist_stilts.data.batches import Batch
+from dist_stilts.errors import UserError
+from dist_stilts.model.encoder import HEADS, Provenance, load_encoder, load_tokenizer, read_provenance
+from dist_stilts.model.heads import head_name, loss_sum, make_head
+from dist_stilts.model.pooling import mean_pool
+from dist_stilts.tasks.spec import TaskSpec
+
+
+class MultiTaskModel(nn.Module):
+    """A shared encoder with heads.
+
+    Args:
+        encoder: a Hugging Face encoder; tasks: those that it is trained or scored on.
+    """
+
+    def __init__(self, encoder: nn.Module, tasks: list[TaskSpec]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        heads = {head_name(spec): spec for spec in tasks}
+        self.heads = nn.ModuleDict({name: make_head(spec, encoder.config) for name, spec in heads.items()})
+
+    def forward(self, head: str, batch: Batch) -> torch.Tensor:
+        """Summed loss of a batch, fp32 scalar."""
+        return loss_sum(self.logits(head, batch), batch)
+
+    def logits(self, head: str, batch: Batch) -> torch.Tensor:
+        """Logits of a batch, fp32; see the heads for shapes."""
+        hidden = self.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+        if head == "mlm":
+            embeddings = self.encoder.get_input_embeddings().weight  # type: ignore[operator]
+            return self.heads[head](hidden, batch, embeddings)  # type: ignore[no-any-return]
+        return self.heads[head](hidden, batch)  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def predict(self, head: str, batch: Batch) -> torch.Tensor:
+        """The best class, choice or tag: ``[rows]``, or ``[targets]`` for tagging."""
+        return self.logits(head, batch).argmax(-1)
+
+    @torch.no_grad()
+    def embed(self, batch: Batch, layer: int | None) -> torch.Tensor:
+        """Mean-pooled hidden states ``[rows, width]`` fp32; ``layer`` indexes hidden_states (0 = embeddings)."""
+        outputs = self.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"],
+                               output_hidden_states=layer is not None)  # fmt: skip
+        hidden = outputs.last_hidden_state if layer is None else outputs.hidden_states[layer]
+        return mean_pool(hidden, batch["attention_mask"])
+
+
+def load_model(folder: str, tasks: list[TaskSpec], revision: str | None = None) -> tuple[MultiTaskModel, Any, Provenance | None]:
+    """Load a model folder with trained heads for ``tasks`` (none for retrieval), its tokenizer and its provenance.
+
+    Raises:
+        UserError: a task whose head the folder does not have; weights that are not what its provenance says.
+    """
+    from safetensors.torch import load_file
+
+    provenance = read_provenance(Path(folder))
+    encoder, _ = load_encoder(folder, revision, provenance.digest if provenance else None)
+    model = MultiTaskModel(encoder, tasks)
+    trained = load_file(Path(folder) / HEADS) if (Path(folder) / HEADS).is_file() else {}
+    for spec in tasks:
+        if not any(name.startswith(f"{head_name(spec)}.") for name in trained):
+            heads = ", ".join(sorted({task for names in (provenance.heads if provenance else {}).values() for task in names})) or "none"
+            raise UserError(f"the model has no trained head for '{spec.name}' (heads: {heads})", where=folder,
+                            fix="Train it on the task first")  # fmt: skip
+    wanted = {name: tensor for name, tensor in trained.items() if name.split(".")[0] in model.heads}
+    model.heads.load_state_dict(wanted)
+    return model, load_tokenizer(folder, revision), provenance

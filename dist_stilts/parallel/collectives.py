@@ -1,0 +1,73 @@
+"""What ranks say to each other: few, small, and right with one process.
+
+Results of sharded work travel as *rows tagged by global id* and meet in one reduction, so uneven shards need no
+padding and no score depends on the number of ranks (law 3).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+T = TypeVar("T")
+
+
+def _alone() -> bool:
+    return not dist.is_initialized() or dist.get_world_size() == 1
+
+
+def sum_by_index(values: np.ndarray, ids: np.ndarray, size: int) -> np.ndarray:
+    """Put every rank's rows in their places.
+
+    Args:
+        values: ``[n]`` or ``[n, d]``, this rank's rows; n may differ between ranks and may be 0.
+        ids: ``[n]`` global row numbers; a row may be on one rank only.
+        size: number of rows of all ranks together.
+
+    Returns:
+        ``[size]`` or ``[size, d]``, the same on every rank.
+
+    Raises:
+        RuntimeError: a row is missing or was counted twice (on every rank alike).
+    """
+    whole = np.zeros((size, *values.shape[1:]), values.dtype)
+    seen = np.zeros(size, np.int32)
+    whole[ids] = values
+    np.add.at(seen, ids, 1)
+    if not _alone():
+        for array in (whole, seen):
+            dist.all_reduce(torch.from_numpy(array))  # in place, over gloo
+    if (seen != 1).any():
+        raise RuntimeError(f"{int((seen != 1).sum())} of {size} rows were not scored exactly once")
+    return whole
+
+
+def sum_values(*values: float) -> list[float]:
+    """Sum each number over the ranks, in float64."""
+    total = torch.tensor(values, dtype=torch.float64)
+    if not _alone():
+        dist.all_reduce(total)
+    return [float(value) for value in total]
+
+
+def any_rank(flag: bool) -> bool:
+    """Whether the flag is set on at least one rank."""
+    return sum_values(float(flag))[0] > 0
+
+
+def broadcast_value(value: T, source: int = 0) -> T:
+    """The value that rank ``source`` holds (anything that pickles; keep it small)."""
+    box: list[Any] = [value]
+    if not _alone():
+        dist.broadcast_object_list(box, src=source)
+    result: T = box[0]
+    return result
+
+
+def barrier() -> None:
+    """Wait for all ranks."""
+    if not _alone():
+        dist.barrier()

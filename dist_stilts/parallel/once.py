@@ -1,0 +1,31 @@
+"""Build something on disk exactly once, whichever and however many processes want it at the same time.
+
+Look; lock; look again; build under a temporary name; marker last. No collective is involved, so ranks that wait run
+into no time-out, and different jobs may share the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from dist_stilts.layout import is_complete, whole_folder
+
+
+def build(path: Path, make: Callable[[Path], None]) -> bool:
+    """Make the folder ``path`` by calling ``make(temporary)`` unless it is already complete.
+
+    Returns:
+        Whether this process did the work.
+    """
+    if is_complete(path):
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        if is_complete(path):
+            return False
+        with whole_folder(path) as temporary:
+            make(temporary)
+    return True

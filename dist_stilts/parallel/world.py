@@ -1,0 +1,75 @@
+"""The process group: who am I, how many are we, on which device; started once, ended always.
+
+Everything else asks :func:`current`, and is right with one process.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from dist_stilts.parallel.launchers import detect
+
+TIMEOUT_SECONDS = 600
+"""How long a collective waits for the other ranks before the job ends (law 10)."""
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among its peers."""
+
+    rank: int
+    size: int
+    local_rank: int
+    device: torch.device
+    launcher: str
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the rank that speaks and writes."""
+        return self.rank == 0
+
+    @property
+    def group(self) -> Any:
+        """The torch process group of all ranks, with our time-out, for libraries that would else make their own."""
+        return dist.group.WORLD
+
+
+_world = World(0, 1, 0, torch.device("cpu"), "none")
+
+
+def current() -> World:
+    """The world as started; one process on the CPU before that."""
+    return _world
+
+
+@contextmanager
+def started(timeout_seconds: int = TIMEOUT_SECONDS) -> Iterator[World]:
+    """Join the process group of whichever launcher started us, and leave it at the end.
+
+    On an error the group is left without a barrier: the other ranks see the connection close and end too.
+    """
+    global _world
+    launch = detect()
+    launch.export()
+    if torch.cuda.is_available():
+        device = torch.device("cuda", launch.local_rank % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+        backend = "cpu:gloo,cuda:nccl"
+    else:
+        device, backend = torch.device("cpu"), "gloo"
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, (os.cpu_count() or 1) // launch.world_size))
+    dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout_seconds))
+    _world = World(launch.rank, launch.world_size, launch.local_rank, device, launch.launcher)
+    try:
+        yield _world
+    finally:
+        _world = World(0, 1, 0, torch.device("cpu"), "none")
+        dist.destroy_process_group()

@@ -1,0 +1,99 @@
+"""Result records: one JSON object per line, only ever appended, readable at any moment.
+
+One process writes a file (rank 0 of a run). Each record goes out in a single write and is on the disk when
+:func:`append` returns, so a crash can tear only the line that was being written; readers skip that one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dist_stilts.errors import UserError
+
+Record = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+def append(path: Path, record: Mapping[str, Any]) -> None:
+    """Add one record. NumPy scalars and paths become plain values.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON cannot hold; write ``None`` where there is no score.
+    """
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False, default=_plain).encode() + b"\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _mend_last_line(path)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        file.write(line)
+        os.fsync(file.fileno())
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "item"):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a record cannot hold a {type(value).__name__}")
+
+
+def _mend_last_line(path: Path) -> None:
+    """Make the file end with a newline: drop what a crash left of the last line, unless it is all there."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        tail = content[content.rfind(b"\n") + 1 :]
+        if not tail:
+            return
+        if _parse(tail) is None:
+            file.truncate(len(content) - len(tail))
+            log.warning("%s: dropped a torn last line", path)
+        else:
+            file.write(b"\n")
+
+
+def read(path: Path) -> list[Record]:
+    """Return the records of a file, in order. A torn last line is skipped with a warning that names it.
+
+    Raises:
+        UserError: no such file, or (with file and line) any other line that is not a JSON object.
+    """
+    if not path.is_file():
+        raise UserError("no such file of results", where=path, fix="Run `dist-stilts evaluate` or `run` first")
+    *lines, tail = path.read_bytes().split(b"\n")
+    records = []
+    for number, line in enumerate(lines, start=1):
+        record = _parse(line)
+        if record is None and line.strip():
+            raise UserError("not a JSON object", where=(path, number), fix="Delete the line or restore the file")
+        if record is not None:
+            records.append(record)
+    last = _parse(tail)
+    if last is not None:
+        records.append(last)
+    elif tail.strip():
+        log.warning("%s:%d: skipped a torn last line", path, len(lines) + 1)
+    return records
+
+
+def _parse(line: bytes) -> Record | None:
+    try:
+        record = json.loads(line)
+    except ValueError:  # also what bytes that are not UTF-8 raise
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def latest(records: Iterable[Record], keys: Sequence[str]) -> list[Record]:
+    """Keep the last record of each combination of ``keys``, where its first one stood; a missing key counts as None."""
+    by_key: dict[str, Record] = {}
+    for record in records:
+        by_key[json.dumps([record.get(key) for key in keys], sort_keys=True, default=str)] = record
+    return list(by_key.values())

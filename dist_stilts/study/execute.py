@@ -1,0 +1,155 @@
+"""Run a recipe: start the ranks, watch them, end them; and inside a rank, do the runs one after another.
+
+All runs of a recipe share one process group, because starting one costs seconds; each run builds and destroys its own
+engine. Whether a run succeeded is what its ``status.json`` says: the launcher's exit code alone cannot be trusted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dist_stilts.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
+from dist_stilts.parallel.launchers import check_port, free_port
+from dist_stilts.report.monitor import say
+from dist_stilts.study.plan import Run, expand, folder_of, select
+from dist_stilts.study.run_config import Recipe
+from dist_stilts.study.status import is_done, read_status, write_status
+from dist_stilts.study.training_data import data_root
+
+SECONDS_TO_END = 15
+"""How long ranks may take to end when asked, before they are killed."""
+
+
+def pending(recipe: Recipe, wanted: str = "all") -> list[Run]:
+    """The chosen runs that are not done, parents first; parents of chosen runs are included."""
+    runs = expand(recipe)
+    chosen = {run.name for run in select(runs, wanted)}
+    needed = {ancestor.name for run in runs if run.name in chosen for ancestor in run.lineage()}
+    return [run for run in runs if run.name in needed and not is_done(run, folder_of(recipe).run(run.name))]
+
+
+def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
+    """Find what would stop the ranks while nothing is started yet.
+
+    Raises:
+        UserError: ranks that do not divide a batch, a data or model folder that is not there, a folder of another recipe.
+    """
+    from dist_stilts.study.status import claim
+    from dist_stilts.train.plan import derive
+
+    root = data_root(recipe)
+    if root and not recipe.data.simulate and not root.is_dir():
+        raise UserError("the data folder does not exist", where=root, fix="Set data.root=DIR")
+    for run in runs:
+        if run.tasks:
+            derive(run.train, [1] * len(run.tasks), ranks)
+        claim(run, folder_of(recipe).run(run.name))
+
+
+def default_ranks(recipe: Recipe) -> int:
+    """Processes to start: as the recipe says, else one per GPU, else two."""
+    if recipe.ranks:
+        return recipe.ranks
+    import torch
+
+    return torch.cuda.device_count() or 2
+
+
+def launch_command(recipe: str, overrides: Sequence[str], ranks: int, port: int, wanted: str = "all") -> list[str]:
+    """The command that starts the ranks on this host."""
+    launcher = [sys.executable, "-m", "deepspeed.launcher.runner", "--quiet", "--num_gpus", str(ranks), "--master_addr", "127.0.0.1",
+                "--master_port", str(port), "--no_local_rank", "--module"]  # fmt: skip
+    return [*launcher, "dist_stilts", "train", recipe, "--phase", wanted, *overrides]
+
+
+def make_world(recipe: Recipe) -> None:
+    """Write the simulated world, where the recipe has one and it is not there yet."""
+    if recipe.data.simulate:
+        from dist_stilts.simulate import write_world
+
+        simulate, root = recipe.data.simulate, folder_of(recipe).world
+        write_world(root, seed=simulate.seed, placebo=simulate.placebo, scale=simulate.scale, on_progress=say)
+
+
+def launch(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int, port: int | None, wanted: str = "all") -> None:
+    """Start the ranks through the deepspeed launcher and wait for them; every process ends with this call.
+
+    Raises:
+        UserError: a run failed (with its reason), or Ctrl-C (exit code 130; what was saved resumes).
+    """
+    port = check_port(port) if port else free_port()
+    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // ranks)), "TOKENIZERS_PARALLELISM": "true", **os.environ}
+    if not _has_gpu():
+        environment["DS_ACCELERATOR"] = "cpu"
+    process = subprocess.Popen(launch_command(name, overrides, ranks, port, wanted), env=environment, start_new_session=True)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        _mark_interrupted(recipe)
+        raise UserError("interrupted", fix="The same command continues from the last checkpoint", code=EXIT_INTERRUPTED) from None
+    finally:
+        end(process.pid)
+    left = pending(recipe, wanted)
+    if left:
+        status = read_status(folder_of(recipe).run(left[0].name))
+        if status.get("state") == "failed":
+            raise UserError(f"run '{left[0].name}' failed: {status.get('reason')}", code=int(status.get("code") or EXIT_FAILED))
+        raise UserError(f"the ranks ended (launcher code {code}) before run '{left[0].name}' was done", code=code or EXIT_FAILED,
+                        fix="See the lines above; the same command continues from the last checkpoint")  # fmt: skip
+
+
+def end(session: int) -> None:
+    """End every process of a session by its id: politely, then for good."""
+    for number, patience in ((signal.SIGTERM, SECONDS_TO_END), (signal.SIGKILL, 1)):
+        deadline = time.monotonic() + patience
+        try:
+            os.killpg(session, number)
+            while time.monotonic() < deadline:
+                os.killpg(session, 0)
+                time.sleep(0.1)
+        except ProcessLookupError:
+            return
+
+
+def finish(recipe: Recipe, command: str) -> list[Path]:
+    """Write the table and the page of all runs; returns the files."""
+    from dist_stilts.layout import write_text
+    from dist_stilts.report.table import collect, pivot, render
+    from dist_stilts.study.page import write_page
+
+    folder = folder_of(recipe)
+    records = collect([folder.path])
+    distances = language_distances(recipe)
+    write_text(folder.table, render(pivot(records, distances), "md"))
+    page = write_page(folder.path, recipe.name, records, distances, [command])
+    return [folder.table, page]
+
+
+def language_distances(recipe: Recipe) -> dict[str, float] | None:
+    """Distance of each language from English, where the simulated world declares it."""
+    import json
+
+    if not recipe.data.simulate:
+        return None
+    languages = json.loads((folder_of(recipe).world / "world.json").read_text(encoding="utf-8"))["languages"]
+    entries = languages if isinstance(languages, dict) else {entry["code"]: entry for entry in languages}
+    return {code: entry["distance"] for code, entry in entries.items()}
+
+
+def _mark_interrupted(recipe: Recipe) -> None:
+    for run in expand(recipe):
+        folder = folder_of(recipe).run(run.name)
+        if read_status(folder).get("state") == "running":
+            write_status(folder, "queued", reason="interrupted")
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

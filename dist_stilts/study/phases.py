@@ -1,0 +1,219 @@
+"""One run from start to finish: load the start, train, export, score. Every rank calls it; each part is skipped if done.
+
+    start (parent's export, encoder, or fresh weights) -> engine -> loop -> model/ -> results.jsonl
+"""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from dist_stilts.data.batches import Vocabulary
+from dist_stilts.data.mixture import plan as plan_mixture
+from dist_stilts.evaluate.predict import predict
+from dist_stilts.evaluate.suite import Job, evaluate, labelled_scores
+from dist_stilts.layout import RunFolder, is_complete, whole_folder
+from dist_stilts.model.encoder import (
+    Provenance,
+    encoder_digest,
+    export,
+    load_encoder,
+    load_tokenizer,
+    new_encoder,
+    read_provenance,
+    set_dropout,
+)
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.parallel.collectives import barrier
+from dist_stilts.parallel.world import World
+from dist_stilts.report.monitor import Monitor, Progress, say
+from dist_stilts.study.plan import Run, folder_of
+from dist_stilts.study.run_config import FROM_ENCODER, FROM_RANDOM, Recipe
+from dist_stilts.study.status import claim, evaluation_id, is_done, read_status, versions, write_status
+from dist_stilts.study.training_data import TrainingData, data_root, load_training_data, streams
+from dist_stilts.train.checkpoint import TrainState, resume, save
+from dist_stilts.train.engine import deepspeed_config, load_fp32_weights, start_engine
+from dist_stilts.train.loop import Hooks, train
+from dist_stilts.train.plan import derive
+
+
+def run_phase(run: Run, recipe: Recipe, world: World) -> None:
+    """Do what is left to do of a run.
+
+    Raises:
+        UserError: anything that the user can mend; the status says so too.
+    """
+    folder = folder_of(recipe).run(run.name)
+    if is_done(run, folder):
+        return
+    if world.is_main:
+        claim(run, folder)
+        write_status(folder, "running", run_id=run.id, world_size=world.size, versions=versions())
+    barrier()
+    try:
+        if has_own_model(run) and not is_complete(folder.model):
+            train_phase(run, recipe, folder, world)
+        score_phase(run, recipe, folder, world)
+    except Exception as error:
+        if world.is_main:
+            write_status(folder, "failed", reason=str(error))
+        raise
+    if world.is_main:
+        write_status(folder, "done", evaluated=evaluation_id(run))
+    barrier()
+
+
+def has_own_model(run: Run) -> bool:
+    """Whether the run exports a model; one that only scores its start uses the start's."""
+    return bool(run.tasks) or run.start == FROM_RANDOM
+
+
+def model_path(run: Run, recipe: Recipe) -> str:
+    """Folder or Hub name of the model that the run scores."""
+    if has_own_model(run):
+        return str(folder_of(recipe).run(run.name).model)
+    return model_path(run.parent, recipe) if run.parent else str(recipe.encoder.path)
+
+
+def train_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> None:
+    """Train from the newest checkpoint, or from the start, to the end, and export the model."""
+    torch.manual_seed(run.seed)  # the same fresh heads on every rank
+    tokenizer = recipe_tokenizer(recipe)
+    data = load_training_data(run, recipe, tokenizer, bar(world))
+    model, before = start_model(run, recipe, tokenizer, data, world)
+    if run.tasks:
+        model = optimise(model, run, folder, tokenizer, data, world)
+    if world.is_main:
+        trained = [{"phase": run.phase, "role": run.role, "task": spec.name, "split": task.split, "languages": task.languages,
+                    "examples": examples} for (spec, task, examples) in zip(data.specs, run.tasks.values(), data.examples, strict=True)]  # fmt: skip
+        heads: dict[str, list[str]] = {}
+        for spec in data.specs:
+            heads.setdefault(head_name(spec), []).append(spec.name)
+        digest = encoder_digest(model.encoder)
+        provenance = Provenance(run.name, run.id, run.origin, digest, [*(before.trained_on if before else []), *trained], heads)
+        with whole_folder(folder.model) as temporary:
+            export(temporary, model.encoder, model.heads, tokenizer, provenance)
+        write_status(folder, "running", digest=digest)
+    barrier()
+
+
+def recipe_tokenizer(recipe: Recipe) -> Any:
+    """The tokenizer that the recipe names: its own, the simulated world's, or the encoder's."""
+    root = data_root(recipe)
+    if recipe.encoder.tokenizer == "simulated" and root:
+        return load_tokenizer(str(root / "tokenizer"))
+    return load_tokenizer(recipe.encoder.tokenizer or str(recipe.encoder.path), recipe.encoder.revision)
+
+
+def start_model(
+    run: Run, recipe: Recipe, tokenizer: Any, data: TrainingData, world: World
+) -> tuple[MultiTaskModel, Provenance | None]:
+    """The encoder that the run starts from, under fresh heads, and its provenance; says what was loaded (law 8)."""
+    path = model_path(run.parent, recipe) if run.parent else str(recipe.encoder.path)
+    if run.start == FROM_RANDOM:
+        encoder = new_encoder(recipe.encoder.config, recipe.encoder.path, recipe.encoder.revision, tokenizer, run.seed)
+        provenance, line = None, f"encoder tensors: 0 loaded, {len(encoder.state_dict())} fresh (random)"
+    else:
+        provenance = read_provenance_of(path)
+        expected = read_status(folder_of(recipe).run(run.parent.name)).get("digest") if run.parent else None
+        encoder, report = load_encoder(path, recipe.encoder.revision if run.start == FROM_ENCODER else None,
+                                       expected or (provenance.digest if provenance else None))  # fmt: skip
+        line = report.line()
+    if recipe.encoder.dropout is not None:
+        set_dropout(encoder, recipe.encoder.dropout)
+    torch.manual_seed(run.seed)
+    model = MultiTaskModel(encoder, data.specs)
+    if world.is_main:
+        say(f"{run.name}: start {run.start}; {line}; fresh heads: {', '.join(model.heads) or 'none'}")
+    return model, provenance
+
+
+def optimise(model: MultiTaskModel, run: Run, folder: RunFolder, tokenizer: Any, data: TrainingData, world: World) -> MultiTaskModel:
+    """Train the model in a DeepSpeed engine; returns it on the CPU with its fp32 master weights."""
+    plan = derive(run.train, [len(rows) for rows in data.rows], world.size)
+    settings = deepspeed_config(run.train.deepspeed, run.train, plan)
+    if world.is_main:
+        say(f"{run.name}: {sum(data.examples)} examples; {plan.line()}; "
+            f"{', '.join(f'{share:.1%} of {task} truncated' for task, share in data.truncated.items())}")  # fmt: skip
+    torch.manual_seed(1_000_003 * (run.seed + 1) + world.rank)  # dropout differs between ranks
+    engine = start_engine(model.to(world.device), settings, run.train, world)
+    state = resume(folder, engine, data.revision, world, say)
+    vocabulary = Vocabulary.of(tokenizer)
+    with Monitor(folder, run.name, plan.steps, state.step, world.is_main) as monitor:
+
+        def log(state: TrainState, values: dict[str, float]) -> None:
+            monitor.log(state.step, values)
+            if world.is_main:
+                write_status(folder, "running", step=state.step, steps=plan.steps, tokens=state.tokens, train_seconds=state.seconds)
+
+        def score_dev(state: TrainState) -> None:
+            scores: dict[str, float] = {}
+            for spec in data.specs:
+                if spec.name in data.dev:
+                    features = data.dev[spec.name].features
+                    predicted = predict(engine.module, spec, features, vocabulary, world, plan.micro_batch)
+                    values = labelled_scores(spec, features, predicted).values
+                    scores |= {f"{spec.name}/{metric}": 100 * value for metric, value in values.items()}
+            if scores:
+                monitor.score(state.step, scores)
+
+        hooks = Hooks(log, lambda state: save(folder, engine, state, world, run.train.keep), score_dev)
+        heads = [head_name(spec) for spec in data.specs]
+        mixture = plan_mixture([len(rows) for rows in data.rows], plan.steps, run.seed, run.train.cap)
+        train(engine, streams(data, run, tokenizer, plan.accumulation), heads, mixture, plan, run.train, state, world, hooks)
+    weights = load_fp32_weights(engine)
+    engine.destroy()
+    model = model.to("cpu", torch.float32)
+    model.load_state_dict(weights, strict=False)  # buffers are not trained
+    del engine
+    gc.collect()
+    return model
+
+
+def score_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> None:
+    """Score the run's model on what it should be scored on and is not yet."""
+    if not run.evaluate:
+        return
+    path = model_path(run, recipe)
+    provenance = read_provenance_of(path)
+    job = Job(path, run.evaluate, recipe.evaluation, data_root(recipe), folder_of(recipe).prepared, recipe.data.max_length,
+              folder.results, folder.predictions, run.inputs, conditions_of(run, provenance))  # fmt: skip
+    evaluate(job, world, bar(world))
+
+
+def conditions_of(run: Run, provenance: Provenance | None) -> dict[str, Any]:
+    """What every record of a run says of it."""
+    trained = provenance.trained_on if provenance else []
+    own = [entry for entry in trained if entry["phase"] == run.phase]
+    before = [entry for entry in trained if entry["role"] == "intermediate"]
+    return {"run": run.name, "run_id": run.id, "phase": run.phase, "role": run.role, "train_tasks": [entry["task"] for entry in own],
+            "train_size": sum(entry["examples"] for entry in own) or None,
+            "intermediate": ",".join(entry["task"] for entry in before) or None,
+            "intermediate_size": sum(entry["examples"] for entry in before), "origin": run.origin,
+            "seed": run.seed, "subset_seed": run.subset_seed, "train": asdict(run.train), "versions": versions()}  # fmt: skip
+
+
+def read_provenance_of(path: str) -> Provenance | None:
+    """Provenance of a local folder; None for models of the Hub."""
+    from pathlib import Path
+
+    return read_provenance(Path(path)) if Path(path).is_dir() else None
+
+
+def bar(world: World) -> Any:
+    """A progress callback that makes a new bar whenever the work changes; silent on all ranks but one."""
+    bars: dict[str, Progress] = {}
+
+    def update(what: str, done: int, total: int) -> None:
+        title = what.split(" ")[0]
+        if title not in bars:
+            bars[title] = Progress(title, total, silent=not world.is_main)
+        bars[title].update(done, what.removeprefix(title).strip())
+        if done >= total:
+            bars.pop(title).__exit__()
+
+    return update

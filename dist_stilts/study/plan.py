@@ -1,0 +1,138 @@
+"""A recipe's phases as a list of runs, parents first: which run starts from which, under what name and identity. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dist_stilts.config import identity, merge_into, plain
+from dist_stilts.errors import UserError, nearest
+from dist_stilts.evaluate.suite import EvalTask
+from dist_stilts.layout import RecipeFolder
+from dist_stilts.study.run_config import FROM_ENCODER, FROM_RANDOM, ROLES, Recipe, TrainTask
+from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.sources import parse_split
+from dist_stilts.tasks.spec import TRAINABLE
+from dist_stilts.train.plan import OPERATIONAL, TrainConfig
+
+
+@dataclass(frozen=True)
+class Run:
+    """One phase from one start at one size.
+
+    Attributes:
+        start: ``encoder``, ``random``, or the name of the parent run.
+        parent: the parent run, if there is one.
+        size: training rows; None = all.
+    """
+
+    name: str
+    phase: str
+    role: str
+    start: str
+    parent: Run | None
+    tasks: dict[str, TrainTask]
+    size: int | None
+    inputs: str
+    train: TrainConfig
+    evaluate: dict[str, EvalTask]
+    seed: int
+    subset_seed: int
+    encoder: dict[str, Any]
+    data: dict[str, Any]
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Everything that shapes the trained weights, and nothing else."""
+        train = {key: value for key, value in plain(self.train).items() if key not in OPERATIONAL}
+        return {"phase": self.phase, "role": self.role, "start": self.start, "parent": self.parent.id if self.parent else None,
+                "tasks": {name: plain(task) for name, task in self.tasks.items()}, "size": self.size, "inputs": self.inputs,
+                "train": train, "seed": self.seed, "subset_seed": self.subset_seed, "encoder": self.encoder, "data": self.data}  # fmt: skip
+
+    @property
+    def id(self) -> str:
+        """Hash of :attr:`content`, the parent's id included: the same run, the same id."""
+        return identity(self.content)
+
+    @property
+    def origin(self) -> str:
+        """``random`` if the encoder was never pretrained, ``pretrained`` otherwise; MLM from random weights is pretraining."""
+        if self.start == FROM_ENCODER or "mlm" in self.tasks:
+            return "pretrained"
+        return self.parent.origin if self.parent else "random"
+
+    def lineage(self) -> list[Run]:
+        """This run and its ancestors, oldest first."""
+        return [*(self.parent.lineage() if self.parent else []), self]
+
+
+def folder_of(recipe: Recipe) -> RecipeFolder:
+    """The folder of a recipe's runs."""
+    return RecipeFolder(Path(recipe.out), recipe.name)
+
+
+def expand(recipe: Recipe) -> list[Run]:
+    """List all runs of a recipe, parents before children.
+
+    Raises:
+        UserError: unknown start, task, split or role; phases that start from each other.
+    """
+    if not recipe.phases:
+        raise UserError("the recipe has no phases", fix="See a shipped recipe for an example")
+    made: dict[str, list[Run]] = {}
+    waiting = dict(recipe.phases)
+    for phase, config in recipe.phases.items():
+        for start in config.start:
+            if start not in (FROM_ENCODER, FROM_RANDOM, *recipe.phases):
+                raise UserError(f"phases.{phase}.start: unknown phase '{start}'",
+                                fix=nearest(start, [FROM_ENCODER, FROM_RANDOM, *recipe.phases]))  # fmt: skip
+    while waiting:
+        ready = [phase for phase, config in waiting.items() if not set(config.start) & set(waiting)]
+        if not ready:
+            raise UserError(f"phases start from each other: {', '.join(waiting)}", fix="Break the circle")
+        for phase in ready:
+            made[phase] = _runs_of(recipe, phase, made)
+            del waiting[phase]
+    return [run for runs in made.values() for run in runs]
+
+
+def select(runs: Sequence[Run], wanted: str) -> list[Run]:
+    """Pick runs by name, by phase, or ``all``."""
+    chosen = [run for run in runs if wanted in ("all", run.name, run.phase)]
+    if not chosen:
+        raise UserError(f"no run or phase '{wanted}' in the recipe", fix=nearest(wanted, [run.name for run in runs]))
+    return chosen
+
+
+def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run]:
+    config = recipe.phases[phase]
+    where = f"phases.{phase}"
+    if config.role not in ROLES:
+        raise UserError(f"{where}.role: unknown role '{config.role}'", fix=nearest(config.role, ROLES))
+    if config.inputs not in ("full", "hypothesis"):
+        raise UserError(f"{where}.inputs: unknown '{config.inputs}'", fix="Known: full, hypothesis")
+    for name, task in config.tasks.items():
+        spec = get_task(name)
+        if spec.family not in TRAINABLE:
+            raise UserError(f"{where}.tasks: {name} is retrieval and trains nothing", fix="Put it under evaluate")
+        for split in (task.split, *([task.dev] if task.dev else [])):
+            parse_split(split)
+    for name in config.evaluate:
+        get_task(name)
+    parents: list[tuple[str, Run | None]] = []
+    for start in config.start:
+        parents += [(run.name, run) for run in made[start]] if start in made else [(start, None)]
+    train = merge_into(recipe.train, config.train, f"{where}.train")
+    encoder = {key: value for key, value in plain(recipe.encoder).items() if value is not None}
+    return [
+        Run(
+            name=phase + (f"-n{size}" if size else "") + (f"@{start}" if len(parents) > 1 else ""),
+            phase=phase, role=config.role, start=start, parent=parent, tasks=config.tasks, size=size, inputs=config.inputs,
+            train=train, evaluate=config.evaluate, seed=recipe.seed, subset_seed=recipe.subset_seed, encoder=encoder,
+            data=plain(recipe.data),
+        )  # fmt: skip
+        for start, parent in parents
+        for size in (config.sizes or [None])
+    ]

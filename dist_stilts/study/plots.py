@@ -1,0 +1,323 @@
+"""Figures of the study, drawn from result records alone: score against size, and gain against distance.
+
+    records -> series (one per target task and intermediate task) -> SVG for pages and papers, PNG for slides
+
+Matplotlib is imported when the first figure is drawn, and never through pyplot: no global state, no display.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dist_stilts.report.records import Record
+from dist_stilts.report.table import label
+from dist_stilts.scoring.intervals import mean_of_languages
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap, Normalize
+    from matplotlib.figure import Figure
+
+ENGLISH = "en"
+UNKNOWN_DISTANCE = "0.6"
+"""Grey, for a language whose distance is not known."""
+Z95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Point:
+    """Score of one language at one size: mean over seeds in percent, rows of its test set, whether a run collapsed."""
+
+    value: float
+    count: int
+    degenerate: bool
+
+
+@dataclass(frozen=True)
+class Series:
+    """What one figure shows.
+
+    Attributes:
+        points: size of the intermediate data (0 = none) -> language -> point.
+        controls: name of a control -> its mean over languages, percent.
+        seeds: how many seeds the points are means of.
+    """
+
+    task: str
+    metric: str
+    intermediate: str
+    setting: str
+    points: dict[int, dict[str, Point]]
+    controls: dict[str, float]
+    seeds: int
+
+    @property
+    def name(self) -> str:
+        """A file name."""
+        parts = [self.task, self.intermediate.replace(",", "+"), self.setting.replace(" ", "-")]
+        return "".join(c if c.isalnum() or c in "-+_." else "_" for c in "-".join(filter(None, parts)))
+
+    @property
+    def sizes(self) -> list[int]:
+        """Sizes in ascending order; the first is 0 where there is a run without intermediate task."""
+        return sorted(self.points)
+
+    @property
+    def languages(self) -> list[str]:
+        """Languages that were scored at every size: means over anything else are not comparable."""
+        return sorted(set.intersection(*(set(scores) for scores in self.points.values())))
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Spearman's rho over ``n`` languages with its two-sided p; NaN where there is nothing to correlate."""
+
+    rho: float
+    p: float
+    n: int
+
+    def __str__(self) -> str:
+        if math.isnan(self.rho):
+            return f"no rank correlation: n = {self.n} languages"
+        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
+        return f"Spearman rho = {self.rho:+.2f}, {p}, n = {self.n} languages"
+
+
+def series(records: Iterable[Record]) -> list[Series]:
+    """Sort test scores into one series per (target task, intermediate task, layer, pooling); F1 where a task has it."""
+    scored = [r for r in records if r.get("value") is not None and str(r.get("split", "test")).startswith("test")]
+    with_f1 = {r["task"] for r in scored if r["metric"] == "f1"}
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in scored:
+        if record["metric"] == ("f1" if record["task"] in with_f1 else "accuracy"):
+            groups.setdefault((record["task"], record["metric"], _setting(record)), []).append(record)
+    found = []
+    for (task, metric, setting), group in groups.items():
+        plain = [r for r in group if not _is_control(r)]
+        controls = _control_means([r for r in group if _is_control(r)])
+        for intermediate in sorted({str(r["intermediate"]) for r in plain if r.get("intermediate")}):
+            chosen = [r for r in plain if str(r.get("intermediate") or intermediate) == intermediate]
+            seeds = len({r.get("seed") for r in chosen})
+            found.append(Series(task, metric, intermediate, setting, _points(chosen), controls, seeds))
+    return found
+
+
+def _setting(record: Record) -> str:
+    layer, pooling = record.get("layer"), record.get("pooling")
+    return " ".join([*([f"layer {layer}"] if layer is not None else []), *([str(pooling)] if pooling else [])])
+
+
+def _is_control(record: Record) -> bool:
+    return record.get("origin") == "random" or record.get("inputs") == "hypothesis"
+
+
+def _points(records: Iterable[Record]) -> dict[int, dict[str, Point]]:
+    groups: dict[int, dict[str, list[Record]]] = {}
+    for record in records:
+        size = record.get("intermediate_size") or 0
+        groups.setdefault(size, {}).setdefault(record["language"], []).append(record)
+    return {size: {lang: _point(rows) for lang, rows in by_lang.items()} for size, by_lang in groups.items()}
+
+
+def _point(rows: Sequence[Record]) -> Point:
+    """Mean over seeds. The rows of the test set stay what they are: more seeds do not make it larger."""
+    value = sum(row["value"] for row in rows) / len(rows)
+    return Point(value, max(row.get("count") or 0 for row in rows), any(row.get("degenerate") for row in rows))
+
+
+def _control_means(records: Iterable[Record]) -> dict[str, float]:
+    """Mean over languages by label; of a control at several sizes, the smallest (plain before trained)."""
+    groups: dict[str, dict[int, dict[str, list[Record]]]] = {}
+    for record in records:
+        kind = label({**record, "intermediate": None})
+        by_size = groups.setdefault(kind, {}).setdefault(record.get("intermediate_size") or 0, {})
+        by_size.setdefault(record["language"], []).append(record)
+    means = {}
+    for sizes in groups.values():
+        by_language = sizes[min(sizes)]
+        first = next(iter(by_language.values()))[0]
+        means[label(first)] = sum(_point(rows).value for rows in by_language.values()) / len(by_language)
+    return means
+
+
+def mean_curve(one: Series) -> list[tuple[int, float, float]]:
+    """(size, mean over languages, 95 % half width) for every size; empty if no language was scored at all of them."""
+    if not one.languages:
+        return []
+    curve = []
+    for size in one.sizes:
+        points = [one.points[size][lang] for lang in one.languages]
+        curve.append((size, *mean_of_languages([p.value for p in points], [max(p.count, 1) for p in points])))
+    return curve
+
+
+def gains(one: Series) -> dict[str, tuple[float, float]]:
+    """Largest size minus none by language: (gain, 95 % half width), percentage points; empty without a run at 0.
+
+    The half width takes both scores as independent samples, which is too wide where they share their test rows.
+    """
+    if one.sizes[0] != 0 or len(one.sizes) < 2:
+        return {}
+    before, after = one.points[0], one.points[one.sizes[-1]]
+    return {lang: (after[lang].value - before[lang].value, _half(before[lang], after[lang])) for lang in one.languages}
+
+
+def _half(*points: Point) -> float:
+    return Z95 * math.sqrt(sum(max(p.value * (100 - p.value), 0.0) / max(p.count, 1) for p in points))
+
+
+def correlate(gain: Mapping[str, tuple[float, float]], distances: Mapping[str, float]) -> Correlation:
+    """Rank-correlate gain with distance over the languages other than English."""
+    languages = [lang for lang in gain if lang in distances and lang != ENGLISH]
+    x, y = [distances[lang] for lang in languages], [gain[lang][0] for lang in languages]
+    if len(languages) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
+        return Correlation(math.nan, math.nan, len(languages))
+    from scipy.stats import spearmanr
+
+    result = spearmanr(x, y)
+    return Correlation(float(result.statistic), float(result.pvalue), len(languages))
+
+
+def curves(records: Iterable[Record], out_dir: Path, distances: Mapping[str, float] | None) -> list[Path]:
+    """Draw every figure that the records support, as SVG and PNG; nothing is drawn without an intermediate task.
+
+    Args:
+        records: result records; optional fields may be missing.
+        out_dir: made if needed.
+        distances: distance from English by language: colours the lines and adds the gain figure.
+
+    Returns:
+        The files, figure by figure, SVG before PNG.
+    """
+    files = []
+    for one in series(records):
+        files += _save(_draw_curves(one, distances or {}), out_dir, f"{one.name}-curves")
+        gain = gains(one)
+        if distances and any(lang in distances for lang in gain if lang != ENGLISH):
+            files += _save(_draw_gains(one, gain, distances), out_dir, f"{one.name}-gain")
+    return files
+
+
+def _save(figure: Figure, out_dir: Path, name: str) -> list[Path]:
+    """Write both formats; the same records give the same SVG, byte for byte."""
+    from matplotlib import rc_context
+
+    out_dir.mkdir(parents=True, exist_ok=True)
+    paths = [out_dir / f"{name}.svg", out_dir / f"{name}.png"]
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(paths[0], metadata=no_metadata)
+    figure.savefig(paths[1], dpi=150)
+    return paths
+
+
+def _new_figure(title: str, subtitle: str) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    figure.suptitle(title, fontsize=12, x=0.02, ha="left")
+    axes.set_title(subtitle, fontsize=9, color="0.35", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _colours(distances: Mapping[str, float]) -> tuple[Colormap, Normalize]:
+    """Viridis without its last tenth, which is too pale on white."""
+    import matplotlib
+    from matplotlib.colors import ListedColormap, Normalize
+
+    viridis = matplotlib.colormaps["viridis"]
+    return ListedColormap([viridis(i / 255 * 0.9) for i in range(256)]), Normalize(0, max(distances.values()) or 1)
+
+
+def _seeds(one: Series) -> str:
+    return f"{one.seeds} seed{'s' if one.seeds > 1 else ''}"
+
+
+def _draw_curves(one: Series, distances: Mapping[str, float]) -> Figure:
+    """One line per language, the mean with its band, the controls' means as horizontal lines."""
+    what = f"{one.task} {one.metric}{f' ({one.setting})' if one.setting else ''}"
+    figure, axes = _new_figure(
+        f"{what} against the size of the English {one.intermediate} data",
+        f"{_seeds(one)}; band: 95 % of the mean over languages, from test sampling alone",
+    )
+    distances = {ENGLISH: 0.0, **distances} if distances else {}
+    _draw_languages(figure, axes, one, distances)
+    curve = mean_curve(one)
+    if curve:
+        sizes, means, halves = zip(*curve, strict=True)
+        low, high = ([m + sign * h for m, h in zip(means, halves, strict=True)] for sign in (-1, 1))
+        axes.fill_between(sizes, low, high, color="tab:red", alpha=0.2, linewidth=0)
+        axes.plot(sizes, means, color="tab:red", linewidth=2.5, label=f"mean of {len(one.languages)} languages")
+    for dashes, (name, mean) in zip(("--", ":", "-.") * len(one.controls), one.controls.items(), strict=False):
+        axes.axhline(mean, color="0.25", linestyle=dashes, linewidth=1.2, label=f"{name} (mean)")
+    _size_axis(axes, one.sizes, one.intermediate)
+    axes.set_ylabel(f"{one.metric}, percent")
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    return figure
+
+
+def _draw_languages(figure: Figure, axes: Axes, one: Series, distances: Mapping[str, float]) -> None:
+    colour_of: dict[str, Any] = {ENGLISH: "black"}
+    if distances:
+        from matplotlib.cm import ScalarMappable
+
+        colours, scale = _colours(distances)
+        colour_of = {lang: colours(scale(distance)) for lang, distance in distances.items()} | colour_of
+        figure.colorbar(ScalarMappable(scale, colours), ax=axes, label="distance from English", fraction=0.04, pad=0.01)
+    ends = {}
+    for lang in sorted({lang for scores in one.points.values() for lang in scores}):
+        sizes = [size for size in one.sizes if lang in one.points[size]]
+        values = [one.points[size][lang].value for size in sizes]
+        colour = colour_of.get(lang, UNKNOWN_DISTANCE)
+        axes.plot(sizes, values, marker="o", markersize=3, linewidth=1.2, color=colour)
+        ends[lang] = (sizes[-1], values[-1], colour)
+    collapsed = [(size, p.value) for size, scores in one.points.items() for p in scores.values() if p.degenerate]
+    if collapsed:
+        axes.plot(*zip(*collapsed, strict=True), "x", color="red", markersize=8, label="degenerate run")
+    _name_ends(axes, ends)
+
+
+def _name_ends(axes: Axes, ends: Mapping[str, tuple[int, float, Any]]) -> None:
+    """Write each language at the end of its line, pushed up where two would overlap."""
+    low, high = axes.get_ylim()
+    gap, floor = (high - low) * 0.03, -math.inf
+    for lang, (size, value, colour) in sorted(ends.items(), key=lambda item: item[1][1]):
+        floor = max(value, floor + gap)
+        axes.annotate(
+            lang, (size, floor), xytext=(5, 0), textcoords="offset points", fontsize=8, color=colour, va="center"
+        )
+
+
+def _size_axis(axes: Axes, sizes: Sequence[int], intermediate: str) -> None:
+    """Logarithmic in the size, with room for 0 at the left."""
+    smallest = min((size for size in sizes if size), default=1)
+    axes.set_xscale("symlog", linthresh=smallest, linscale=0.6)
+    axes.set_xticks(list(sizes), ["none" if size == 0 else f"{size:,}" for size in sizes])
+    axes.minorticks_off()
+    axes.margins(x=0.06)
+    axes.set_xlabel(f"English {intermediate} examples")
+
+
+def _draw_gains(one: Series, gain: Mapping[str, tuple[float, float]], distances: Mapping[str, float]) -> Figure:
+    """One point per language with its 95 % bar; English is drawn hollow and takes no part in the correlation."""
+    figure, axes = _new_figure(
+        f"{one.task} {one.metric}: gain of {one.intermediate} n={one.sizes[-1]:,} over none, against distance",
+        f"{correlate(gain, distances)} (without English), {_seeds(one)}; bars: 95 %, from test sampling alone",
+    )
+    axes.axhline(0, color="0.7", linewidth=1)
+    for lang, (points, half) in gain.items():
+        distance = distances.get(lang, 0.0 if lang == ENGLISH else None)
+        if distance is None:
+            continue
+        fill = "white" if lang == ENGLISH else "tab:blue"
+        axes.errorbar(distance, points, yerr=half, fmt="o", color="black", mfc=fill, ecolor="0.7", elinewidth=1)
+        axes.annotate(lang, (distance, points), xytext=(6, 4), textcoords="offset points", fontsize=9)
+    axes.set_xlabel("distance from English")
+    axes.set_ylabel("gain, percentage points")
+    return figure

@@ -1,0 +1,92 @@
+"""The recipe: one dataclass that nests the config of every part. Field comments are the reference; see recipes/*.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig
+from dist_stilts.model.encoder import EncoderConfig
+from dist_stilts.train.plan import TrainConfig
+
+FROM_ENCODER = "encoder"
+FROM_RANDOM = "random"
+ROLES = ("pretrain", "intermediate", "target", "baseline")
+
+
+@dataclass
+class SimulateConfig:
+    """A simulated multilingual world as data."""
+
+    seed: int = 0
+    placebo: bool = False
+    """Every language has English grammar: distances mean nothing, and no analysis may find that they do."""
+    scale: float = 1.0
+    """Share of the default numbers of rows."""
+
+
+@dataclass
+class DataConfig:
+    """Where the data are and how they are cut into tokens."""
+
+    root: str | None = None
+    """Folder with one sub-folder per task; null = the Hub."""
+    simulate: SimulateConfig | None = None
+    """Make a simulated world and use it as root."""
+    max_length: int = 256
+    """Most tokens per text or pair, special tokens included; what is cut is counted."""
+
+
+@dataclass
+class TrainTask:
+    """One task to train on."""
+
+    split: str = "train"
+    """Split or slice (`dev[:60%]`); slices are cut by groups of rows that are parallel across languages."""
+    languages: list[str] = field(default_factory=lambda: ["en"])
+    """Language codes, or `all`."""
+    dev: str | None = "dev"
+    """English split on which progress is scored; null = none."""
+
+
+@dataclass
+class PhaseConfig:
+    """One phase: where it starts, what it trains on, what is scored after it.
+
+    A list of starts or of sizes makes one run for each.
+    """
+
+    role: str = "target"
+    """`pretrain`, `intermediate`, `target`, or `baseline` (a control, such as hypothesis-only)."""
+    start: list[str] = field(default_factory=lambda: [FROM_ENCODER])
+    """Phases to start from; `encoder` is the recipe's, `random` the same architecture with fresh weights."""
+    tasks: dict[str, TrainTask] = field(default_factory=dict)
+    """What is trained on; none = the start is only scored. Several = one task per step, in proportion to size."""
+    sizes: list[int] = field(default_factory=list)
+    """Training rows, one run for each; subsets are nested and stratified. Empty = all rows."""
+    inputs: str = "full"
+    """`hypothesis` hides the first text of pairs: what a model can know without reading it."""
+    train: dict[str, Any] = field(default_factory=dict)
+    """Changes to the recipe's `train` for this phase."""
+    evaluate: dict[str, EvalTask] = field(default_factory=dict)
+    """What is scored when the phase is done."""
+
+
+@dataclass
+class Recipe:
+    """All that one experiment is."""
+
+    name: str = "experiment"
+    """Folder below `out`."""
+    out: str = "runs"
+    ranks: int | None = None
+    """Processes; null = one per GPU, or 2 without GPUs. `--ranks` wins."""
+    seed: int = 0
+    """Of initial weights, data order, masks and dropout."""
+    subset_seed: int = 0
+    """Of the choice of training subsets, apart from `seed`."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    phases: dict[str, PhaseConfig] = field(default_factory=dict)

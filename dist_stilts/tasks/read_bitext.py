@@ -1,0 +1,90 @@
+"""Reads the two retrieval tasks into two sides to search: Tatoeba (LASER's release) and BUCC 2018 (XTREME's names)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dist_stilts.errors import UserError
+from dist_stilts.tasks.files import locate, read_columns, read_lines, require_new, shown
+from dist_stilts.tasks.spec import Bitext
+
+_ISO_CODES = (
+    "af:afr ar:ara bg:bul bn:ben de:deu el:ell es:spa et:est eu:eus fa:pes fi:fin fr:fra he:heb hi:hin hu:hun "
+    "id:ind it:ita ja:jpn jv:jav ka:kat kk:kaz ko:kor ml:mal mr:mar nl:nld pt:por ru:rus sw:swh ta:tam te:tel "
+    "th:tha tl:tgl tr:tur ur:urd vi:vie zh:cmn"
+)
+_ISO_639_3 = dict(pair.split(":") for pair in _ISO_CODES.split())
+TATOEBA_LANGUAGES = tuple(_ISO_639_3)
+"""XTREME's 36: its forty less en, ms, my and yo."""
+
+_BUCC_NAMES = {"dev": ("dev", "sample"), "test": ("test", "training")}
+"""XTREME's dev and test are the shared task's sample and training sets; the gold of its own test set is not public."""
+
+
+def iso_639_3(language: str) -> str:
+    """Return the code that Tatoeba's file names use; those of simulated languages (qaa to qtz) stand for themselves."""
+    return _ISO_639_3.get(language, language)
+
+
+def find_tatoeba(folder: Path, _split: str, language: str) -> list[Path]:
+    """``tatoeba.<iso3>-eng.<iso3>`` and its English side."""
+    code = iso_639_3(language)
+    return [locate(folder, f"tatoeba.{code}-eng.{side}") for side in (code, "eng")]
+
+
+def read_tatoeba(folder: Path, split: str, language: str) -> Bitext:
+    """Read both sides; row n of one translates row n of the other."""
+    source_path, target_path = find_tatoeba(folder, split, language)
+    source, target = (tuple(line for _, line in read_lines(path)) for path in (source_path, target_path))
+    if len(source) != len(target):
+        shorter = min((len(source), source_path), (len(target), target_path))
+        raise UserError(
+            f"{source_path.name} has {len(source)} lines, {target_path.name} has {len(target)}",
+            where=(shorter[1], shorter[0]),
+            fix="The two sides must be row-aligned",
+        )
+    ids = tuple(str(row) for row in range(len(source)))
+    return Bitext(source, target, ids, ids, gold=tuple(zip(ids, ids, strict=True)))
+
+
+def find_bucc2018(folder: Path, split: str, language: str) -> list[Path]:
+    """``<language>-en.<split>.{<language>,en}`` and the gold file, if it is there."""
+    sides = [_bucc_file(folder, split, language, suffix) for suffix in (language, "en")]
+    gold = _bucc_file(folder, split, language, "gold")
+    return [*sides, gold] if gold.is_file() else sides
+
+
+def read_bucc2018(folder: Path, split: str, language: str) -> Bitext:
+    """Read both sides of ``id, text`` and the gold pairs of ``source id, English id``."""
+    source_path, target_path, *gold_path = find_bucc2018(folder, split, language)
+    source_ids, source = _read_side(source_path)
+    target_ids, target = _read_side(target_path)
+    gold = _read_gold(gold_path[0], set(source_ids), set(target_ids)) if gold_path else None
+    return Bitext(source, target, source_ids, target_ids, gold)
+
+
+def _bucc_file(folder: Path, split: str, language: str, suffix: str) -> Path:
+    return locate(folder, *(f"{language}-en.{name}.{suffix}" for name in _BUCC_NAMES[split]))
+
+
+def _read_side(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    seen: set[str] = set()
+    texts: list[str] = []
+    ids: list[str] = []
+    for where, (key, text) in read_columns(path, "id text"):
+        require_new(seen, key, where)
+        ids.append(key)
+        texts.append(text)
+    return tuple(ids), tuple(texts)
+
+
+def _read_gold(path: Path, source_ids: set[str], target_ids: set[str]) -> tuple[tuple[str, str], ...]:
+    gold: dict[tuple[str, str], None] = {}
+    for where, (source, target) in read_columns(path, "source_id english_id"):
+        for key, ids, side in ((source, source_ids, "source"), (target, target_ids, "English")):
+            if key not in ids:
+                raise UserError(f"gold id {shown(key)} is not on the {side} side", where=where)
+        if (source, target) in gold:
+            raise UserError(f"gold pair {shown(source)}, {shown(target)} occurs twice", where=where)
+        gold[source, target] = None
+    return tuple(gold)

@@ -1,0 +1,130 @@
+"""What a task is (:class:`TaskSpec`) and what its rows look like (the example records).
+
+A reader turns a public file into examples; everything after it sees only these records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Family = Literal["mlm", "sequence", "choice", "token", "tatoeba", "bucc"]
+TRAINABLE: tuple[Family, ...] = ("mlm", "sequence", "choice", "token")
+RETRIEVAL: tuple[Family, ...] = ("tatoeba", "bucc")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What every example carries.
+
+    Attributes:
+        id: stable and unique within (task, split, language); made from the file's own id or its row number.
+        group: rows that must stay on one side of any split share it, **in every language**: translations of one
+            row have the same group, and so have the hypotheses of one premise.
+    """
+
+    id: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextRow(Row):
+    """One line of plain text (family ``mlm``)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow(Row):
+    """Two texts and a label (family ``sequence``); ``label`` is ``None`` where gold is withheld."""
+
+    text_a: str
+    text_b: str
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceRow(Row):
+    """A prompt, its candidate answers and the index of the right one (family ``choice``)."""
+
+    prompt: str
+    choices: tuple[str, ...]
+    label: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedRow(Row):
+    """Words with one tag each (family ``token``)."""
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bitext:
+    """Two sides to search (families ``tatoeba`` and ``bucc``).
+
+    Attributes:
+        source, target: the foreign and the English texts, in file order.
+        source_ids, target_ids: their ids, row by row.
+        gold: pairs of (source id, target id); ``None`` where it is withheld.
+    """
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    source_ids: tuple[str, ...]
+    target_ids: tuple[str, ...]
+    gold: tuple[tuple[str, str], ...] | None
+
+
+Reader = Callable[[Path, str, str], Iterator[Row]]
+"""``reader(folder, split, language)`` yields examples; raises UserError (file:line) on a bad row."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """Where ``datasets`` finds the task: repository, configuration name (``{lang}`` is filled in), pinned revision,
+    our split names to theirs, and how one of its rows becomes ours: ``to_row(row number, their row, our split)``,
+    ``None`` for a row that the publishers left without gold."""
+
+    path: str
+    config: str | None
+    revision: str
+    splits: dict[str, str]
+    to_row: Callable[[int, dict[str, Any], str], Row | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """One task, as pure data.
+
+    Attributes:
+        family: which head, batch and metric it uses.
+        languages: the languages that its publishers offer (ISO 639-1), English first where it has it.
+        metric: the main score's name, as the field writes it.
+        labels: the classes or tags, in id order; empty for ``mlm``, ``choice`` and retrieval.
+        folder: its folder below the data root.
+        read: the reader; ``read_bitext`` instead for the retrieval families.
+        find: which file(s) hold (split, language), a missing one under its expected name; used to list languages and
+            to key caches.
+        train_size: published number of English training rows, where one is published.
+        hub, licence, citation: provenance.
+    """
+
+    name: str
+    family: Family
+    languages: tuple[str, ...]
+    metric: str
+    folder: str
+    find: Callable[[Path, str, str], list[Path]]
+    read: Reader | None = None
+    read_bitext: Callable[[Path, str, str], Bitext] | None = None
+    labels: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ("train", "dev", "test")
+    train_size: int | None = None
+    hub: HubSource | None = None
+    licence: str = ""
+    citation: str = ""
+    aliases: tuple[str, ...] = field(default=())

@@ -1,0 +1,111 @@
+"""DeepSpeed, and nothing else of the product imports it: configuration, start, save, load, full fp32 weights.
+
+The engine owns accumulation: the loop calls ``backward`` and ``step`` for every micro-batch, and DeepSpeed steps the
+optimiser at the boundary. (Accumulating by hand under ZeRO-2 keeps only the last micro-batch's gradient.)
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dist_stilts.errors import UserError, nearest
+from dist_stilts.parallel.world import World
+from dist_stilts.train.plan import BatchPlan, TrainConfig
+
+CONFIGS = "dist_stilts.ds_configs"
+TAG = "engine"
+
+
+def deepspeed_config(name: str, config: TrainConfig, plan: BatchPlan) -> dict[str, Any]:
+    """Read a file of ``ds_configs`` and fill in what follows from the recipe.
+
+    Raises:
+        UserError: no such file, not JSON, or a key that the recipe decides is set to something else.
+    """
+    path = Path(name)
+    if path.suffix != ".json":
+        known = {file.name.removesuffix(".json"): file for file in resources.files(CONFIGS).iterdir() if file.name.endswith(".json")}
+        if name not in known:
+            raise UserError(f"unknown train.deepspeed '{name}'", fix=f"{nearest(name, known)} A file of your own ends in .json")
+        path = Path(str(known[name]))
+    try:
+        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read the DeepSpeed config: {error}", where=path) from None
+    ours = {
+        "train_batch_size": plan.batch_size,
+        "train_micro_batch_size_per_gpu": plan.micro_batch,
+        "gradient_accumulation_steps": plan.accumulation,
+        "gradient_clipping": config.max_grad_norm,
+        "steps_per_print": 10**9,
+    }
+    for key, value in ours.items():
+        if settings.get(key, "auto") not in ("auto", value):
+            raise UserError(f"'{key}' is {settings[key]} here, but the recipe leads to {value}", where=path, fix="Leave it out")
+    return {**settings, **ours}
+
+
+def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig, world: World) -> Any:
+    """Wrap the model in a DeepSpeed engine with AdamW; the learning rate is set by the loop."""
+    import deepspeed
+    import deepspeed.ops
+    from deepspeed.utils import groups, logger
+
+    logger.setLevel(logging.WARNING)
+    # On CPU DeepSpeed compiles a shared-memory collective and has no fallback without a compiler; gloo does the work.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # ZeRO would make a process group of its own, without our time-out: a cut link would then hang for ever.
+    groups._WORLD_GROUP = world.group
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    no_decay = {name for name, p in named if p.ndim < 2}  # biases and layer norms
+    parameter_groups = [
+        {"params": [p for name, p in named if name not in no_decay], "weight_decay": config.weight_decay},
+        {"params": [p for name, p in named if name in no_decay], "weight_decay": 0.0},
+    ]
+    betas = (config.betas[0], config.betas[1])
+    optimizer = torch.optim.AdamW(parameter_groups, lr=config.learning_rate, betas=betas, eps=config.eps,
+                                  fused=world.device.type == "cuda")  # fmt: skip
+    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings, dist_init_required=False)
+    return engine
+
+
+def set_learning_rate(engine: Any, rate: float) -> None:
+    """Set the rate of the coming optimiser step."""
+    for group in engine.optimizer.param_groups:
+        group["lr"] = rate
+
+
+def gradient_norm(engine: Any) -> float:
+    """Global norm of the last optimiser step's gradient, before clipping."""
+    norm = engine.get_global_grad_norm()
+    return float("nan") if norm is None else float(norm)
+
+
+def save_engine(engine: Any, folder: Path) -> None:
+    """Write parameters, master weights and optimiser state; every rank must call it."""
+    engine.save_checkpoint(str(folder), tag=TAG, save_latest=False)
+
+
+def load_engine(engine: Any, folder: Path) -> None:
+    """Read what :func:`save_engine` wrote at the same world size; every rank must call it."""
+    path, _ = engine.load_checkpoint(str(folder), tag=TAG)
+    if path is None:
+        raise UserError("the checkpoint has no engine state", where=folder, fix="Delete it; the one before will be used")
+
+
+def load_fp32_weights(engine: Any) -> dict[str, torch.Tensor]:
+    """Gather the fp32 master weights by parameter name; every rank must call it and gets them all."""
+    from deepspeed.utils import safe_get_full_fp32_param
+
+    weights = {}
+    for name, parameter in engine.module.named_parameters():
+        full = safe_get_full_fp32_param(parameter)
+        weights[name] = (parameter.detach() if full is None else full).float().cpu()
+    return weights

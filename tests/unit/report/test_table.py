@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from dist_stilts.errors import UserError
+from dist_stilts.report.records import append
+from dist_stilts.report.table import collect, header, label, lines, pivot, print_rich, render
+from dist_stilts.scoring.intervals import mean_of_languages
+
+
+def record(language: str, value: float | None, **fields: Any) -> dict[str, Any]:
+    """A score with the fewest fields that a record may have, and what the test adds."""
+    return {"task": "xnli", "split": "test", "metric": "accuracy", "language": language, "value": value, **fields}
+
+
+def run(values: dict[str, float], **fields: Any) -> list[dict[str, Any]]:
+    return [record(language, value, **{"count": 100, **fields}) for language, value in values.items()]
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({}, "no intermediate"),
+        ({"intermediate": None, "intermediate_size": 0, "origin": "pretrained", "inputs": "full"}, "no intermediate"),
+        ({"intermediate": "mnli", "intermediate_size": 300}, "mnli n=300"),
+        ({"intermediate": "mnli,mlm", "intermediate_size": 300}, "mnli + mlm n=300"),
+        ({"origin": "random"}, "random encoder"),
+        ({"inputs": "hypothesis"}, "hypothesis only"),
+        ({"origin": "random", "intermediate": "mnli", "intermediate_size": 30}, "random encoder, mnli n=30"),
+    ],
+)
+def test_a_run_is_named_by_what_it_is(fields: dict[str, Any], name: str) -> None:
+    assert label(fields) == name
+
+
+def test_english_comes_first_then_distance_then_name() -> None:
+    records = run({"tr": 1, "de": 2, "en": 3, "xx": 4, "ar": 5})
+    assert pivot(records)[0].languages == ("en", "ar", "de", "tr", "xx")
+    assert pivot(records, {"de": 0.1, "tr": 0.3, "ar": 0.2})[0].languages == ("en", "de", "ar", "tr", "xx")
+
+
+def test_rows_go_by_size_and_controls_come_last() -> None:
+    records = [
+        *run({"en": 1}, inputs="hypothesis"),
+        *run({"en": 1}, origin="random"),
+        *run({"en": 1}, intermediate="mnli", intermediate_size=1000),
+        *run({"en": 1}, intermediate="mnli", intermediate_size=300),
+        *run({"en": 1}),
+    ]
+    names = [row.label for row in pivot(records)[0].rows]
+    assert names == ["no intermediate", "mnli n=300", "mnli n=1000", "random encoder", "hypothesis only"]
+
+
+def test_mean_is_the_one_of_scoring_intervals_with_and_without_english() -> None:
+    table = pivot([record("en", 80.0, count=400), record("de", 60.0, count=100), record("tr", 40.0, count=50)])[0]
+    mean, mean_xx = table.rows[0].mean, table.rows[0].mean_xx
+    assert mean is not None
+    assert mean_xx is not None
+    assert (mean.value, mean.half_width) == pytest.approx(mean_of_languages([80, 60, 40], [400, 100, 50]))
+    assert (mean_xx.value, mean_xx.half_width) == pytest.approx(mean_of_languages([60, 40], [100, 50]))
+
+
+def test_without_english_there_is_one_mean() -> None:
+    assert header(pivot(run({"de": 1.0, "fr": 2.0}))[0]) == ["run", "de", "fr", "mean"]
+    assert header(pivot(run({"de": 1.0, "en": 2.0}))[0]) == ["run", "en", "de", "mean", "mean xx"]
+
+
+def test_a_degenerate_run_is_marked_named_and_kept_in_the_mean() -> None:
+    records = [record("en", 90.0, count=100), record("de", 30.0, count=100, degenerate="one class")]
+    table = pivot(records)[0]
+    assert lines(table)[0][1:3] == ["90.0", "30.0†"]
+    assert lines(table)[0][3].startswith("60.0 ±")
+    assert lines(table)[0][3].endswith("†")
+    assert table.notes == ["† no intermediate, de: one class (kept in the mean)"]
+    assert "† no intermediate, de: one class" in render([table], "md")
+
+
+def test_a_mean_over_fewer_languages_says_so() -> None:
+    records = [
+        *run({"en": 50, "de": 40}),
+        record("en", 60, count=9, origin="random"),
+        record("de", None, count=9, degenerate="never ran", origin="random"),
+    ]
+    table = pivot(records)[0]
+    assert lines(table)[1][2] == "-†"
+    assert table.notes == [
+        "† random encoder, de: never ran (no score)",
+        "random encoder: mean over 1 of 2 languages",
+    ]
+
+
+def test_counts_are_in_the_caption() -> None:
+    assert "n = 100 rows per language" in pivot(run({"en": 1, "de": 2}))[0].caption
+    mixed = [record("en", 1, count=10), record("de", 1, count=5), record("de", 1, count=7, origin="random")]
+    assert "n = en 10, de 5 to 7 rows" in pivot(mixed)[0].caption
+
+
+def test_rows_with_one_label_are_told_apart_by_the_setting_that_differs() -> None:
+    records = [*run({"de": 1}, seed=0, run="a"), *run({"de": 1}, seed=1, run="b"), *run({"de": 1}, origin="random")]
+    names = [row.label for row in pivot(records)[0].rows]
+    assert names == ["no intermediate, seed 0", "no intermediate, seed 1", "random encoder"]
+    layers = [*run({"de": 1}, layer=2, seed=0), *run({"de": 1}, layer=14, seed=0), *run({"de": 1}, layer=14, seed=1)]
+    assert len({row.label for row in pivot(layers)[0].rows}) == 3
+
+
+def test_reading_tables_show_main_metrics_and_data_formats_everything() -> None:
+    records = [
+        {**record("de", 1.5, count=3), "task": "bucc2018", "metric": m} for m in ("f1", "precision", "threshold")
+    ]
+    tables = pivot(records)
+    assert "bucc2018 test: f1" in render(tables, "md")
+    assert "precision" not in render(tables, "md") + render(tables, "latex")
+    assert {table["metric"] for table in json.loads(render(tables, "json"))} == {"f1", "precision", "threshold"}
+    assert tables[2].rows[0].mean is not None
+    assert tables[2].rows[0].mean.half_width is None, "a threshold is no proportion"
+
+
+def test_csv_has_one_line_per_score_and_mean() -> None:
+    rows = list(csv.DictReader(io.StringIO(render(pivot(run({"en": 80, "de": 60})), "csv"))))
+    assert [(row["language"], float(row["value"])) for row in rows] == [
+        ("en", 80.0),
+        ("de", 60.0),
+        ("mean", 70.0),
+        ("mean xx", 60.0),
+    ]
+    assert rows[0]["half_width"] == ""
+    assert float(rows[2]["half_width"]) > 0
+
+
+def test_latex_is_escaped() -> None:
+    records = run({"en": 80, "de": 60}, intermediate="my_task%", intermediate_size=3, degenerate="50% & {x} \\ ~")
+    text = render(pivot(records), "latex")
+    assert r"my\_task\% n=3 & 80.0$^\dagger$ & 60.0$^\dagger$ & 70.0 $\pm$" in text
+    assert r"50\% \& \{x\} \textbackslash{} \textasciitilde{}" in text
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
+
+
+def test_markdown_is_a_rectangle() -> None:
+    text = render(pivot(run({"en": 80, "de": 60}, intermediate="a|b", intermediate_size=3)), "md")
+    rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 3
+    assert {line.count("|") for line in rows} == {6}
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_terminal_table_is_never_cut(width: int) -> None:
+    languages = [f"l{i}" for i in range(40)]
+    text = io.StringIO()
+    print_rich(pivot(run(dict.fromkeys(["en", *languages], 12.3))), Console(file=text, width=width))
+    printed = text.getvalue()
+    assert "…" not in printed
+    assert printed.count("12.3") == 41 + 2
+    assert all(language in printed for language in languages)
+    assert max(map(len, printed.splitlines())) <= width
+
+
+def test_unknown_format_suggests_a_known_one() -> None:
+    with pytest.raises(UserError, match="did you mean 'latex'"):
+        render([], "latx")
+
+
+def test_collect_reads_run_folders_and_recipe_folders(tmp_path: Path) -> None:
+    append(tmp_path / "recipe" / "a" / "results.jsonl", record("en", 1.0, run="a"))
+    append(tmp_path / "recipe" / "b" / "results.jsonl", record("en", 2.0, run="b"))
+    (tmp_path / "recipe" / "world").mkdir()
+    values = [found["value"] for found in collect([tmp_path / "recipe" / "b", tmp_path / "recipe"])]
+    assert sorted(values) == [1.0, 2.0], "a run that was named twice counts once"
+
+
+def test_a_repeated_evaluation_replaces_the_earlier_one(tmp_path: Path) -> None:
+    for value in (1.0, 2.0):
+        append(tmp_path / "results.jsonl", record("en", value, run="a", run_id="x", seed=0))
+    assert [found["value"] for found in collect([tmp_path])] == [2.0]
+
+
+def test_a_folder_without_results_is_a_user_error(tmp_path: Path) -> None:
+    append(tmp_path / "full" / "results.jsonl", record("en", 1.0))
+    (tmp_path / "empty").mkdir()
+    for missing in ("empty", "absent"):
+        with pytest.raises(UserError, match=f"{missing}: no results here"):
+            collect([tmp_path / "full", tmp_path / missing])
+
+
+def test_tables_need_no_torch_and_no_numpy() -> None:
+    code = "import sys, dist_stilts.report.table; sys.exit(bool({'torch', 'numpy', 'rich'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from dist_stilts.scoring.intervals import mean_of_languages, wilson
+
+
+@given(n=st.integers(1, 5000), share=st.floats(0, 1), level=st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_equals_scipy(n: int, share: float, level: float) -> None:
+    successes = round(share * n)
+    low, high = wilson(successes, n, level)
+    reference = binomtest(successes, n).proportion_ci(level, method="wilson")
+    assert (low, high) == pytest.approx((reference.low, reference.high), abs=1e-9)
+    assert 0 <= low <= successes / n <= high <= 1
+
+
+def test_wilson_knows_nothing_of_an_empty_sample_and_refuses_nonsense() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="5 successes out of 4"):
+        wilson(5, 4)
+
+
+def test_mean_of_one_language_has_its_binomial_error() -> None:
+    mean, half = mean_of_languages([80.0], [400])
+    assert mean == 80.0
+    assert half == pytest.approx(1.959964 * 100 * math.sqrt(0.8 * 0.2 / 400), rel=1e-6)
+
+
+def test_mean_over_languages_is_unweighted_and_narrows_with_their_number() -> None:
+    mean, half = mean_of_languages([60.0, 80.0], [100, 900])
+    assert mean == 70.0
+    assert half == pytest.approx(1.959964 * 100 * math.sqrt(0.24 / 100 + 0.16 / 900) / 2, rel=1e-6)
+    assert mean_of_languages([50.0] * 4, [100] * 4)[1] == pytest.approx(mean_of_languages([50.0], [100])[1] / 2)
+
+
+@pytest.mark.parametrize(("values", "counts"), [([], []), ([1.0], [1, 2]), ([1.0], [0])])
+def test_scores_need_counts(values: list[float], counts: list[int]) -> None:
+    with pytest.raises(ValueError, match="scores with counts"):
+        mean_of_languages(values, counts)

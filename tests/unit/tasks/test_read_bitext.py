@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dist_stilts.errors import UserError
+from dist_stilts.tasks.read_bitext import TATOEBA_LANGUAGES, iso_639_3, read_bucc2018, read_tatoeba
+from dist_stilts.tasks.spec import Bitext
+
+PUBLISHED_PAIRS = {"jv": 205, "te": 234, "ta": 307, "sw": 390, "th": 548, "kk": 575, "ml": 687, "ka": 746}
+
+
+def write_bucc(folder: Path, name: str, source: str, target: str, gold: str | None) -> None:
+    (folder / f"zh-en.{name}.zh").write_text(source, encoding="utf-8")
+    (folder / f"zh-en.{name}.en").write_text(target, encoding="utf-8")
+    if gold is not None:
+        (folder / f"zh-en.{name}.gold").write_text(gold)
+
+
+def test_tatoeba_sides_are_row_aligned(tmp_path: Path) -> None:
+    (tmp_path / "tatoeba.deu-eng.deu").write_text("Ja.\nNein.\n")
+    (tmp_path / "tatoeba.deu-eng.eng").write_text("Yes.\nNo.\n")
+    ids = ("0", "1")
+    assert read_tatoeba(tmp_path, "test", "de") == Bitext(
+        ("Ja.", "Nein."), ("Yes.", "No."), ids, ids, (("0", "0"), ("1", "1"))
+    )
+
+
+def test_simulated_language_keeps_its_code(tmp_path: Path) -> None:
+    (tmp_path / "tatoeba.qaa-eng.qaa").write_text("ba\n")
+    (tmp_path / "tatoeba.qaa-eng.eng").write_text("yes\n")
+    assert read_tatoeba(tmp_path, "test", "qaa").source == ("ba",)
+
+
+def test_tatoeba_sides_of_different_length_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "tatoeba.deu-eng.deu").write_text("Ja.\n")
+    (tmp_path / "tatoeba.deu-eng.eng").write_text("Yes.\nNo.\n")
+    with pytest.raises(UserError, match=r"deu:1: tatoeba\.deu-eng\.deu has 1 lines, tatoeba\.deu-eng\.eng has 2"):
+        read_tatoeba(tmp_path, "test", "de")
+
+
+def test_the_36_languages_have_36_codes() -> None:
+    assert len({iso_639_3(language) for language in TATOEBA_LANGUAGES}) == 36
+
+
+@pytest.mark.parametrize(("split", "name"), [("dev", "dev"), ("dev", "sample"), ("test", "test"), ("test", "training")])
+def test_bucc_is_found_under_both_names(tmp_path: Path, split: str, name: str) -> None:
+    write_bucc(tmp_path, name, "zh-1\t是\nzh-2\t否\n", "en-9\tyes\n", "zh-1\ten-9\n")
+    assert read_bucc2018(tmp_path, split, "zh") == Bitext(
+        ("是", "否"), ("yes",), ("zh-1", "zh-2"), ("en-9",), (("zh-1", "en-9"),)
+    )
+
+
+def test_bucc_without_gold_has_none(tmp_path: Path) -> None:
+    write_bucc(tmp_path, "test", "zh-1\t是\n", "en-9\tyes\n", None)
+    assert read_bucc2018(tmp_path, "test", "zh").gold is None
+
+
+@pytest.mark.parametrize(
+    ("source", "gold", "message"),
+    [
+        ("zh-1\ta\nzh-1\tb\n", "zh-1\ten-9\n", "zh-en.dev.zh:2: id 'zh-1' occurs twice"),
+        ("zh-1\ta\nzh-2\n", "zh-1\ten-9\n", "zh-en.dev.zh:2: 1 columns. Expected, tab-separated: id text"),
+        ("zh-1\ta\n", "zh-1\ten-9\nzh-2\ten-9\n", "zh-en.dev.gold:2: gold id 'zh-2' is not on the source side"),
+        ("zh-1\ta\n", "zh-1\ten-8\n", "zh-en.dev.gold:1: gold id 'en-8' is not on the English side"),
+        ("zh-1\ta\n", "zh-1\ten-9\nzh-1\ten-9\n", "zh-en.dev.gold:2: gold pair 'zh-1', 'en-9' occurs twice"),
+        ("zh-1\ta\n", "", "zh-en.dev.gold: file is empty"),
+    ],
+)
+def test_bad_bucc_file_names_its_line(tmp_path: Path, source: str, gold: str, message: str) -> None:
+    write_bucc(tmp_path, "dev", source, "en-9\tyes\n", gold)
+    with pytest.raises(UserError) as caught:
+        read_bucc2018(tmp_path, "dev", "zh")
+    assert message in str(caught.value)
+
+
+def test_published_tatoeba_has_the_published_counts(real_data: Path) -> None:
+    present = [lang for lang in TATOEBA_LANGUAGES if list((real_data / "tatoeba").glob(f"*.{iso_639_3(lang)}*"))]
+    assert len(present) == 26
+    sizes = {lang: len(read_tatoeba(real_data / "tatoeba", "test", lang).source) for lang in present}
+    assert sizes == {lang: PUBLISHED_PAIRS.get(lang, 1000) for lang in present}
+
+
+def test_published_bucc_has_the_published_counts(real_data: Path) -> None:
+    bitext = read_bucc2018(real_data / "bucc2018", "dev", "zh")
+    assert (len(bitext.source), len(bitext.target), len(bitext.gold or ())) == (8624, 13589, 257)
