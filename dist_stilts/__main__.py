@@ -135,7 +135,8 @@ def run(
     if left:
         execute.make_world(config)
         say(f"{config.name}: {len(left)} of {len(execute.expand(config))} runs to do on {ranks} ranks: {', '.join(r.name for r in left)}")
-        execute.launch(config, recipe, overrides or [], ranks, port, phase)
+        if code := execute.launch(config, recipe, overrides or [], ranks, port, phase):
+            raise typer.Exit(code)
     command = " ".join(["dist-stilts", *sys.argv[1:]])
     files = execute.finish(config, command)
     print(files[0].read_text(encoding="utf-8"))

@@ -119,7 +119,7 @@ install_torch() {
 # In a subshell: the caller keeps its working directory and its environment.
 install() (
     extra="$1"
-    cd "$repo"
+    cd "$repo" || exit
     # Variables and not -c, so that what is built from source gets the pinned setuptools too (old and new pips read one
     # each); a relative path, because pip splits them at spaces.
     export PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_USER=0

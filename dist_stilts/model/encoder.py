@@ -101,7 +101,10 @@ def load_encoder(path: str, revision: str | None = None, expected_digest: str | 
     """
     from transformers import AutoConfig, AutoModel
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
+    from transformers.utils import logging
 
+    logging.set_verbosity_error()  # what it would report is in the LoadReport
+    logging.disable_progress_bar()
     folder = fetch_model(path, revision)
     try:
         config = AutoConfig.from_pretrained(str(folder))

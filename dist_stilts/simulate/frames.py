@@ -80,7 +80,10 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event; ``subject`` is the agent and ``object`` the patient in the passive, too."""
+    """One event; ``subject`` is the agent and ``object`` the patient in the passive, too.
+
+    ``connective`` ties the sentence to the one before it ("so", "but", "and").
+    """
 
     verb: str
     subject: Phrase
@@ -90,6 +93,7 @@ class Frame:
     adverb: str | None = None
     negated: bool = False
     passive: bool = False
+    connective: str | None = None
 
 
 class Distribution:

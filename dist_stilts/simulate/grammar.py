@@ -39,6 +39,8 @@ def realise(frame: Frame, language: Language) -> list[Word]:
         words = subject + place + other + verb
     if frame.adverb:
         words.insert(0 if typology.adverb == "clause start" else len(words), Word(frame.adverb, "ADV"))
+    if frame.connective:
+        words.insert(0, Word(frame.connective, "CCONJ"))
     asks = frame.subject.noun in QUESTION or frame.object.noun in QUESTION or frame.place in QUESTION
     return [*words, Word(QUESTION_MARK if asks else STOP, "PUNCT")]
 

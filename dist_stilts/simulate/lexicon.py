@@ -16,12 +16,13 @@ from dist_stilts.simulate.frames import (
 
 ARTICLE, PASSIVE, AGENT, NEGATION, PLURAL_PARTICLE = "the", "was", "by", "never", "several"
 PERSONAL, QUESTION = ("he", "it", "they"), ("who", "what", "where")
+CONNECTIVES = ("so", "and", "but")
 STOP, QUESTION_MARK = ".", "?"
 
 NOUN_CONCEPTS = (*(noun for noun in HYPERNYM if noun not in ENTITY), *HYPERNYMS)
 CONTENT = (*NOUN_CONCEPTS, *VERBS, *ADJECTIVES, *ADVERBS)
 """Concepts that each language has its own word for and that code-switching replaces."""
-FUNCTION = (*PREPOSITIONS, ARTICLE, PASSIVE, AGENT, NEGATION, PLURAL_PARTICLE, *PERSONAL, *QUESTION)
+FUNCTION = (*PREPOSITIONS, ARTICLE, PASSIVE, AGENT, NEGATION, PLURAL_PARTICLE, *PERSONAL, *QUESTION, *CONNECTIVES)
 """Concepts that each language has its own, shorter word for."""
 SHARED = (*ENTITY, *NUMERALS, STOP, QUESTION_MARK)
 """Written alike everywhere."""

@@ -20,6 +20,8 @@ from dist_stilts.simulate.frames import (
 LABELS = ("entailment", "neutral", "contradiction")
 KINDS = {"property": 0.55, "verb": 0.25, "polarity": 0.2}
 """What the hypotheses of one premise differ in, with its probability."""
+EXTRA, KEPT = 0.25, 0.9
+"""How often a premise states a property beside the one at issue, and how often a hypothesis repeats it."""
 Facts = dict[tuple[str, str], str]
 
 
@@ -91,8 +93,8 @@ def _by_property(world: ConceptWorld, rng: random.Random) -> tuple[Frame, dict[s
         probed = silent = rng.choice(adjectival)
     core = _with_number(core, "number" in (probed, silent))
     (value, rival), (unsaid, _) = _two_properties(world, rng, core, probed, silent)
-    extras = _extras(world, rng, core, [slot for slot in slots if slot not in (probed, silent)], rate=0.35)
-    kept = {slot: extra for slot, extra in extras.items() if rng.random() < 0.25}
+    extras = _extras(world, rng, core, [slot for slot in slots if slot not in (probed, silent)])
+    kept = {slot: extra for slot, extra in extras.items() if rng.random() < KEPT}
     told = _with_number(core, "number" in extras)
     base = _say(world, told, kept)
     return _say(world, told, {**extras, probed: value}), {
@@ -105,9 +107,9 @@ def _by_property(world: ConceptWorld, rng: random.Random) -> tuple[Frame, dict[s
 def _by_verb(world: ConceptWorld, rng: random.Random) -> tuple[Frame, dict[str, Frame]]:
     """The same verb, its opposite, or an unrelated one."""
     core, verb, unrelated = _two_verbs(world, rng)
-    extras = _extras(world, rng, core, _slots(core), rate=0.3)
+    extras = _extras(world, rng, core, _slots(core))
     core = _with_number(core, "number" in extras)
-    base = _say(world, core, {slot: extra for slot, extra in extras.items() if rng.random() < 0.25})
+    base = _say(world, core, {slot: extra for slot, extra in extras.items() if rng.random() < KEPT})
     return replace(_say(world, core, extras), verb=verb), {
         "entailment": replace(base, verb=verb),
         "contradiction": replace(base, verb=OPPOSITE[verb]),
@@ -118,7 +120,7 @@ def _by_verb(world: ConceptWorld, rng: random.Random) -> tuple[Frame, dict[str, 
 def _by_polarity(world: ConceptWorld, rng: random.Random) -> tuple[Frame, dict[str, Frame]]:
     """The same polarity, the other one, or an unrelated verb with either."""
     core, verb, unrelated = _two_verbs(world, rng)
-    extras = _extras(world, rng, core, _slots(core), rate=0.25)
+    extras = _extras(world, rng, core, _slots(core))
     said = _say(world, _with_number(core, "number" in extras), extras)
     negated = rng.random() < 0.5
     return replace(said, verb=verb, negated=negated), {
@@ -170,8 +172,8 @@ def _two_verbs(world: ConceptWorld, rng: random.Random) -> tuple[Frame, str, str
             return core, rng.choice((one, OPPOSITE[one])), rng.choice((other, OPPOSITE[other]))
 
 
-def _extras(world: ConceptWorld, rng: random.Random, core: Frame, slots: list[str], rate: float) -> dict[str, str]:
-    return {slot: _rivals(world, rng, core, slot)[0] for slot in slots if rng.random() < rate}
+def _extras(world: ConceptWorld, rng: random.Random, core: Frame, slots: list[str]) -> dict[str, str]:
+    return {slot: _rivals(world, rng, core, slot)[0] for slot in slots if rng.random() < EXTRA}
 
 
 def _with_number(frame: Frame, counted: bool) -> Frame:

@@ -63,7 +63,7 @@ def default_ranks(recipe: Recipe) -> int:
 
 def launch_command(recipe: str, overrides: Sequence[str], ranks: int, port: int, wanted: str = "all") -> list[str]:
     """The command that starts the ranks on this host."""
-    launcher = [sys.executable, "-m", "deepspeed.launcher.runner", "--quiet", "--num_gpus", str(ranks), "--master_addr", "127.0.0.1",
+    launcher = [sys.executable, "-m", "deepspeed.launcher.runner", "--log_level", "critical", "--num_gpus", str(ranks), "--master_addr", "127.0.0.1",
                 "--master_port", str(port), "--no_local_rank", "--module"]  # fmt: skip
     return [*launcher, "dist_stilts", "train", recipe, "--phase", wanted, *overrides]
 
@@ -77,11 +77,14 @@ def make_world(recipe: Recipe) -> None:
         write_world(root, seed=simulate.seed, placebo=simulate.placebo, scale=simulate.scale, on_progress=say)
 
 
-def launch(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int, port: int | None, wanted: str = "all") -> None:
+def launch(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int, port: int | None, wanted: str = "all") -> int:
     """Start the ranks through the deepspeed launcher and wait for them; every process ends with this call.
 
+    Returns:
+        0, or the exit code of a run that failed; its ranks have said why.
+
     Raises:
-        UserError: a run failed (with its reason), or Ctrl-C (exit code 130; what was saved resumes).
+        UserError: the ranks ended without a word, or Ctrl-C (exit code 130; what was saved resumes).
     """
     port = check_port(port) if port else free_port()
     environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // ranks)), "TOKENIZERS_PARALLELISM": "true", **os.environ}
@@ -96,12 +99,12 @@ def launch(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int, port
     finally:
         end(process.pid)
     left = pending(recipe, wanted)
-    if left:
-        status = read_status(folder_of(recipe).run(left[0].name))
-        if status.get("state") == "failed":
-            raise UserError(f"run '{left[0].name}' failed: {status.get('reason')}", code=int(status.get("code") or EXIT_FAILED))
-        raise UserError(f"the ranks ended (launcher code {code}) before run '{left[0].name}' was done", code=code or EXIT_FAILED,
-                        fix="See the lines above; the same command continues from the last checkpoint")  # fmt: skip
+    if not left:
+        return 0
+    if (status := read_status(folder_of(recipe).run(left[0].name))).get("state") == "failed":
+        return int(status["code"])
+    raise UserError(f"the ranks ended (launcher code {code}) before run '{left[0].name}' was done", code=code or EXIT_FAILED,
+                    fix="See the lines above; the same command continues from the last checkpoint")  # fmt: skip
 
 
 def end(session: int) -> None:

@@ -13,6 +13,7 @@ import torch
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
+from dist_stilts.errors import EXIT_FAILED
 from dist_stilts.evaluate.predict import predict
 from dist_stilts.evaluate.suite import Job, evaluate, labelled_scores
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
@@ -60,7 +61,7 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
         score_phase(run, recipe, folder, world)
     except Exception as error:
         if world.is_main:
-            write_status(folder, "failed", reason=str(error))
+            write_status(folder, "failed", reason=str(error), code=getattr(error, "code", EXIT_FAILED))
         raise
     if world.is_main:
         write_status(folder, "done", evaluated=evaluation_id(run))

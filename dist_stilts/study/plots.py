@@ -8,8 +8,10 @@ Matplotlib is imported when the first figure is drawn, and never through pyplot:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ ENGLISH = "en"
 UNKNOWN_DISTANCE = "0.6"
 """Grey, for a language whose distance is not known."""
 Z95 = 1.959964
+End = tuple[int, float, Any]
+"""Size, score and colour at the end of a line."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Series:
 
     Attributes:
         points: size of the intermediate data (0 = none) -> language -> point.
+        setting: split, layer and pooling, where they are not the usual ones or matter.
         controls: name of a control -> its mean over languages, percent.
         seeds: how many seeds the points are means of.
     """
@@ -58,8 +63,8 @@ class Series:
     @property
     def name(self) -> str:
         """A file name."""
-        parts = [self.task, self.intermediate.replace(",", "+"), self.setting.replace(" ", "-")]
-        return "".join(c if c.isalnum() or c in "-+_." else "_" for c in "-".join(filter(None, parts)))
+        parts = [self.task, self.intermediate.replace(",", "+"), self.setting]
+        return re.sub(r"[^\w+.]+", "-", " ".join(parts)).strip("-")
 
     @property
     def sizes(self) -> list[int]:
@@ -107,8 +112,10 @@ def series(records: Iterable[Record]) -> list[Series]:
 
 
 def _setting(record: Record) -> str:
-    layer, pooling = record.get("layer"), record.get("pooling")
-    return " ".join([*([f"layer {layer}"] if layer is not None else []), *([str(pooling)] if pooling else [])])
+    """What else must be equal for scores to share a figure, as people read it; empty for most tasks."""
+    split, layer, pooling = record.get("split", "test"), record.get("layer"), record.get("pooling")
+    parts = [split if split != "test" else None, f"layer {layer}" if layer is not None else None, pooling]
+    return ", ".join(str(part) for part in parts if part)
 
 
 def _is_control(record: Record) -> bool:
@@ -131,16 +138,15 @@ def _point(rows: Sequence[Record]) -> Point:
 
 def _control_means(records: Iterable[Record]) -> dict[str, float]:
     """Mean over languages by label; of a control at several sizes, the smallest (plain before trained)."""
-    groups: dict[str, dict[int, dict[str, list[Record]]]] = {}
+    kinds: dict[str, list[Record]] = {}
     for record in records:
-        kind = label({**record, "intermediate": None})
-        by_size = groups.setdefault(kind, {}).setdefault(record.get("intermediate_size") or 0, {})
-        by_size.setdefault(record["language"], []).append(record)
+        kinds.setdefault(label({**record, "intermediate": None}), []).append(record)
     means = {}
-    for sizes in groups.values():
-        by_language = sizes[min(sizes)]
-        first = next(iter(by_language.values()))[0]
-        means[label(first)] = sum(_point(rows).value for rows in by_language.values()) / len(by_language)
+    for rows in kinds.values():
+        by_size = _points(rows)
+        points = by_size[min(by_size)].values()
+        first = min(rows, key=lambda row: row.get("intermediate_size") or 0)
+        means[label(first)] = sum(point.value for point in points) / len(points)
     return means
 
 
@@ -208,17 +214,17 @@ def _save(figure: Figure, out_dir: Path, name: str) -> list[Path]:
 
     out_dir.mkdir(parents=True, exist_ok=True)
     paths = [out_dir / f"{name}.svg", out_dir / f"{name}.png"]
-    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(paths[0], metadata=no_metadata)
+        figure.savefig(paths[0], metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     figure.savefig(paths[1], dpi=150)
     return paths
 
 
-def _new_figure(title: str, subtitle: str) -> tuple[Figure, Axes]:
+def _new_figure(title: str, subtitle: str, languages: int) -> tuple[Figure, Axes]:
+    """Taller where many languages need names."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(8, max(5.0, 2 + 0.13 * languages)), layout="constrained")
     axes = figure.add_subplot()
     figure.suptitle(title, fontsize=12, x=0.02, ha="left")
     axes.set_title(subtitle, fontsize=9, color="0.35", loc="left")
@@ -245,11 +251,10 @@ def _draw_curves(one: Series, distances: Mapping[str, float]) -> Figure:
     figure, axes = _new_figure(
         f"{what} against the size of the English {one.intermediate} data",
         f"{_seeds(one)}; band: 95 % of the mean over languages, from test sampling alone",
+        len({lang for scores in one.points.values() for lang in scores}),
     )
-    distances = {ENGLISH: 0.0, **distances} if distances else {}
-    _draw_languages(figure, axes, one, distances)
-    curve = mean_curve(one)
-    if curve:
+    ends = _draw_languages(figure, axes, one, {ENGLISH: 0.0, **distances} if distances else {})
+    if curve := mean_curve(one):
         sizes, means, halves = zip(*curve, strict=True)
         low, high = ([m + sign * h for m, h in zip(means, halves, strict=True)] for sign in (-1, 1))
         axes.fill_between(sizes, low, high, color="tab:red", alpha=0.2, linewidth=0)
@@ -257,16 +262,18 @@ def _draw_curves(one: Series, distances: Mapping[str, float]) -> Figure:
     for dashes, (name, mean) in zip(("--", ":", "-.") * len(one.controls), one.controls.items(), strict=False):
         axes.axhline(mean, color="0.25", linestyle=dashes, linewidth=1.2, label=f"{name} (mean)")
     _size_axis(axes, one.sizes, one.intermediate)
+    _name_ends(axes, ends)
     axes.set_ylabel(f"{one.metric}, percent")
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
 
 
-def _draw_languages(figure: Figure, axes: Axes, one: Series, distances: Mapping[str, float]) -> None:
+def _draw_languages(figure: Figure, axes: Axes, one: Series, distances: Mapping[str, float]) -> dict[str, End]:
+    """Draw the lines; return where each ends."""
+    from matplotlib.cm import ScalarMappable
+
     colour_of: dict[str, Any] = {ENGLISH: "black"}
     if distances:
-        from matplotlib.cm import ScalarMappable
-
         colours, scale = _colours(distances)
         colour_of = {lang: colours(scale(distance)) for lang, distance in distances.items()} | colour_of
         figure.colorbar(ScalarMappable(scale, colours), ax=axes, label="distance from English", fraction=0.04, pad=0.01)
@@ -277,21 +284,39 @@ def _draw_languages(figure: Figure, axes: Axes, one: Series, distances: Mapping[
         colour = colour_of.get(lang, UNKNOWN_DISTANCE)
         axes.plot(sizes, values, marker="o", markersize=3, linewidth=1.2, color=colour)
         ends[lang] = (sizes[-1], values[-1], colour)
-    collapsed = [(size, p.value) for size, scores in one.points.items() for p in scores.values() if p.degenerate]
-    if collapsed:
+    if collapsed := [(size, p.value) for size, ps in one.points.items() for p in ps.values() if p.degenerate]:
         axes.plot(*zip(*collapsed, strict=True), "x", color="red", markersize=8, label="degenerate run")
-    _name_ends(axes, ends)
+    return ends
 
 
-def _name_ends(axes: Axes, ends: Mapping[str, tuple[int, float, Any]]) -> None:
-    """Write each language at the end of its line, pushed up where two would overlap."""
+def _name_ends(axes: Axes, ends: Mapping[str, End]) -> None:
+    """Write each language at the right edge, level with the end of its line as far as the neighbours leave room."""
     low, high = axes.get_ylim()
-    gap, floor = (high - low) * 0.03, -math.inf
-    for lang, (size, value, colour) in sorted(ends.items(), key=lambda item: item[1][1]):
-        floor = max(value, floor + gap)
+    order = sorted(ends, key=lambda lang: ends[lang][1])
+    heights = spread([ends[lang][1] for lang in order], low, high, gap=(high - low) * 0.027)
+    for lang, height in zip(order, heights, strict=True):
+        size, value, colour = ends[lang]
         axes.annotate(
-            lang, (size, floor), xytext=(5, 0), textcoords="offset points", fontsize=8, color=colour, va="center"
+            lang,
+            (size, value),
+            (0.975, height),
+            textcoords=("axes fraction", "data"),
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 2},
+            fontsize=8,
+            color=colour,
+            va="center",
         )
+
+
+def spread(values: Sequence[float], low: float, high: float, gap: float) -> list[float]:
+    """Move ascending values apart to at least ``gap`` (less if there is no room) without leaving [low, high]."""
+    gap = min(gap, (high - low) / max(len(values), 1))
+    placed = list(accumulate(values, lambda below, value: max(value, below + gap)))
+    ceiling = high
+    for i in reversed(range(len(placed))):
+        placed[i] = min(placed[i], ceiling)
+        ceiling = placed[i] - gap
+    return placed
 
 
 def _size_axis(axes: Axes, sizes: Sequence[int], intermediate: str) -> None:
@@ -309,6 +334,7 @@ def _draw_gains(one: Series, gain: Mapping[str, tuple[float, float]], distances:
     figure, axes = _new_figure(
         f"{one.task} {one.metric}: gain of {one.intermediate} n={one.sizes[-1]:,} over none, against distance",
         f"{correlate(gain, distances)} (without English), {_seeds(one)}; bars: 95 %, from test sampling alone",
+        len(gain),
     )
     axes.axhline(0, color="0.7", linewidth=1)
     for lang, (points, half) in gain.items():

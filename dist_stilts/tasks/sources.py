@@ -212,8 +212,6 @@ def fetch_model(path: str, revision: str | None) -> Path:
     """
     folder = Path(path)
     if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise UserError("the model folder has no config.json", where=folder, fix="Give a Hugging Face model folder")
         return folder
     if path.startswith((".", "/", "~")) or path.count("/") > 1:
         raise UserError("no such model folder", where=path, fix="Give a folder that exists, or a Hub name like owner/model")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig
     from deepspeed.utils import groups, logger
 
     logger.setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*all_gather_into_tensor.*", category=FutureWarning)  # DeepSpeed's to mend
     # On CPU DeepSpeed compiles a shared-memory collective and has no fallback without a compiler; gloo does the work.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     # ZeRO would make a process group of its own, without our time-out: a cut link would then hang for ever.

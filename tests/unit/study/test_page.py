@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dist_stilts.report.table import pivot
+from dist_stilts.study.page import caveats, conditions, inline_svg, write_page
+
+DISTANCES = {"aa": 0.1, "bb": 0.4, "cc": 0.8}
+
+
+def record(language: str, value: float, size: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "task": "xnli",
+        "split": "test",
+        "metric": "accuracy",
+        "language": language,
+        "value": value,
+        "count": 100,
+        "run": f"xnli@mnli-n{size}",
+        "intermediate": "mnli" if size else None,
+        "intermediate_size": size,
+        "seed": 0,
+        "world_size": 2,
+        "versions": {"torch": "2.13.0"},
+        **fields,
+    }
+
+
+def study(**fields: Any) -> list[dict[str, Any]]:
+    return [
+        record(lang, 40 + 10 * step + 3 * i, size, **fields)
+        for step, size in enumerate((0, 300))
+        for i, lang in enumerate(("en", *DISTANCES))
+    ]
+
+
+class Links(HTMLParser):
+    """Collects what a browser would load or follow, all ids, and all references to ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "action", "data"):
+                self.links.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    records = [*study(), record("cc", 33.0, 300, task="mnli", degenerate="one class"), record("cc", 9, 0, task="mnli")]
+    commands = ["dist-stilts run demo", "dist-stilts study report <out>"]
+    page = write_page(tmp_path_factory.mktemp("page"), "Sizes & languages", records, DISTANCES, commands)
+    assert page.name == "page.html"
+    return page.read_text(encoding="utf-8")
+
+
+def test_page_needs_nothing_from_elsewhere(html: str) -> None:
+    links = Links()
+    links.feed(html)
+    assert not {"script", "link", "img", "iframe"} & links.tags
+    assert all(link.startswith(("#", "data:")) for link in links.links)
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+
+
+def test_every_id_is_unique_and_every_reference_has_one(html: str) -> None:
+    links = Links()
+    links.feed(html)
+    assert len(links.ids) == len(set(links.ids))
+    references = {link[1:] for link in links.links if link.startswith("#")} | set(re.findall(r"url\(#([^)]+)\)", html))
+    assert references
+    assert references <= set(links.ids)
+
+
+def test_page_shows_runs_tables_figures_conditions_and_commands(html: str) -> None:
+    assert "<h1>Sizes &amp; languages</h1>" in html
+    assert "dist-stilts study report &lt;out&gt;" in html
+    assert "xnli@mnli-n300" in html
+    assert "xnli test: accuracy" in html
+    assert html.count("<svg") == 4  # curves and gain, of xnli and of mnli
+    assert "torch 2.13.0" in html
+    assert "<dt>world size</dt><dd>2</dd>" in html
+
+
+def test_degenerate_runs_are_listed(html: str) -> None:
+    assert "<li>mnli accuracy: † mnli n=300, cc: one class (kept in the mean)</li>" in html
+
+
+def test_one_seed_is_a_caveat_and_so_is_a_missing_control() -> None:
+    records = study()
+    text = " ".join(caveats(records, pivot(records)))
+    assert "One seed: the intervals cover test sampling only" in text
+    assert "Not run: random encoder and hypothesis only." in text
+    assert "No run was degenerate" in text
+    records += [*study(seed=1), record("en", 1, 0, origin="random"), record("en", 1, 0, inputs="hypothesis")]
+    text = " ".join(caveats(records, pivot(records)))
+    assert "2 seeds" in text
+    assert "Not run" not in text
+
+
+def test_conditions_list_every_different_value_and_skip_unknown_ones() -> None:
+    found = dict(conditions([*study(), *study(seed=1, versions={"torch": "2.14.0"}, model_id="xlm-r")]))
+    assert found["seed"] == "0, 1"
+    assert found["versions"] == "torch 2.13.0 / 2.14.0"
+    assert found["rows per score"] == "100"
+    assert found["model id"] == "xlm-r"
+    assert "dtype" not in found
+
+
+def test_figure_ids_carry_the_name_of_the_figure(tmp_path: Path) -> None:
+    (tmp_path / "a b.svg").write_text(
+        '<?xml?><svg width="8pt" height="5pt"><g id="x" style="clip-path: url(#x)"/><use href="#x"/></svg>'
+    )
+    assert inline_svg(tmp_path / "a b.svg") == (
+        '<svg role="img" aria-label="a-b" height="5pt"><g id="a-b-x" style="clip-path: url(#a-b-x)"/>'
+        '<use href="#a-b-x"/></svg>'
+    )
+
+
+def test_a_page_without_scores_is_still_a_page(tmp_path: Path) -> None:
+    html = write_page(tmp_path, "Empty", [], None, []).read_text(encoding="utf-8")
+    assert "No scores." in html
+    assert "<svg" not in html
