@@ -1,1 +1,1 @@
-"""DeepSpeed trainer, evaluator and study of X-STILTs: English intermediate tasks, English target tasks, many languages."""
+"""DeepSpeed trainer, evaluator and study of X-STILTs: English intermediate and target tasks, many languages."""

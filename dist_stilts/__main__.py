@@ -26,9 +26,12 @@ app = typer.Typer(
     "evaluation in many languages, retrieval.\n\nStart with: `dist-stilts run quickstart`",
 )
 
-Recipe_ = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name or a YAML file.", show_default=False)]
+Recipe_ = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name or a YAML file.", show_default=False)
+]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, such as train.learning_rate=1e-5.")
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, such as train.learning_rate=1e-5."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -40,8 +43,18 @@ def tasks(name: Annotated[str | None, typer.Argument(help="Show one task.")] = N
     from dist_stilts.tasks.registry import all_tasks, get_task
 
     specs = [get_task(name)] if name else list(all_tasks())
-    rows = [{"name": spec.name, "family": spec.family, "metric": spec.metric, "languages": " ".join(spec.languages),
-             "train rows": spec.train_size, "licence": spec.licence, "citation": spec.citation} for spec in specs]  # fmt: skip
+    rows = [
+        {
+            "name": spec.name,
+            "family": spec.family,
+            "metric": spec.metric,
+            "languages": " ".join(spec.languages),
+            "train rows": spec.train_size,
+            "licence": spec.licence,
+            "citation": spec.citation,
+        }
+        for spec in specs
+    ]
     print(json.dumps(rows, indent=2) if as_json else task_rows(rows))
 
 
@@ -96,14 +109,18 @@ def train(
     config = load_recipe(recipe, overrides)
     runs = expand(config)
     if phase is None and len(runs) > 1:
-        raise UserError(f"the recipe has {len(runs)} runs", fix=f"Choose one with --phase: {', '.join(run.name for run in runs)}")
+        raise UserError(
+            f"the recipe has {len(runs)} runs", fix=f"Choose one with --phase: {', '.join(run.name for run in runs)}"
+        )
     chosen = {run.name for run in select(runs, phase or "all")}
     with started() as world:
         if world.is_main:
             make_world(config)
         barrier()
         for run in runs:
-            if any(run.name in (ancestor.name for ancestor in other.lineage()) for other in runs if other.name in chosen):
+            if any(
+                run.name in (ancestor.name for ancestor in other.lineage()) for other in runs if other.name in chosen
+            ):
                 run_phase(run, config, world)
 
 
@@ -114,7 +131,9 @@ def run(
     ranks: Annotated[int | None, typer.Option(help="Processes; default: one per GPU, or 2 without GPUs.")] = None,
     phase: Annotated[str, typer.Option(help="Only this phase or run, and what it starts from.")] = "all",
     port: Annotated[int | None, typer.Option(help="Master port; default: a free one.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print phases, steps, memory and commands; run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print phases, steps, memory and commands; run nothing.")
+    ] = False,
 ) -> None:
     """Run all phases of a recipe through the deepspeed launcher; again = continue, or nothing if all is done.
 
@@ -134,7 +153,8 @@ def run(
     started = time.monotonic()
     if left:
         execute.make_world(config)
-        say(f"{config.name}: {len(left)} of {len(execute.expand(config))} runs to do on {ranks} ranks: {', '.join(r.name for r in left)}")
+        names = ", ".join(run.name for run in left)
+        say(f"{config.name}: {len(left)} runs to do on {ranks} ranks: {names}")
         if code := execute.launch(config, recipe, overrides or [], ranks, port, phase):
             raise typer.Exit(code)
     command = " ".join(["dist-stilts", *sys.argv[1:]])
@@ -172,8 +192,17 @@ def evaluate(
         raise UserError("the data folder does not exist", where=data)
     wanted = {task: EvalTask([split], languages.split(",")) for task in tasks.split(",")}
     settings = EvaluationConfig(batch_size, dtype, layer, centre)
-    job = Job(model, wanted, settings, data, out / "prepared", max_length, out / "results.jsonl", out / "predictions",
-              conditions={"run": Path(model).name})  # fmt: skip
+    job = Job(
+        model,
+        wanted,
+        settings,
+        data,
+        out / "prepared",
+        max_length,
+        out / "results.jsonl",
+        out / "predictions",
+        conditions={"run": Path(model).name},
+    )
     with started() as world:
         records = score_all(job, world, bar(world))
     if world.is_main:
@@ -191,13 +220,18 @@ def mine(
     centre: Annotated[bool, typer.Option(help="Subtract each language's mean.")] = False,
     max_length: Annotated[int, typer.Option(help="Most tokens per sentence.")] = 256,
 ) -> None:
-    """Mine translation pairs. Example: `dist-stilts mine de.txt en.txt --model intfloat/multilingual-e5-small --out pairs.tsv`"""
+    """Mine translation pairs from two text files.
+
+    Example: `dist-stilts mine de.txt en.txt --model intfloat/multilingual-e5-small --out pairs.tsv`
+    """
     from dist_stilts.evaluate.mine import mine_files
     from dist_stilts.evaluate.suite import EvaluationConfig
     from dist_stilts.parallel.world import started
 
     with started() as world:
-        found = mine_files(source, target, model, out, threshold, EvaluationConfig(layer=layer, centre=centre), max_length, world)
+        found = mine_files(
+            source, target, model, out, threshold, EvaluationConfig(layer=layer, centre=centre), max_length, world
+        )
     if world.is_main:
         say(f"{found} pairs with a margin of at least {threshold} in {out}")
 
@@ -208,7 +242,10 @@ def score(
     labels: Annotated[Path, typer.Option(help="Folder of the same layout with gold labels.")],
     as_json: Json = False,
 ) -> None:
-    """Score prediction files in XTREME's layout. Example: `dist-stilts score --predictions runs/…/predictions --labels labels`"""
+    """Score prediction files in XTREME's layout.
+
+    Example: `dist-stilts score --predictions runs/quickstart/udpos@pretrain/predictions --labels labels`
+    """
     from dist_stilts.evaluate.submission import score_folder
     from dist_stilts.report.lists import score_lines
 
@@ -219,7 +256,7 @@ def score(
 @app.command()
 def table(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs or of recipes.")],
-    format: Annotated[str, typer.Option(help="md, csv, latex or json.")] = "md",  # noqa: A002
+    format: Annotated[str, typer.Option(help="md, csv, latex or json.")] = "md",
 ) -> None:
     """Print the scores of runs as tables. Example: `dist-stilts table runs/quickstart --format latex`"""
     from dist_stilts.report.table import collect, pivot, render
@@ -250,7 +287,7 @@ def not_yet(verb: str, instead: str) -> NoReturn:
     raise UserError(f"'{verb}' is not in this version", fix=instead)
 
 
-def load_recipe(name: str, overrides: list[str] | None):  # type: ignore[no-untyped-def]  # noqa: ANN201 - Recipe is heavy to import
+def load_recipe(name: str, overrides: list[str] | None):  # type: ignore[no-untyped-def]
     """The recipe with its overrides; a recipe without a name is named after its file."""
     from dist_stilts.config import find_recipe, load
     from dist_stilts.study.run_config import Recipe

@@ -37,8 +37,10 @@ def find_recipe(name_or_path: str) -> Path:
             raise UserError("no such recipe file", where=path, fix=f"Shipped recipes: {', '.join(shipped_recipes())}")
         return path
     if name_or_path not in shipped_recipes():
-        raise UserError(f"unknown recipe '{name_or_path}'", fix=f"{nearest(name_or_path, shipped_recipes())} "
-                        "A file of your own needs the ending .yaml")  # fmt: skip
+        raise UserError(
+            f"unknown recipe '{name_or_path}'",
+            fix=f"{nearest(name_or_path, shipped_recipes())} A file of your own needs the ending .yaml",
+        )
     return Path(str(resources.files(SHIPPED) / f"{name_or_path}.yaml"))
 
 
@@ -53,14 +55,19 @@ def load(schema: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
         given = OmegaConf.create(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise UserError(f"not valid YAML: {getattr(error, 'problem', error)}",
-                        where=(path, mark.line + 1) if mark else path) from None  # fmt: skip
+        raise UserError(
+            f"not valid YAML: {getattr(error, 'problem', error)}", where=(path, mark.line + 1) if mark else path
+        ) from None
     if not isinstance(given, DictConfig):
-        raise UserError("a recipe is a mapping of keys to values", where=path, fix="See a shipped recipe for an example")
+        raise UserError(
+            "a recipe is a mapping of keys to values", where=path, fix="See a shipped recipe for an example"
+        )
     merged = _merge(OmegaConf.structured(schema), given, lambda key: (path, _line_of(text, key)))
     for override in overrides:
         if "=" not in override or override.startswith("="):
-            raise UserError(f"'{override}' is not an override", fix="Write key=value, for example train.learning_rate=1e-5")
+            raise UserError(
+                f"'{override}' is not an override", fix="Write key=value, for example train.learning_rate=1e-5"
+            )
         merged = _merge(merged, OmegaConf.from_dotlist([override]), lambda key, given=override: f"override {given}")
     return _to_object(merged, path)
 

@@ -1,9 +1,9 @@
 """Every path that the product reads or writes is made here, and every file of ours appears whole or not at all.
 
-    <out>/prepared/<key>/            tokenised data, shared by all recipes of one output folder
-    <out>/<recipe>/world/            the simulated world, where the recipe asks for one
-    <out>/<recipe>/table.md, page.html
-    <out>/<recipe>/<run>/            one run: see :class:`RunFolder`
+<out>/prepared/<key>/            tokenised data, shared by all recipes of one output folder
+<out>/<recipe>/world/            the simulated world, where the recipe asks for one
+<out>/<recipe>/table.md, page.html
+<out>/<recipe>/<run>/            one run: see :class:`RunFolder`
 """
 
 from __future__ import annotations
@@ -104,7 +104,12 @@ class RecipeFolder:
 
 def prediction_file(folder: Path, task: str, split: str, language: str) -> Path:
     """XTREME's place for the predictions of one task and language, with the split in the name."""
-    return folder / task / f"{split.replace('%', '').replace('[', '_').replace(']', '').replace(':', '-')}-{language}.tsv"
+    return folder / task / f"{split_in_names(split)}-{language}.tsv"
+
+
+def split_in_names(split: str) -> str:
+    """A split or slice as part of a file's name: ``dev[50%:60%]`` is ``dev_50-60``."""
+    return split.replace("[", "_").replace(":", "-").replace("%", "").replace("]", "")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -115,7 +120,7 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 @contextmanager
@@ -137,7 +142,7 @@ def publish(temporary: Path, path: Path, note: str = "") -> None:
     write_text(temporary / COMPLETE, note)
     if path.exists():
         shutil.rmtree(path)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def is_complete(path: Path) -> bool:

@@ -4,7 +4,7 @@ A batch is a dictionary of tensors:
 
     input_ids, attention_mask   ``[segments, length]`` int64
     labels                      ``[rows]`` class or choice; ``[rows, length]`` per token (-100 = not predicted)
-    segments                    multiple choice only: ``[rows, choices]`` which segment each choice is, -1 = no such choice
+    segments                    multiple choice only: ``[rows, choices]`` each choice's segment, -1 = no such choice
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from dist_stilts.data.features import Features
-from dist_stilts.data.masking import IGNORED, mask, number_of_targets
+from dist_stilts.data.masking import mask, number_of_targets
 from dist_stilts.data.order import deal, global_batch
-from dist_stilts.tasks.spec import Family
+from dist_stilts.tasks.spec import IGNORED, Family
 
 Batch = dict[str, torch.Tensor]
 
@@ -66,8 +66,9 @@ def masked(batch: Batch, rows: np.ndarray, epochs: np.ndarray, vocabulary: Vocab
     """Turn a batch of plain text into a masked-language-model batch."""
     ids = batch["input_ids"].numpy()
     special = np.isin(ids, vocabulary.ordinary, invert=True)
-    ids, labels = mask(ids, ~special, rows, epochs, seed=seed, rate=rate, mask_id=vocabulary.mask,
-                       ordinary_ids=vocabulary.ordinary)  # fmt: skip
+    ids, labels = mask(
+        ids, ~special, rows, epochs, seed=seed, rate=rate, mask_id=vocabulary.mask, ordinary_ids=vocabulary.ordinary
+    )
     return {**batch, "input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
 
 

@@ -30,8 +30,12 @@ def schema() -> Any:
     """The Arrow schema of :data:`COLUMNS`."""
     import pyarrow as pa
 
-    kinds = {**dict.fromkeys(COLUMNS, pa.int64()), **dict.fromkeys(LIST_COLUMNS, pa.list_(pa.int32())),
-             "id": pa.string(), "group": pa.string()}  # fmt: skip
+    kinds = {
+        **dict.fromkeys(COLUMNS, pa.int64()),
+        **dict.fromkeys(LIST_COLUMNS, pa.list_(pa.int32())),
+        "id": pa.string(),
+        "group": pa.string(),
+    }
     return pa.schema(list(kinds.items()))
 
 
@@ -102,9 +106,9 @@ def open_features(path: Path) -> Features:
 
 def from_table(table: Any) -> Features:
     """View an Arrow table with the columns of :data:`COLUMNS`."""
-    lists = {name: Ragged(table.column(name).chunks) for name in LIST_COLUMNS}
-    numbers = {name: table.column(name).to_numpy().astype(np.int64) for name in ("example", "first_word", "truncated")}
-    return Features(**lists, **numbers, ids=table.column("id").to_pylist(), groups=table.column("group").to_pylist())
+    columns: dict[str, Any] = {name: Ragged(table.column(name).chunks) for name in LIST_COLUMNS}
+    columns |= {name: table.column(name).to_numpy().astype(np.int64) for name in ("example", "first_word", "truncated")}
+    return Features(**columns, ids=table.column("id").to_pylist(), groups=table.column("group").to_pylist())
 
 
 def concatenated(parts: Sequence[Features]) -> Features:
@@ -112,8 +116,9 @@ def concatenated(parts: Sequence[Features]) -> Features:
     if len(parts) == 1:
         return parts[0]
     first = np.cumsum([0, *(part.examples for part in parts)])
+    columns: dict[str, Any] = {name: _Joined([getattr(part, name) for part in parts]) for name in LIST_COLUMNS}
     return Features(
-        *(_Joined([getattr(part, name) for part in parts]) for name in LIST_COLUMNS),  # type: ignore[arg-type]
+        **columns,
         example=np.concatenate([part.example + start for part, start in zip(parts, first, strict=False)]),
         first_word=np.concatenate([part.first_word for part in parts]),
         truncated=np.concatenate([part.truncated for part in parts]),

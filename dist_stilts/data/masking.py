@@ -1,22 +1,21 @@
 """Masked-language-model targets: dynamic masking as a pure function of (seed, epoch, row, position).
 
 Of each row's ordinary tokens a fixed share is chosen; 80 % of those become the mask token, 10 % a random ordinary
-token, 10 % stay (Devlin et al. 2019, section 3.1; redrawn every epoch as in Liu et al. 2019). Because no generator state is
-involved, a token's fate depends neither on ranks nor on the rows beside it, and a resumed run masks alike.
+token, 10 % stay (Devlin et al. 2019, section 3.1; redrawn every epoch as in Liu et al. 2019). Because no generator
+state is involved, a token's fate depends neither on ranks nor on the rows beside it, and a resumed run masks alike.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-IGNORED = -100
-"""The label that cross-entropy skips."""
+from dist_stilts.tasks.spec import IGNORED
 
 
 def uniform(seed: int, epochs: np.ndarray, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Counter-based random numbers in [0, 1): splitmix64 (Steele et al. 2014) of the mixed arguments, broadcast."""
     with np.errstate(over="ignore"):
-        state = np.uint64(seed)
+        state = np.asarray(seed, np.uint64)
         for part in (epochs, rows, positions):
             state = _splitmix(state + np.asarray(part).astype(np.uint64))
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
@@ -46,7 +45,7 @@ def mask(
         ordinary_ids: ids that a random replacement may take.
 
     Returns:
-        masked input ids and labels, both ``[n, length]``; labels are :data:`IGNORED` where nothing is predicted.
+        masked input ids and labels, both ``[n, length]``; labels are ``IGNORED`` where nothing is predicted.
     """
     positions = np.arange(input_ids.shape[1])
     draw = [uniform(seed + stream, epochs[:, None], rows[:, None], positions) for stream in range(3)]

@@ -18,7 +18,7 @@ from typing import Any
 from dist_stilts.config import identity
 from dist_stilts.data.features import Features, from_table, open_features, schema
 from dist_stilts.data.tokenise import tokenise
-from dist_stilts.layout import is_complete
+from dist_stilts.layout import is_complete, split_in_names
 from dist_stilts.parallel.once import build
 from dist_stilts.tasks.sources import data_revision, load_rows
 from dist_stilts.tasks.spec import TaskSpec, TextRow
@@ -73,9 +73,20 @@ def prepare(wanted: Wanted, tokenizer: Any, folder: Path, progress: Progress | N
 
 def cache_name(wanted: Wanted, revision: str, tokenizer_hash: str) -> str:
     """The folder's name: readable, and different whenever the content would be."""
-    key = identity([wanted.spec.name, wanted.split, wanted.language, wanted.max_length, wanted.inputs, wanted.spec.labels,
-                    revision, tokenizer_hash, CODE_VERSION])  # fmt: skip
-    split = wanted.split.translate(str.maketrans({"[": "_", "]": None, ":": "-", "%": None}))
+    key = identity(
+        [
+            wanted.spec.name,
+            wanted.split,
+            wanted.language,
+            wanted.max_length,
+            wanted.inputs,
+            wanted.spec.labels,
+            revision,
+            tokenizer_hash,
+            CODE_VERSION,
+        ]
+    )
+    split = split_in_names(wanted.split)
     return f"{wanted.spec.name}-{split}-{wanted.language}-{key}"
 
 
@@ -103,7 +114,9 @@ def _write(folder: Path, wanted: Wanted, tokenizer: Any, progress: Progress | No
     with pa.OSFile(str(folder / "data.arrow"), "wb") as sink, pa.ipc.new_stream(sink, schema()) as writer:
         for start in range(0, len(examples), EXAMPLES_PER_CHUNK):
             chunk = examples[start : start + EXAMPLES_PER_CHUNK]
-            rows = list(tokenise(wanted.spec.family, wanted.spec.labels, chunk, tokenizer, wanted.max_length, wanted.inputs))
+            rows = list(
+                tokenise(wanted.spec.family, wanted.spec.labels, chunk, tokenizer, wanted.max_length, wanted.inputs)
+            )
             for row in rows:  # numbers run on through the whole file
                 row["example"] += start
                 row["first_word"] += words

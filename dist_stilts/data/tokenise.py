@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from dist_stilts.tasks.spec import ChoiceRow, Family, PairRow, Row, TaggedRow, TextRow
+from dist_stilts.tasks.spec import IGNORED, ChoiceRow, Family, PairRow, Row, TaggedRow, TextRow
 
 FeatureRow = dict[str, Any]
-IGNORED = -100
 
 
 def tokenise(
@@ -30,17 +29,25 @@ def tokenise(
             Poliak et al. 2018).
     """
     families: dict[str, Callable[..., Iterator[FeatureRow]]] = {
-        "mlm": _lines, "sequence": _pairs, "choice": _choices, "token": _tagged}  # fmt: skip
+        "mlm": _lines,
+        "sequence": _pairs,
+        "choice": _choices,
+        "token": _tagged,
+    }
     yield from families[family](labels, rows, tokenizer, max_length, inputs)
 
 
-def _lines(labels: Sequence[str], rows: Sequence[TextRow], tokenizer: Any, max_length: int, inputs: str) -> Iterator[FeatureRow]:
+def _lines(
+    labels: Sequence[str], rows: Sequence[TextRow], tokenizer: Any, max_length: int, inputs: str
+) -> Iterator[FeatureRow]:
     encoded = tokenizer([row.text for row in rows], truncation=False)["input_ids"]
     for number, (row, ids) in enumerate(zip(rows, encoded, strict=True)):
         yield _row(row, number, [_cut(ids, max_length)], [], truncated=max(0, len(ids) - max_length))
 
 
-def _pairs(labels: Sequence[str], rows: Sequence[PairRow], tokenizer: Any, max_length: int, inputs: str) -> Iterator[FeatureRow]:
+def _pairs(
+    labels: Sequence[str], rows: Sequence[PairRow], tokenizer: Any, max_length: int, inputs: str
+) -> Iterator[FeatureRow]:
     first, second = [row.text_a for row in rows], [row.text_b for row in rows]
     texts = (first, second) if inputs == "full" else (second,)
     whole = tokenizer(*texts, truncation=False)["input_ids"]
@@ -50,7 +57,9 @@ def _pairs(labels: Sequence[str], rows: Sequence[PairRow], tokenizer: Any, max_l
         yield _row(row, number, [cut], label, truncated=len(ids) - len(cut))
 
 
-def _choices(labels: Sequence[str], rows: Sequence[ChoiceRow], tokenizer: Any, max_length: int, inputs: str) -> Iterator[FeatureRow]:
+def _choices(
+    labels: Sequence[str], rows: Sequence[ChoiceRow], tokenizer: Any, max_length: int, inputs: str
+) -> Iterator[FeatureRow]:
     for number, row in enumerate(rows):
         # The end of a prompt carries the question: what does not fit is dropped from its start.
         room = max_length - tokenizer.num_special_tokens_to_add(pair=True)
@@ -64,7 +73,9 @@ def _choices(labels: Sequence[str], rows: Sequence[ChoiceRow], tokenizer: Any, m
         yield _row(row, number, segments, [] if row.label is None else [row.label], truncated=lost)
 
 
-def _tagged(labels: Sequence[str], rows: Sequence[TaggedRow], tokenizer: Any, max_length: int, inputs: str) -> Iterator[FeatureRow]:
+def _tagged(
+    labels: Sequence[str], rows: Sequence[TaggedRow], tokenizer: Any, max_length: int, inputs: str
+) -> Iterator[FeatureRow]:
     # Word by word: the word ids that fast XLM-R tokenizers report for whole sentences go wrong on diacritics.
     vocabulary = sorted({word for row in rows for word in row.words})
     encoded = tokenizer(vocabulary, add_special_tokens=False)["input_ids"]
@@ -74,8 +85,11 @@ def _tagged(labels: Sequence[str], rows: Sequence[TaggedRow], tokenizer: Any, ma
     for number, row in enumerate(rows):
         for words, tags in _stretches(row, pieces, room):
             ids = [piece for word in words for piece in pieces[word][:room]]
-            targets = [target for word, tag in zip(words, tags, strict=True)
-                       for target in [labels.index(tag)] + [IGNORED] * (len(pieces[word][:room]) - 1)]  # fmt: skip
+            targets = [
+                target
+                for word, tag in zip(words, tags, strict=True)
+                for target in [labels.index(tag)] + [IGNORED] * (len(pieces[word][:room]) - 1)
+            ]
             lost = sum(max(0, len(pieces[word]) - room) for word in words)
             segment, targets = _join_single(tokenizer, ids, targets)
             yield _row(row, number, [segment], targets, truncated=lost, first_word=first_word)
@@ -114,7 +128,9 @@ def _cut(ids: list[int], max_length: int) -> list[int]:
     return ids if len(ids) <= max_length else [*ids[: max_length - 1], ids[-1]]
 
 
-def _row(row: Row, number: int, segments: list[list[int]], labels: list[int], *, truncated: int, first_word: int = 0) -> FeatureRow:
+def _row(
+    row: Row, number: int, segments: list[list[int]], labels: list[int], *, truncated: int, first_word: int = 0
+) -> FeatureRow:
     return {
         "input_ids": np.concatenate(segments),
         "lengths": [len(segment) for segment in segments],

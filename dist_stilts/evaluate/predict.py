@@ -1,4 +1,4 @@
-"""Sharded prediction: each rank takes its own batches, rows carry their global numbers, one reduction brings them home."""
+"""Sharded prediction: each rank takes its own batches, rows carry their global numbers, one reduction at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from dist_stilts.parallel.world import World
 from dist_stilts.tasks.spec import TaskSpec
 
 
-def predict(model: Any, spec: TaskSpec, features: Features, vocabulary: Vocabulary, world: World, batch_size: int) -> np.ndarray:
+def predict(
+    model: Any, spec: TaskSpec, features: Features, vocabulary: Vocabulary, world: World, batch_size: int
+) -> np.ndarray:
     """Predict a whole split, the same on every rank and at every number of ranks.
 
     Returns:
@@ -31,7 +33,9 @@ def predict(model: Any, spec: TaskSpec, features: Features, vocabulary: Vocabula
     return sum_by_index(np.concatenate(values), np.concatenate(places), size)
 
 
-def embed(model: Any, features: Features, vocabulary: Vocabulary, world: World, batch_size: int, layer: int | None) -> np.ndarray:
+def embed(
+    model: Any, features: Features, vocabulary: Vocabulary, world: World, batch_size: int, layer: int | None
+) -> np.ndarray:
     """Mean-pooled embeddings of a whole file: ``[examples, width]`` fp32, not yet normalised; on every rank."""
     width = model.encoder.config.hidden_size
     values, places = [np.empty((0, width), np.float32)], [np.empty(0, np.int64)]

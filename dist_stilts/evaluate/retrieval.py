@@ -1,8 +1,8 @@
 """Retrieval without training: embed both sides, search, score; Tatoeba (accuracy) and BUCC 2018 (F1).
 
-Protocol, as XTREME's: mean pooling over all tokens of one layer, cosine. Tatoeba asks for each English sentence's nearest
-foreign one. BUCC mines pairs by ratio margin with k = 4 neighbours, one-to-one, and applies the threshold that is best
-on dev gold to test. A text that stands on one side twice is kept once, by its first id.
+Protocol, as XTREME's: mean pooling over all tokens of one layer, cosine. Tatoeba asks for each English sentence's
+nearest foreign one. BUCC mines pairs by ratio margin with k = 4 neighbours, one-to-one, and applies the threshold that
+is best on dev gold to test. A text that stands on one side twice is kept once, by its first id.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from dist_stilts.evaluate.predict import embed
 from dist_stilts.model.pooling import normalise
 from dist_stilts.parallel.world import World
 from dist_stilts.scoring.classify import accuracy
-from dist_stilts.scoring.mining import Candidates, best_threshold, gold_mask, margin_scores, max_candidates, retrieval_health, score_at
+from dist_stilts.scoring.mining import (
+    Candidates,
+    best_threshold,
+    gold_mask,
+    margin_scores,
+    max_candidates,
+    retrieval_health,
+    score_at,
+)
 from dist_stilts.search.neighbours import both_directions
 from dist_stilts.tasks.spec import Bitext
 
@@ -108,21 +116,30 @@ def score_bucc(bitext: Bitext, dev: Bitext, embedder: Embed) -> RetrievalScore:
     score = score_at(pairs.scores, is_gold, len(bitext.gold or ()), tuned.threshold)
     values = {"f1": score.f1, "precision": score.precision, "recall": score.recall}
     kept = pairs.scores >= tuned.threshold
-    lines = [f"{bitext.source_ids[s]}\t{bitext.target_ids[t]}" for s, t in zip(pairs.source[kept], pairs.target[kept], strict=True)]
+    lines = [
+        f"{bitext.source_ids[s]}\t{bitext.target_ids[t]}"
+        for s, t in zip(pairs.source[kept], pairs.target[kept], strict=True)
+    ]
     return RetrievalScore({**values, "threshold": tuned.threshold}, lines, len(bitext.gold or ()), degenerate)
 
 
 def mine(source: torch.Tensor, target: torch.Tensor, k: int = NEIGHBOURS) -> Candidates:
     """One-to-one candidate pairs of two sets of normalised embeddings, best margin first."""
     forward, backward = both_directions(source, target, k)
-    f_scores, f_ids, b_scores, b_ids = (part.cpu().numpy() for part in (forward.scores, forward.ids, backward.scores, backward.ids))
-    return max_candidates(margin_scores(f_scores, f_ids, b_scores), f_ids, margin_scores(b_scores, b_ids, f_scores), b_ids)
+    f_scores, f_ids, b_scores, b_ids = (
+        part.cpu().numpy() for part in (forward.scores, forward.ids, backward.scores, backward.ids)
+    )
+    return max_candidates(
+        margin_scores(f_scores, f_ids, b_scores), f_ids, margin_scores(b_scores, b_ids, f_scores), b_ids
+    )
 
 
 def _mine_known(bitext: Bitext, embedder: Embed) -> tuple[Candidates, np.ndarray, str | None]:
     """Candidates as row numbers of the whole files, which of them are gold, and whether the encoder has collapsed."""
     if bitext.gold is None:
-        raise UserError("BUCC needs gold pairs to be scored", fix="Put the .gold file beside the texts, or use `dist-stilts mine`")
+        raise UserError(
+            "BUCC needs gold pairs to be scored", fix="Put the .gold file beside the texts, or use `dist-stilts mine`"
+        )
     first_source, first_target = first_occurrences(bitext.source), first_occurrences(bitext.target)
     source = embedder(tuple(bitext.source[row] for row in first_source))
     target = embedder(tuple(bitext.target[row] for row in first_target))
@@ -137,4 +154,3 @@ def _mine_known(bitext: Bitext, embedder: Embed) -> tuple[Candidates, np.ndarray
 def first_occurrences(texts: tuple[str, ...]) -> np.ndarray:
     """Rows whose text did not stand before: ``[unique]`` ascending."""
     return np.sort(np.unique(np.array(texts, dtype=object), return_index=True)[1])
-

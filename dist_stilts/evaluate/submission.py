@@ -43,8 +43,11 @@ def score_folder(predictions: Path, labels: Path) -> dict[str, Any]:
         average = {metric: sum(scores[metric] for scores in languages.values()) / len(languages) for metric in metrics}
         result[task] = {"languages": languages, "average": average}
     if not result:
-        raise UserError(f"no task in common (known: {', '.join(SCORED)})", where=predictions,
-                        fix="Both folders need <task>/test-<language>.tsv")  # fmt: skip
+        raise UserError(
+            f"no task in common (known: {', '.join(SCORED)})",
+            where=predictions,
+            fix="Both folders need <task>/test-<language>.tsv",
+        )
     return result
 
 
@@ -83,4 +86,6 @@ def _sentences(path: Path) -> list[list[str]]:
 
 def _same_length(predicted: list[Any], gold: list[Any], path: Path, what: str) -> None:
     if len(predicted) != len(gold):
-        raise UserError(f"{len(predicted)} {what}, but its labels have {len(gold)}", where=path, fix="Predict every row, in order")
+        raise UserError(
+            f"{len(predicted)} {what}, but its labels have {len(gold)}", where=path, fix="Predict every row, in order"
+        )

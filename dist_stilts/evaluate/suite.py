@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from dist_stilts.data.batches import Vocabulary
-from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.data.features import Features
+from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.predict import evaluation_dtype, predict
 from dist_stilts.evaluate.retrieval import Embedder, RetrievalScore, score_bucc, score_tatoeba
@@ -30,7 +30,14 @@ from dist_stilts.report.records import append, read
 from dist_stilts.scoring.classify import accuracy, degenerate_reason
 from dist_stilts.scoring.tagging import span_f1, token_accuracy
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.sources import available_languages, check_language, data_revision, known_languages, load_bitext, parse_split
+from dist_stilts.tasks.sources import (
+    available_languages,
+    check_language,
+    data_revision,
+    known_languages,
+    load_bitext,
+    parse_split,
+)
 from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
 
 Record = dict[str, Any]
@@ -94,7 +101,7 @@ def evaluate(job: Job, world: World, progress: Callable[[str, int, int], None] |
     """Score everything that ``job.results`` does not hold yet, and return all records of the job.
 
     Raises:
-        UserError: unknown task, split or language; missing data; a model without the head; a test row that was trained on.
+        UserError: unknown task, split or language; missing data; a model without the head; rows that were trained on.
     """
     wanted = list(units(job))
     done = broadcast_value(_scored(job) if world.is_main else None)
@@ -140,7 +147,9 @@ def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str
         return list(known_languages(spec, root))
     found = available_languages(spec, root, parse_split(split).name)
     if not found:
-        raise UserError(f"no files of {spec.name} {split} in any language", where=root, fix=f"Expected below {root / spec.folder}")
+        raise UserError(
+            f"no files of {spec.name} {split} in any language", where=root, fix=f"Expected below {root / spec.folder}"
+        )
     return found
 
 
@@ -149,7 +158,10 @@ def score(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> lis
     found: RetrievalScore | LabelledScore
     if unit.spec.family in RETRIEVAL:
         found = retrieve(unit, job, model, tokenizer, world)
-        embedding: Record = {"layer": job.config.layer, "pooling": "mean, centred per language" if job.config.centre else "mean"}
+        embedding: Record = {
+            "layer": job.config.layer,
+            "pooling": "mean, centred per language" if job.config.centre else "mean",
+        }
         revision = data_revision(unit.spec, job.root, unit.split, unit.language)
     else:
         wanted = Wanted(unit.spec, job.root, unit.split, unit.language, job.max_length, job.inputs)
@@ -158,9 +170,19 @@ def score(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> lis
         found = labelled_scores(unit.spec, prepared.features, predicted)
         embedding, revision = {"layer": None, "pooling": None}, prepared.revision
     if world.is_main:
-        write_text(prediction_file(job.predictions, unit.spec.name, unit.split, unit.language), "\n".join(found.predictions) + "\n")
-    same = {"task": unit.spec.name, "language": unit.language, "split": unit.split, "count": found.count, "degenerate": found.degenerate,
-            "data_revision": revision, **embedding}  # fmt: skip
+        write_text(
+            prediction_file(job.predictions, unit.spec.name, unit.split, unit.language),
+            "\n".join(found.predictions) + "\n",
+        )
+    same = {
+        "task": unit.spec.name,
+        "language": unit.language,
+        "split": unit.split,
+        "count": found.count,
+        "degenerate": found.degenerate,
+        "data_revision": revision,
+        **embedding,
+    }
     percent = {name: value if name == "threshold" else 100 * value for name, value in found.values.items()}
     return [{**same, "metric": name, "value": value} for name, value in percent.items()]
 
@@ -168,8 +190,16 @@ def score(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> lis
 def retrieve(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> RetrievalScore:
     """Score a retrieval task in one language."""
     bitext = load_bitext(unit.spec, job.root, unit.split, unit.language)
-    embedder = Embedder(model, tokenizer, Vocabulary.of(tokenizer), world, job.config.batch_size, job.max_length,
-                        job.config.layer, job.config.centre)  # fmt: skip
+    embedder = Embedder(
+        model,
+        tokenizer,
+        Vocabulary.of(tokenizer),
+        world,
+        job.config.batch_size,
+        job.max_length,
+        job.config.layer,
+        job.config.centre,
+    )
     if unit.spec.family == "tatoeba":
         return score_tatoeba(bitext, embedder)
     dev = bitext if unit.split == "dev" else load_bitext(unit.spec, job.root, "dev", unit.language)
@@ -185,20 +215,33 @@ def refuse_trained_rows(unit: Unit, provenance: Provenance | None) -> None:
     for trained in provenance.trained_on if provenance else []:
         other = parse_split(trained["split"])
         if trained["task"] == unit.spec.name and other.name == part.name and other.lo < part.hi and part.lo < other.hi:
-            raise UserError(f"{unit.spec.name} {unit.split} holds rows that phase '{trained['phase']}' trained on "
-                            f"({trained['split']})", fix=f"Score another slice, for example {part.name}[{other.hi}%:]")  # fmt: skip
+            raise UserError(
+                f"{unit.spec.name} {unit.split} holds rows that phase '{trained['phase']}' trained on "
+                f"({trained['split']})",
+                fix=f"Score another slice, for example {part.name}[{other.hi}%:]",
+            )
 
 
 def conditions(job: Job, provenance: Provenance | None, world: World, seconds: float) -> Record:
     """What a record says besides its score."""
-    model = {"model_id": (provenance.digest[:12] if provenance else job.model), "origin": provenance.origin if provenance else "pretrained"}
-    return {**model, "inputs": job.inputs, "dtype": str(evaluation_dtype(job.config.dtype, world.device)).removeprefix("torch."),
-            "world_size": world.size, "wall_seconds": round(seconds, 3), "time": time.time(), **job.conditions}  # fmt: skip
+    model = {
+        "model_id": (provenance.digest[:12] if provenance else job.model),
+        "origin": provenance.origin if provenance else "pretrained",
+    }
+    return {
+        **model,
+        "inputs": job.inputs,
+        "dtype": str(evaluation_dtype(job.config.dtype, world.device)).removeprefix("torch."),
+        "world_size": world.size,
+        "wall_seconds": round(seconds, 3),
+        "time": time.time(),
+        **job.conditions,
+    }
 
 
 @dataclass(frozen=True)
 class LabelledScore:
-    """Scores in 0..1 by metric name, prediction lines in XTREME's layout, rows scored, and whether the model has collapsed."""
+    """Scores in 0..1 by metric, prediction lines in XTREME's layout, rows scored, and why the model is degenerate."""
 
     values: dict[str, float]
     predictions: list[str]
@@ -210,11 +253,16 @@ def labelled_scores(spec: TaskSpec, features: Features, predicted: np.ndarray) -
     """Score predictions (see :func:`dist_stilts.evaluate.predict.predict`) against the features' gold labels."""
     gold = np.concatenate([labels[labels >= 0] for labels in features.labels])
     if len(gold) != len(predicted):
-        raise UserError(f"{spec.name}: {len(predicted)} predictions but {len(gold)} gold labels", fix="Score a split with gold labels")
+        raise UserError(
+            f"{spec.name}: {len(predicted)} predictions but {len(gold)} gold labels",
+            fix="Score a split with gold labels",
+        )
     if spec.family != "token":
         names = spec.labels or tuple(str(choice) for choice in range(int(max(gold.max(), predicted.max())) + 1))
         lines = [names[label] for label in predicted]
-        return LabelledScore({"accuracy": accuracy(predicted, gold)}, lines, len(gold), degenerate_reason(predicted, len(names)))
+        return LabelledScore(
+            {"accuracy": accuracy(predicted, gold)}, lines, len(gold), degenerate_reason(predicted, len(names))
+        )
     # A long sentence is several rows of one example: its words follow each other, so cut where the example changes.
     words = np.array([int((labels >= 0).sum()) for labels in features.labels])
     ends = np.cumsum(np.bincount(features.example, weights=words).astype(np.int64))[:-1]

@@ -71,8 +71,14 @@ class LoadReport:
 
     def line(self) -> str:
         """The report as one line."""
-        some = lambda names: f"{len(names)}" + (f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else "")  # noqa: E731
-        return f"encoder tensors: {len(self.loaded)} loaded, {some(self.fresh)} fresh, {some(self.dropped)} dropped"
+        return (
+            f"encoder tensors: {len(self.loaded)} loaded, {len(self.fresh)} fresh{_some(self.fresh)}, "
+            f"{len(self.dropped)} dropped{_some(self.dropped)}"
+        )
+
+
+def _some(names: list[str]) -> str:
+    return f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if names else ""
 
 
 def load_tokenizer(path: str, revision: str | None = None) -> Any:
@@ -85,7 +91,11 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
 
     folder = fetch_model(path, revision)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise UserError("the model folder has no tokenizer", where=folder, fix="Copy its tokenizer files there, or set encoder.tokenizer")
+        raise UserError(
+            "the model folder has no tokenizer",
+            where=folder,
+            fix="Copy its tokenizer files there, or set encoder.tokenizer",
+        )
     tokenizer = AutoTokenizer.from_pretrained(str(folder))
     if not tokenizer.is_fast:
         raise UserError("the tokenizer has no fast implementation", where=folder, fix="Convert it to tokenizer.json")
@@ -93,7 +103,9 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     return tokenizer
 
 
-def load_encoder(path: str, revision: str | None = None, expected_digest: str | None = None) -> tuple[nn.Module, LoadReport]:
+def load_encoder(
+    path: str, revision: str | None = None, expected_digest: str | None = None
+) -> tuple[nn.Module, LoadReport]:
     """Load a pretrained encoder in fp32, without pooler or language-model head.
 
     Raises:
@@ -108,7 +120,8 @@ def load_encoder(path: str, revision: str | None = None, expected_digest: str | 
     folder = fetch_model(path, revision)
     try:
         config = AutoConfig.from_pretrained(str(folder))
-        without_pooler = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)]).parameters
+        architecture: Any = MODEL_MAPPING[type(config)]
+        without_pooler = "add_pooling_layer" in inspect.signature(architecture).parameters
         extra = {"add_pooling_layer": False} if without_pooler else {}
         encoder, info = AutoModel.from_pretrained(
             str(folder), config=config, dtype=torch.float32, output_loading_info=True, **extra
@@ -118,15 +131,23 @@ def load_encoder(path: str, revision: str | None = None, expected_digest: str | 
     fresh = sorted([*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])])
     report = LoadReport(sorted(set(encoder.state_dict()) - set(fresh)), fresh, sorted(info["unexpected_keys"]))
     if fresh:
-        raise UserError(f"{len(fresh)} encoder tensors are not in the file (first: {fresh[0]}) and would be random", where=folder,
-                        fix="Give a complete encoder of this architecture")  # fmt: skip
+        raise UserError(
+            f"{len(fresh)} encoder tensors are not in the file (first: {fresh[0]}) and would be random",
+            where=folder,
+            fix="Give a complete encoder of this architecture",
+        )
     if expected_digest is not None and (found := encoder_digest(encoder)) != expected_digest:
-        raise UserError(f"these are not the parent's weights (digest {found[:12]}, expected {expected_digest[:12]})",
-                        where=folder, fix="Delete the parent's run folder and run it again")  # fmt: skip
+        raise UserError(
+            f"these are not the parent's weights (digest {found[:12]}, expected {expected_digest[:12]})",
+            where=folder,
+            fix="Delete the parent's run folder and run it again",
+        )
     return encoder, report
 
 
-def new_encoder(config: dict[str, Any] | None, template: str | None, revision: str | None, vocabulary: Any, seed: int) -> nn.Module:
+def new_encoder(
+    config: dict[str, Any] | None, template: str | None, revision: str | None, vocabulary: Any, seed: int
+) -> nn.Module:
     """Make an encoder with random weights, of the given architecture or of ``template``'s.
 
     Args:
@@ -139,8 +160,12 @@ def new_encoder(config: dict[str, Any] | None, template: str | None, revision: s
             raise UserError("nothing says what the encoder is", fix="Set encoder.path, or encoder.config for a new one")
         made = AutoConfig.from_pretrained(str(fetch_model(template, revision)))
     else:
-        ids = {"vocab_size": len(vocabulary), "pad_token_id": vocabulary.pad_token_id,
-               "bos_token_id": vocabulary.cls_token_id, "eos_token_id": vocabulary.sep_token_id}  # fmt: skip
+        ids = {
+            "vocab_size": len(vocabulary),
+            "pad_token_id": vocabulary.pad_token_id,
+            "bos_token_id": vocabulary.cls_token_id,
+            "eos_token_id": vocabulary.sep_token_id,
+        }
         rest = {key: value for key, value in config.items() if key != "model_type"}
         try:
             made = AutoConfig.for_model(config.get("model_type", "xlm-roberta"), **{**ids, **rest})
@@ -158,8 +183,8 @@ def set_dropout(encoder: nn.Module, rate: float) -> None:
     for module in encoder.modules():
         if isinstance(module, nn.Dropout):
             module.p = rate
-        elif hasattr(module, "dropout_prob"):
-            module.dropout_prob = rate
+        elif isinstance(getattr(module, "dropout_prob", None), float):
+            module.dropout_prob = rate  # type: ignore[assignment]
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         if hasattr(encoder.config, name):
             setattr(encoder.config, name, rate)
@@ -181,8 +206,10 @@ def export(folder: Path, encoder: nn.Module, heads: nn.ModuleDict, tokenizer: An
     encoder.save_pretrained(str(folder))  # type: ignore[operator]
     tokenizer.save_pretrained(str(folder))
     save_file({name: tensor.contiguous() for name, tensor in heads.state_dict().items()}, folder / HEADS)
-    modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
-               {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]  # fmt: skip
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+    ]
     write_text(folder / "modules.json", json.dumps(modules, indent=2))
     pooling = {"word_embedding_dimension": encoder.config.hidden_size, "pooling_mode_mean_tokens": True}  # type: ignore[union-attr]
     write_text(folder / "1_Pooling" / "config.json", json.dumps(pooling, indent=2))

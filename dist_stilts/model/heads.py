@@ -13,9 +13,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, gelu, linear
 
-from dist_stilts.data.batches import Batch
-from dist_stilts.data.masking import IGNORED
-from dist_stilts.tasks.spec import TaskSpec
+from dist_stilts.tasks.spec import IGNORED, TaskSpec
+
+Batch = dict[str, torch.Tensor]
+"""See :mod:`dist_stilts.data.batches` for its keys and shapes."""
 
 
 def head_name(spec: TaskSpec) -> str:

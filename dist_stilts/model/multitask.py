@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from dist_stilts.data.batches import Batch
 from dist_stilts.errors import UserError
 from dist_stilts.model.encoder import HEADS, Provenance, load_encoder, load_tokenizer, read_provenance
-from dist_stilts.model.heads import head_name, loss_sum, make_head
+from dist_stilts.model.heads import Batch, head_name, loss_sum, make_head
 from dist_stilts.model.pooling import mean_pool
 from dist_stilts.tasks.spec import TaskSpec
 
@@ -38,8 +37,8 @@ class MultiTaskModel(nn.Module):
         hidden = self.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
         if head == "mlm":
             embeddings = self.encoder.get_input_embeddings().weight  # type: ignore[operator]
-            return self.heads[head](hidden, batch, embeddings)  # type: ignore[no-any-return]
-        return self.heads[head](hidden, batch)  # type: ignore[no-any-return]
+            return self.heads[head](hidden, batch, embeddings)
+        return self.heads[head](hidden, batch)
 
     @torch.no_grad()
     def predict(self, head: str, batch: Batch) -> torch.Tensor:
@@ -49,13 +48,16 @@ class MultiTaskModel(nn.Module):
     @torch.no_grad()
     def embed(self, batch: Batch, layer: int | None) -> torch.Tensor:
         """Mean-pooled hidden states ``[rows, width]`` fp32; ``layer`` indexes hidden_states (0 = embeddings)."""
-        outputs = self.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"],
-                               output_hidden_states=layer is not None)  # fmt: skip
+        outputs = self.encoder(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], output_hidden_states=layer is not None
+        )
         hidden = outputs.last_hidden_state if layer is None else outputs.hidden_states[layer]
         return mean_pool(hidden, batch["attention_mask"])
 
 
-def load_model(folder: str, tasks: list[TaskSpec], revision: str | None = None) -> tuple[MultiTaskModel, Any, Provenance | None]:
+def load_model(
+    folder: str, tasks: list[TaskSpec], revision: str | None = None
+) -> tuple[MultiTaskModel, Any, Provenance | None]:
     """Load a model folder with trained heads for ``tasks`` (none for retrieval), its tokenizer and its provenance.
 
     Raises:
@@ -69,9 +71,17 @@ def load_model(folder: str, tasks: list[TaskSpec], revision: str | None = None) 
     trained = load_file(Path(folder) / HEADS) if (Path(folder) / HEADS).is_file() else {}
     for spec in tasks:
         if not any(name.startswith(f"{head_name(spec)}.") for name in trained):
-            heads = ", ".join(sorted({task for names in (provenance.heads if provenance else {}).values() for task in names})) or "none"
-            raise UserError(f"the model has no trained head for '{spec.name}' (heads: {heads})", where=folder,
-                            fix="Train it on the task first")  # fmt: skip
+            heads = (
+                ", ".join(
+                    sorted({task for names in (provenance.heads if provenance else {}).values() for task in names})
+                )
+                or "none"
+            )
+            raise UserError(
+                f"the model has no trained head for '{spec.name}' (heads: {heads})",
+                where=folder,
+                fix="Train it on the task first",
+            )
     wanted = {name: tensor for name, tensor in trained.items() if name.split(".")[0] in model.heads}
     model.heads.load_state_dict(wanted)
     return model, load_tokenizer(folder, revision), provenance

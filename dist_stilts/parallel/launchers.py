@@ -53,7 +53,9 @@ def check_port(port: int) -> int:
         try:
             probe.bind(("", port))
         except OSError:
-            raise UserError(f"port {port} is taken", fix="Give another one with --port, or none to pick a free one") from None
+            raise UserError(
+                f"port {port} is taken", fix="Give another one with --port, or none to pick a free one"
+            ) from None
     return port
 
 
@@ -64,18 +66,20 @@ def detect(environment: Mapping[str, str] = os.environ) -> Launch:
         UserError: a launcher started several processes but no master address and port are known.
     """
     if "RANK" in environment and "WORLD_SIZE" in environment:
-        found = ("deepspeed or torchrun", *(int(environment.get(k, 0)) for k in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+        launcher, names = "deepspeed or torchrun", ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     else:
-        found = ("none", 0, 1, 0)
-        for launcher, (rank, size, local) in FOREIGN.items():
-            if rank in environment and int(environment.get(size, 1)) > 1:
-                found = (launcher, int(environment[rank]), int(environment[size]), int(environment.get(local, 0)))
-                break
-    launcher, rank, size, local_rank = found
+        several = [(who, names) for who, names in FOREIGN.items() if int(environment.get(names[1], 1)) > 1]
+        launcher, names = several[0] if several else ("none", ("", "", ""))
+    rank, size, local_rank = (
+        int(environment.get(name, default)) for name, default in zip(names, (0, 1, 0), strict=True)
+    )
     if size > 1:
         address, port = _master(launcher, environment)
     else:
-        address, port = environment.get("MASTER_ADDR", "127.0.0.1"), int(environment.get("MASTER_PORT", 0)) or free_port()
+        address, port = (
+            environment.get("MASTER_ADDR", "127.0.0.1"),
+            int(environment.get("MASTER_PORT", 0)) or free_port(),
+        )
     return Launch(launcher, rank, size, local_rank, address, port)
 
 
@@ -87,13 +91,17 @@ def _master(launcher: str, environment: Mapping[str, str]) -> tuple[str, int]:
         try:
             from mpi4py import MPI
         except ImportError as error:
-            raise UserError(f"{launcher} started this, but mpi4py finds no MPI library ({error})",
-                            fix="Install one, or set MASTER_ADDR and MASTER_PORT") from None  # fmt: skip
+            raise UserError(
+                f"{launcher} started this, but mpi4py finds no MPI library ({error})",
+                fix="Install one, or set MASTER_ADDR and MASTER_PORT",
+            ) from None
         mine = (_address_of_this_host(), free_port()) if MPI.COMM_WORLD.Get_rank() == 0 else None
         address, port = MPI.COMM_WORLD.bcast(mine, root=0)
         return str(address), int(port)
-    raise UserError(f"{launcher} started several processes but MASTER_ADDR and MASTER_PORT are not set",
-                    fix="Set both to the first host's name and a free port")  # fmt: skip
+    raise UserError(
+        f"{launcher} started several processes but MASTER_ADDR and MASTER_PORT are not set",
+        fix="Set both to the first host's name and a free port",
+    )
 
 
 def _address_of_this_host() -> str:

@@ -65,7 +65,9 @@ def started(timeout_seconds: int = TIMEOUT_SECONDS) -> Iterator[World]:
         backend = "cpu:gloo,cuda:nccl"
     else:
         device, backend = torch.device("cpu"), "gloo"
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, (os.cpu_count() or 1) // launch.world_size))
+        torch.set_num_threads(
+            int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, (os.cpu_count() or 1) // launch.world_size)
+        )
     dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout_seconds))
     _world = World(launch.rank, launch.world_size, launch.local_rank, device, launch.launcher)
     try:

@@ -10,8 +10,11 @@ def task_rows(rows: Sequence[dict[str, Any]]) -> str:
     """One block per task: its name, then one indented line per known field."""
     blocks = []
     for row in rows:
-        fields = [f"    {key:<11} {value:,}" if isinstance(value, int) else f"    {key:<11} {value}"
-                  for key, value in row.items() if key != "name" and value not in (None, "")]  # fmt: skip
+        fields = [
+            f"    {key:<11} {value:,}" if isinstance(value, int) else f"    {key:<11} {value}"
+            for key, value in row.items()
+            if key != "name" and value not in (None, "")
+        ]
         blocks.append("\n".join([row["name"], *fields]))
     return "\n".join(blocks)
 

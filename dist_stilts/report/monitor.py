@@ -35,8 +35,13 @@ class Progress:
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
-            columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
-                       TimeRemainingColumn())  # fmt: skip
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(24),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[note]}"),
+                TimeRemainingColumn(),
+            )
             self.bar = Bar(*columns, console=Console(stderr=True), transient=False)
             self.bar.start()
             self.task = self.bar.add_task(title, total=total, completed=done, note="")
@@ -79,8 +84,10 @@ class Monitor:
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """Training metrics after ``step``."""
-        note = (f"loss {values['loss']:.3f} lr {values['learning_rate']:.1e} |g| {values['grad_norm']:.2f} "
-                f"{values['tokens_per_second'] / 1000:.1f}k tok/s pad {values['padding']:.0%}")  # fmt: skip
+        note = (
+            f"loss {values['loss']:.3f} lr {values['learning_rate']:.1e} |g| {values['grad_norm']:.2f} "
+            f"{values['tokens_per_second'] / 1000:.1f}k tok/s pad {values['padding']:.0%}"
+        )
         self.progress.update(step, note)
         self._write("train", step, values)
 
@@ -96,7 +103,9 @@ class Monitor:
     def __enter__(self) -> Monitor:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.progress.__exit__()
         if self.events:
             self.events.close()
@@ -117,7 +126,9 @@ class _EventFile:
             self._writer.add_event(Event(step=first_step + 1, wall_time=time.time(), session_log=restart))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        summary = self._summary(value=[self._summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+        summary = self._summary(
+            value=[self._summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+        )
         self._writer.add_event(self._event(step=step, wall_time=time.time(), summary=summary))
 
     def close(self) -> None:

@@ -15,12 +15,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.layout import RunFolder
 from dist_stilts.report import records as result_records
+from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.records import Record
 
 if TYPE_CHECKING:
@@ -210,15 +210,14 @@ def _row(name: str, run: list[Record], languages: Sequence[str], metric: str) ->
 
 
 def _mean(cells: Iterable[Cell], metric: str) -> Mean | None:
-    """Mean and half width by the formula of ``scoring.intervals.mean_of_languages``, which is a floor above."""
+    """Mean over languages, with its interval where the metric is a proportion and all counts are known."""
     scored = [(cell.value, cell.count) for cell in cells if cell.value is not None]
     if not scored:
         return None
-    mean = sum(value for value, _ in scored) / len(scored)
     if metric not in MAIN_METRICS or not all(count for _, count in scored):
-        return Mean(mean, None, len(scored))
-    variance = sum(value * (100 - value) / count for value, count in scored) / len(scored) ** 2
-    return Mean(mean, NormalDist().inv_cdf(0.975) * math.sqrt(max(variance, 0.0)), len(scored))
+        return Mean(sum(value for value, _ in scored) / len(scored), None, len(scored))
+    values, counts = zip(*scored, strict=True)
+    return Mean(*mean_of_languages(values, counts), len(scored))
 
 
 def header(table: Table) -> list[str]:

@@ -81,7 +81,9 @@ def _answer_pools(world: ConceptWorld, rng: random.Random) -> dict[tuple[str, bo
     return pools
 
 
-def _wrong_choices(world: ConceptWorld, rng: random.Random, question: Question, answer: str, pool: list[str]) -> list[str]:
+def _wrong_choices(
+    world: ConceptWorld, rng: random.Random, question: Question, answer: str, pool: list[str]
+) -> list[str]:
     """Four nouns that fit clearly worse than the answer; fewer if they cannot be found soon."""
     limit = fit(world, question, answer) / DISTRACTOR_RATIO
     worse = dict.fromkeys(noun for noun in rng.choices(pool, k=60) if fit(world, question, noun) < limit)

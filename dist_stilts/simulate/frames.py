@@ -80,10 +80,7 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event; ``subject`` is the agent and ``object`` the patient in the passive, too.
-
-    ``connective`` ties the sentence to the one before it ("so", "but", "and").
-    """
+    """One event; ``subject`` is the agent and ``object`` the patient in the passive, too."""
 
     verb: str
     subject: Phrase
@@ -93,7 +90,6 @@ class Frame:
     adverb: str | None = None
     negated: bool = False
     passive: bool = False
-    connective: str | None = None
 
 
 class Distribution:

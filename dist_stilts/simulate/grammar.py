@@ -8,7 +8,15 @@ from typing import NamedTuple
 from dist_stilts.simulate.frames import ENTITY, Frame, Phrase
 from dist_stilts.simulate.languages import Language
 from dist_stilts.simulate.lexicon import (
-    AGENT, ARTICLE, NEGATION, PASSIVE, PERSONAL, PLURAL_PARTICLE, QUESTION, QUESTION_MARK, STOP,
+    AGENT,
+    ARTICLE,
+    NEGATION,
+    PASSIVE,
+    PERSONAL,
+    PLURAL_PARTICLE,
+    QUESTION,
+    QUESTION_MARK,
+    STOP,
 )  # fmt: skip
 
 
@@ -39,8 +47,6 @@ def realise(frame: Frame, language: Language) -> list[Word]:
         words = subject + place + other + verb
     if frame.adverb:
         words.insert(0 if typology.adverb == "clause start" else len(words), Word(frame.adverb, "ADV"))
-    if frame.connective:
-        words.insert(0, Word(frame.connective, "CCONJ"))
     asks = frame.subject.noun in QUESTION or frame.object.noun in QUESTION or frame.place in QUESTION
     return [*words, Word(QUESTION_MARK if asks else STOP, "PUNCT")]
 

@@ -40,7 +40,9 @@ ENGLISH = Typology()
 PARAMETERS = tuple(f.name for f in fields(Typology))
 
 _HEAD_FINAL = Typology(order="SOV", adposition="postposition", case="object suffix", article="none")
-_NOUN_FIRST = replace(_HEAD_FINAL, adjective="after noun", numeral="after noun", plural="particle", negation="after verb")
+_NOUN_FIRST = replace(
+    _HEAD_FINAL, adjective="after noun", numeral="after noun", plural="particle", negation="after verb"
+)
 DESIGNS: dict[str, tuple[str, Typology]] = {
     "qaa": ("Latn", Typology(adjective="after noun")),
     "qab": ("Cyrl", Typology(article="none", adverb="clause start")),

@@ -11,18 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dist_stilts.simulate.frames import (
-    ADJECTIVES, ADVERBS, ENTITY, HYPERNYM, HYPERNYMS, NUMERALS, PREPOSITIONS, VERBS,
+    ADJECTIVES,
+    ADVERBS,
+    ENTITY,
+    HYPERNYM,
+    HYPERNYMS,
+    NUMERALS,
+    PREPOSITIONS,
+    VERBS,
 )  # fmt: skip
 
 ARTICLE, PASSIVE, AGENT, NEGATION, PLURAL_PARTICLE = "the", "was", "by", "never", "several"
 PERSONAL, QUESTION = ("he", "it", "they"), ("who", "what", "where")
-CONNECTIVES = ("so", "and", "but")
 STOP, QUESTION_MARK = ".", "?"
 
 NOUN_CONCEPTS = (*(noun for noun in HYPERNYM if noun not in ENTITY), *HYPERNYMS)
 CONTENT = (*NOUN_CONCEPTS, *VERBS, *ADJECTIVES, *ADVERBS)
 """Concepts that each language has its own word for and that code-switching replaces."""
-FUNCTION = (*PREPOSITIONS, ARTICLE, PASSIVE, AGENT, NEGATION, PLURAL_PARTICLE, *PERSONAL, *QUESTION, *CONNECTIVES)
+FUNCTION = (*PREPOSITIONS, ARTICLE, PASSIVE, AGENT, NEGATION, PLURAL_PARTICLE, *PERSONAL, *QUESTION)
 """Concepts that each language has its own, shorter word for."""
 SHARED = (*ENTITY, *NUMERALS, STOP, QUESTION_MARK)
 """Written alike everywhere."""

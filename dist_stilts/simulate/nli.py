@@ -14,7 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from dist_stilts.simulate.frames import (
-    ADJECTIVE_KIND, COLOURS, ENTITY, HYPERNYM, NUMERALS, OPPOSITE, ConceptWorld, Frame, Phrase, fingerprint,
+    ADJECTIVE_KIND,
+    COLOURS,
+    ENTITY,
+    HYPERNYM,
+    NUMERALS,
+    OPPOSITE,
+    ConceptWorld,
+    Frame,
+    Phrase,
+    fingerprint,
 )  # fmt: skip
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -76,7 +85,9 @@ def items(world: ConceptWorld, rng: random.Random, told: set[Frame]) -> Iterator
 def item(world: ConceptWorld, rng: random.Random) -> Item:
     """One premise with one hypothesis per label."""
     kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
-    premise, hypotheses = (_by_property if kind == "property" else _by_verb if kind == "verb" else _by_polarity)(world, rng)
+    premise, hypotheses = (_by_property if kind == "property" else _by_verb if kind == "verb" else _by_polarity)(
+        world, rng
+    )
     return Item(
         replace(premise, passive=rng.random() < 0.2),
         {label: _retold(hypotheses[label], rng, generalise=kind != "polarity") for label in LABELS},
@@ -226,5 +237,3 @@ def _excludes(one: Frame, other: Frame) -> bool:
 def _same_participants(specific: Frame, general: Frame) -> bool:
     pairs = ((specific.subject, general.subject), (specific.object, general.object))
     return all(b.noun in (a.noun, HYPERNYM.get(a.noun)) and a.plural == b.plural for a, b in pairs)
-
-

@@ -53,7 +53,9 @@ def passages(world: ConceptWorld, rng: random.Random, count: int) -> Iterator[Pa
     for _ in range(count):
         verbs = rng.sample(VERBS, 3)
         events = tuple(replace(world.event(rng, verb=verb), negated=False) for verb in verbs)
-        asked = [(i, role) for i, event in enumerate(events) for role in ("subject", "object", "place") if _has(event, role)]
+        asked = [
+            (i, role) for i, event in enumerate(events) for role in ("subject", "object", "place") if _has(event, role)
+        ]
         yield Passage(events, tuple(sorted(rng.sample(asked, 3))))
 
 

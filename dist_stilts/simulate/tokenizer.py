@@ -48,7 +48,11 @@ def vocabulary(languages: Sequence[Language]) -> list[tuple[str, float]]:
     letters = dict.fromkeys([WORD_START, *string.ascii_letters, *string.digits, *string.punctuation])
     letters |= dict.fromkeys(letter for word in words for letter in word)
     scored = dict.fromkeys(letters, _LETTER) | dict.fromkeys(endings, _ENDING) | dict.fromkeys(words, _WORD)
-    ordered = [*words, *(e for e in endings if e not in words), *(c for c in letters if c not in words and c not in endings)]
+    ordered = [
+        *words,
+        *(e for e in endings if e not in words),
+        *(c for c in letters if c not in words and c not in endings),
+    ]
     return [*((token, 0.0) for token in SPECIAL), *((piece, scored[piece]) for piece in ordered), (MASK, 0.0)]
 
 

@@ -80,8 +80,12 @@ def _is_there(out: Path, identity: dict[str, Any]) -> bool:
         found = json.loads(manifest.read_text(encoding="utf-8"))
         if {key: found.get(key) for key in identity} == identity:
             return True
-        differing = ", ".join(f"{key} {found.get(key)}, not {value}" for key, value in identity.items() if found.get(key) != value)
-        raise UserError(f"holds another simulated world ({differing})", where=out, fix="Name another folder or remove it")
+        differing = ", ".join(
+            f"{key} {found.get(key)}, not {value}" for key, value in identity.items() if found.get(key) != value
+        )
+        raise UserError(
+            f"holds another simulated world ({differing})", where=out, fix="Name another folder or remove it"
+        )
     raise UserError("is in use and is no simulated world", where=out, fix="Name another folder or remove it")
 
 
@@ -168,7 +172,10 @@ class _Writer:
     def _panx(self) -> None:
         for split, frames in self._tagged_splits("panx", with_name=True):
             for language in self._languages if split != "train" else (self._english,):
-                rows = ([(f"{language.code}:{token}", tag) for token, tag in tasks.entity_rows(frame, language)] for frame in frames)
+                rows = (
+                    [(f"{language.code}:{token}", tag) for token, tag in tasks.entity_rows(frame, language)]
+                    for frame in frames
+                )
                 self._lines(f"panx/{language.code}/{split}", _blocks(rows))
 
     def _tagged_splits(self, task: str, *, with_name: bool) -> Iterable[tuple[str, list[Frame]]]:

@@ -19,8 +19,9 @@ from dist_stilts.parallel.launchers import check_port, free_port
 from dist_stilts.report.monitor import say
 from dist_stilts.study.plan import Run, expand, folder_of, select
 from dist_stilts.study.run_config import Recipe
-from dist_stilts.study.status import is_done, read_status, write_status
+from dist_stilts.study.status import claim, is_done, read_status, write_status
 from dist_stilts.study.training_data import data_root
+from dist_stilts.train.plan import derive
 
 SECONDS_TO_END = 15
 """How long ranks may take to end when asked, before they are killed."""
@@ -38,11 +39,8 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
     """Find what would stop the ranks while nothing is started yet.
 
     Raises:
-        UserError: ranks that do not divide a batch, a data or model folder that is not there, a folder of another recipe.
+        UserError: ranks that do not divide a batch, a data folder that is not there, a folder of another recipe.
     """
-    from dist_stilts.study.status import claim
-    from dist_stilts.train.plan import derive
-
     root = data_root(recipe)
     if root and not recipe.data.simulate and not root.is_dir():
         raise UserError("the data folder does not exist", where=root, fix="Set data.root=DIR")
@@ -63,8 +61,21 @@ def default_ranks(recipe: Recipe) -> int:
 
 def launch_command(recipe: str, overrides: Sequence[str], ranks: int, port: int, wanted: str = "all") -> list[str]:
     """The command that starts the ranks on this host."""
-    launcher = [sys.executable, "-m", "deepspeed.launcher.runner", "--log_level", "critical", "--num_gpus", str(ranks), "--master_addr", "127.0.0.1",
-                "--master_port", str(port), "--no_local_rank", "--module"]  # fmt: skip
+    launcher = [
+        sys.executable,
+        "-m",
+        "deepspeed.launcher.runner",
+        "--log_level",
+        "critical",
+        "--num_gpus",
+        str(ranks),
+        "--master_addr",
+        "127.0.0.1",
+        "--master_port",
+        str(port),
+        "--no_local_rank",
+        "--module",
+    ]
     return [*launcher, "dist_stilts", "train", recipe, "--phase", wanted, *overrides]
 
 
@@ -77,7 +88,9 @@ def make_world(recipe: Recipe) -> None:
         write_world(root, seed=simulate.seed, placebo=simulate.placebo, scale=simulate.scale, on_progress=say)
 
 
-def launch(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int, port: int | None, wanted: str = "all") -> int:
+def launch(
+    recipe: Recipe, name: str, overrides: Sequence[str], ranks: int, port: int | None, wanted: str = "all"
+) -> int:
     """Start the ranks through the deepspeed launcher and wait for them; every process ends with this call.
 
     Returns:
@@ -87,15 +100,23 @@ def launch(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int, port
         UserError: the ranks ended without a word, or Ctrl-C (exit code 130; what was saved resumes).
     """
     port = check_port(port) if port else free_port()
-    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // ranks)), "TOKENIZERS_PARALLELISM": "true", **os.environ}
+    environment = {
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // ranks)),
+        "TOKENIZERS_PARALLELISM": "true",
+        **os.environ,
+    }
     if not _has_gpu():
         environment["DS_ACCELERATOR"] = "cpu"
-    process = subprocess.Popen(launch_command(name, overrides, ranks, port, wanted), env=environment, start_new_session=True)
+    process = subprocess.Popen(
+        launch_command(name, overrides, ranks, port, wanted), env=environment, start_new_session=True
+    )
     try:
         code = process.wait()
     except KeyboardInterrupt:
         _mark_interrupted(recipe)
-        raise UserError("interrupted", fix="The same command continues from the last checkpoint", code=EXIT_INTERRUPTED) from None
+        raise UserError(
+            "interrupted", fix="The same command continues from the last checkpoint", code=EXIT_INTERRUPTED
+        ) from None
     finally:
         end(process.pid)
     left = pending(recipe, wanted)
@@ -103,8 +124,11 @@ def launch(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int, port
         return 0
     if (status := read_status(folder_of(recipe).run(left[0].name))).get("state") == "failed":
         return int(status["code"])
-    raise UserError(f"the ranks ended (launcher code {code}) before run '{left[0].name}' was done", code=code or EXIT_FAILED,
-                    fix="See the lines above; the same command continues from the last checkpoint")  # fmt: skip
+    raise UserError(
+        f"the ranks ended (launcher code {code}) before run '{left[0].name}' was done",
+        code=code or EXIT_FAILED,
+        fix="See the lines above; the same command continues from the last checkpoint",
+    )
 
 
 def end(session: int) -> None:

@@ -1,6 +1,6 @@
-"""One run from start to finish: load the start, train, export, score. Every rank calls it; each part is skipped if done.
+"""One run from start to finish: load the start, train, export, score; what is done is skipped. Every rank calls it.
 
-    start (parent's export, encoder, or fresh weights) -> engine -> loop -> model/ -> results.jsonl
+start (parent's export, encoder, or fresh weights) -> engine -> loop -> model/ -> results.jsonl
 """
 
 from __future__ import annotations
@@ -89,13 +89,24 @@ def train_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
     if run.tasks:
         model = optimise(model, run, folder, tokenizer, data, world)
     if world.is_main:
-        trained = [{"phase": run.phase, "role": run.role, "task": spec.name, "split": task.split, "languages": task.languages,
-                    "examples": examples} for (spec, task, examples) in zip(data.specs, run.tasks.values(), data.examples, strict=True)]  # fmt: skip
+        trained = [
+            {
+                "phase": run.phase,
+                "role": run.role,
+                "task": spec.name,
+                "split": task.split,
+                "languages": task.languages,
+                "examples": examples,
+            }
+            for (spec, task, examples) in zip(data.specs, run.tasks.values(), data.examples, strict=True)
+        ]
         heads: dict[str, list[str]] = {}
         for spec in data.specs:
             heads.setdefault(head_name(spec), []).append(spec.name)
         digest = encoder_digest(model.encoder)
-        provenance = Provenance(run.name, run.id, run.origin, digest, [*(before.trained_on if before else []), *trained], heads)
+        provenance = Provenance(
+            run.name, run.id, run.origin, digest, [*(before.trained_on if before else []), *trained], heads
+        )
         with whole_folder(folder.model) as temporary:
             export(temporary, model.encoder, model.heads, tokenizer, provenance)
         write_status(folder, "running", digest=digest)
@@ -121,8 +132,11 @@ def start_model(
     else:
         provenance = read_provenance_of(path)
         expected = read_status(folder_of(recipe).run(run.parent.name)).get("digest") if run.parent else None
-        encoder, report = load_encoder(path, recipe.encoder.revision if run.start == FROM_ENCODER else None,
-                                       expected or (provenance.digest if provenance else None))  # fmt: skip
+        encoder, report = load_encoder(
+            path,
+            recipe.encoder.revision if run.start == FROM_ENCODER else None,
+            expected or (provenance.digest if provenance else None),
+        )
         line = report.line()
     if recipe.encoder.dropout is not None:
         set_dropout(encoder, recipe.encoder.dropout)
@@ -133,14 +147,22 @@ def start_model(
     return model, provenance
 
 
-def optimise(model: MultiTaskModel, run: Run, folder: RunFolder, tokenizer: Any, data: TrainingData, world: World) -> MultiTaskModel:
+def optimise(
+    model: MultiTaskModel, run: Run, folder: RunFolder, tokenizer: Any, data: TrainingData, world: World
+) -> MultiTaskModel:
     """Train the model in a DeepSpeed engine; returns it on the CPU with its fp32 master weights."""
     plan = derive(run.train, [len(rows) for rows in data.rows], world.size)
     settings = deepspeed_config(run.train.deepspeed, run.train, plan)
     if world.is_main:
-        say(f"{run.name}: {sum(data.examples)} examples; {plan.line()}; "
-            f"{', '.join(f'{share:.1%} of {task} truncated' for task, share in data.truncated.items())}")  # fmt: skip
+        say(
+            f"{run.name}: {sum(data.examples)} examples; {plan.line()}; "
+            f"{', '.join(f'{share:.1%} of {task} truncated' for task, share in data.truncated.items())}"
+        )
     torch.manual_seed(1_000_003 * (run.seed + 1) + world.rank)  # dropout differs between ranks
+    if (
+        world.device.type == "cpu"
+    ):  # there the fused attention's bf16 backward is three times slower than plain operations
+        model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
     engine = start_engine(model.to(world.device), settings, run.train, world)
     state = resume(folder, engine, data.revision, world, say)
     vocabulary = Vocabulary.of(tokenizer)
@@ -149,7 +171,14 @@ def optimise(model: MultiTaskModel, run: Run, folder: RunFolder, tokenizer: Any,
         def log(state: TrainState, values: dict[str, float]) -> None:
             monitor.log(state.step, values)
             if world.is_main:
-                write_status(folder, "running", step=state.step, steps=plan.steps, tokens=state.tokens, train_seconds=state.seconds)
+                write_status(
+                    folder,
+                    "running",
+                    step=state.step,
+                    steps=plan.steps,
+                    tokens=state.tokens,
+                    train_seconds=state.seconds,
+                )
 
         def score_dev(state: TrainState) -> None:
             scores: dict[str, float] = {}
@@ -165,13 +194,22 @@ def optimise(model: MultiTaskModel, run: Run, folder: RunFolder, tokenizer: Any,
         hooks = Hooks(log, lambda state: save(folder, engine, state, world, run.train.keep), score_dev)
         heads = [head_name(spec) for spec in data.specs]
         mixture = plan_mixture([len(rows) for rows in data.rows], plan.steps, run.seed, run.train.cap)
-        train(engine, streams(data, run, tokenizer, plan.accumulation), heads, mixture, plan, run.train, state, world, hooks)
+        train(
+            engine,
+            streams(data, run, tokenizer, plan.accumulation),
+            heads,
+            mixture,
+            plan,
+            run.train,
+            state,
+            world,
+            hooks,
+        )
     weights = load_fp32_weights(engine)
     engine.destroy()
+    gc.collect()
     model = model.to("cpu", torch.float32)
     model.load_state_dict(weights, strict=False)  # buffers are not trained
-    del engine
-    gc.collect()
     return model
 
 
@@ -181,8 +219,18 @@ def score_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
         return
     path = model_path(run, recipe)
     provenance = read_provenance_of(path)
-    job = Job(path, run.evaluate, recipe.evaluation, data_root(recipe), folder_of(recipe).prepared, recipe.data.max_length,
-              folder.results, folder.predictions, run.inputs, conditions_of(run, provenance))  # fmt: skip
+    job = Job(
+        path,
+        run.evaluate,
+        recipe.evaluation,
+        data_root(recipe),
+        folder_of(recipe).prepared,
+        recipe.data.max_length,
+        folder.results,
+        folder.predictions,
+        run.inputs,
+        conditions_of(run, provenance),
+    )
     evaluate(job, world, bar(world))
 
 
@@ -191,11 +239,21 @@ def conditions_of(run: Run, provenance: Provenance | None) -> dict[str, Any]:
     trained = provenance.trained_on if provenance else []
     own = [entry for entry in trained if entry["phase"] == run.phase]
     before = [entry for entry in trained if entry["role"] == "intermediate"]
-    return {"run": run.name, "run_id": run.id, "phase": run.phase, "role": run.role, "train_tasks": [entry["task"] for entry in own],
-            "train_size": sum(entry["examples"] for entry in own) or None,
-            "intermediate": ",".join(entry["task"] for entry in before) or None,
-            "intermediate_size": sum(entry["examples"] for entry in before), "origin": run.origin,
-            "seed": run.seed, "subset_seed": run.subset_seed, "train": asdict(run.train), "versions": versions()}  # fmt: skip
+    return {
+        "run": run.name,
+        "run_id": run.id,
+        "phase": run.phase,
+        "role": run.role,
+        "train_tasks": [entry["task"] for entry in own],
+        "train_size": sum(entry["examples"] for entry in own) or None,
+        "intermediate": ",".join(entry["task"] for entry in before) or None,
+        "intermediate_size": sum(entry["examples"] for entry in before),
+        "origin": run.origin,
+        "seed": run.seed,
+        "subset_seed": run.subset_seed,
+        "train": asdict(run.train),
+        "versions": versions(),
+    }
 
 
 def read_provenance_of(path: str) -> Provenance | None:

@@ -1,4 +1,4 @@
-"""A recipe's phases as a list of runs, parents first: which run starts from which, under what name and identity. Pure."""
+"""A recipe's phases as a list of runs, parents first: which starts from which, under what name and identity. Pure."""
 
 from __future__ import annotations
 
@@ -47,9 +47,20 @@ class Run:
     def content(self) -> dict[str, Any]:
         """Everything that shapes the trained weights, and nothing else."""
         train = {key: value for key, value in plain(self.train).items() if key not in OPERATIONAL}
-        return {"phase": self.phase, "role": self.role, "start": self.start, "parent": self.parent.id if self.parent else None,
-                "tasks": {name: plain(task) for name, task in self.tasks.items()}, "size": self.size, "inputs": self.inputs,
-                "train": train, "seed": self.seed, "subset_seed": self.subset_seed, "encoder": self.encoder, "data": self.data}  # fmt: skip
+        return {
+            "phase": self.phase,
+            "role": self.role,
+            "start": self.start,
+            "parent": self.parent.id if self.parent else None,
+            "tasks": {name: plain(task) for name, task in self.tasks.items()},
+            "size": self.size,
+            "inputs": self.inputs,
+            "train": train,
+            "seed": self.seed,
+            "subset_seed": self.subset_seed,
+            "encoder": self.encoder,
+            "data": self.data,
+        }
 
     @property
     def id(self) -> str:
@@ -58,7 +69,7 @@ class Run:
 
     @property
     def origin(self) -> str:
-        """``random`` if the encoder was never pretrained, ``pretrained`` otherwise; MLM from random weights is pretraining."""
+        """``random`` if the encoder was never pretrained, else ``pretrained``; MLM counts as pretraining."""
         if self.start == FROM_ENCODER or "mlm" in self.tasks:
             return "pretrained"
         return self.parent.origin if self.parent else "random"
@@ -86,8 +97,10 @@ def expand(recipe: Recipe) -> list[Run]:
     for phase, config in recipe.phases.items():
         for start in config.start:
             if start not in (FROM_ENCODER, FROM_RANDOM, *recipe.phases):
-                raise UserError(f"phases.{phase}.start: unknown phase '{start}'",
-                                fix=nearest(start, [FROM_ENCODER, FROM_RANDOM, *recipe.phases]))  # fmt: skip
+                raise UserError(
+                    f"phases.{phase}.start: unknown phase '{start}'",
+                    fix=nearest(start, [FROM_ENCODER, FROM_RANDOM, *recipe.phases]),
+                )
     while waiting:
         ready = [phase for phase, config in waiting.items() if not set(config.start) & set(waiting)]
         if not ready:
@@ -121,6 +134,7 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
             parse_split(split)
     for name in config.evaluate:
         get_task(name)
+    sizes: list[int | None] = [*config.sizes] or [None]
     parents: list[tuple[str, Run | None]] = []
     for start in config.start:
         parents += [(run.name, run) for run in made[start]] if start in made else [(start, None)]
@@ -129,10 +143,20 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
     return [
         Run(
             name=phase + (f"-n{size}" if size else "") + (f"@{start}" if len(parents) > 1 else ""),
-            phase=phase, role=config.role, start=start, parent=parent, tasks=config.tasks, size=size, inputs=config.inputs,
-            train=train, evaluate=config.evaluate, seed=recipe.seed, subset_seed=recipe.subset_seed, encoder=encoder,
+            phase=phase,
+            role=config.role,
+            start=start,
+            parent=parent,
+            tasks=config.tasks,
+            size=size,
+            inputs=config.inputs,
+            train=train,
+            evaluate=config.evaluate,
+            seed=recipe.seed,
+            subset_seed=recipe.subset_seed,
+            encoder=encoder,
             data=plain(recipe.data),
-        )  # fmt: skip
+        )
         for start, parent in parents
-        for size in (config.sizes or [None])
+        for size in sizes
     ]

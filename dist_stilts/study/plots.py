@@ -15,9 +15,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.records import Record
 from dist_stilts.report.table import label
-from dist_stilts.scoring.intervals import mean_of_languages
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

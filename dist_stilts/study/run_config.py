@@ -1,4 +1,4 @@
-"""The recipe: one dataclass that nests the config of every part. Field comments are the reference; see recipes/*.yaml."""
+"""The recipe: one dataclass that nests the config of every part. Its field comments are the reference."""
 
 from __future__ import annotations
 

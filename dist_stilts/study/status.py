@@ -34,7 +34,11 @@ def write_status(folder: RunFolder, state: str, **more: Any) -> None:
 def is_done(run: Run, folder: RunFolder) -> bool:
     """Whether the run, as it is now described, was trained and scored to the end."""
     status = read_status(folder)
-    return status.get("state") == "done" and status.get("run_id") == run.id and status.get("evaluated") == evaluation_id(run)
+    return (
+        status.get("state") == "done"
+        and status.get("run_id") == run.id
+        and status.get("evaluated") == evaluation_id(run)
+    )
 
 
 def evaluation_id(run: Run) -> str:
@@ -48,8 +52,11 @@ def claim(run: Run, folder: RunFolder) -> None:
         there = yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {}
         if there.get("run_id") != run.id:
             changed = differences(there.get("run", {}), json.loads(json.dumps(run.content)))
-            raise UserError(f"the folder holds another run ({'; '.join(changed[:3]) or 'other content'})", where=folder.path,
-                            fix="Choose another name=… or out=…, or delete the folder")  # fmt: skip
+            raise UserError(
+                f"the folder holds another run ({'; '.join(changed[:3]) or 'other content'})",
+                where=folder.path,
+                fix="Choose another name=… or out=…, or delete the folder",
+            )
         return
     write_text(folder.config, dump({"run_id": run.id, "name": run.name, "run": run.content, "versions": versions()}))
 

@@ -1,4 +1,4 @@
-"""The training rows of one run: which splits and languages, which nested subset, as streams; and English dev beside them."""
+"""The training rows of one run: splits, languages, nested subsets, as streams; and English dev beside them."""
 
 from __future__ import annotations
 
@@ -63,8 +63,15 @@ def load_training_data(run: Run, recipe: Recipe, tokenizer: Any, progress: Progr
     dev: dict[str, Prepared] = {}
     for name, task in run.tasks.items():
         spec = get_task(name)
-        parts = [prepare(Wanted(spec, root, task.split, language, recipe.data.max_length, run.inputs), tokenizer, folder, progress)
-                 for language in languages_of(spec, root, task.split, task.languages)]  # fmt: skip
+        parts = [
+            prepare(
+                Wanted(spec, root, task.split, language, recipe.data.max_length, run.inputs),
+                tokenizer,
+                folder,
+                progress,
+            )
+            for language in languages_of(spec, root, task.split, task.languages)
+        ]
         joined = concatenated([part.features for part in parts])
         chosen = _chosen(joined, run, name)
         specs.append(spec)
@@ -74,15 +81,29 @@ def load_training_data(run: Run, recipe: Recipe, tokenizer: Any, progress: Progr
         revisions.append([name, [part.revision for part in parts], len(chosen)])
         truncated[name] = float((joined.truncated > 0).mean())
         if task.dev and spec.family != "mlm":
-            dev[name] = prepare(Wanted(spec, root, task.dev, "en", recipe.data.max_length, run.inputs), tokenizer, folder, progress)
+            dev[name] = prepare(
+                Wanted(spec, root, task.dev, "en", recipe.data.max_length, run.inputs), tokenizer, folder, progress
+            )
     return TrainingData(specs, features, rows, examples, dev, identity([run.id, revisions]), truncated)
 
 
 def streams(data: TrainingData, run: Run, tokenizer: Any, accumulation: int) -> list[Stream]:
     """One stream of batches per task."""
     vocabulary = Vocabulary.of(tokenizer)
-    return [Stream(spec.name, spec.family, features, rows, vocabulary, run.train.batch_size, accumulation, run.seed, run.train.mlm_rate)
-            for spec, features, rows in zip(data.specs, data.features, data.rows, strict=True)]  # fmt: skip
+    return [
+        Stream(
+            spec.name,
+            spec.family,
+            features,
+            rows,
+            vocabulary,
+            run.train.batch_size,
+            accumulation,
+            run.seed,
+            run.train.mlm_rate,
+        )
+        for spec, features, rows in zip(data.specs, data.features, data.rows, strict=True)
+    ]
 
 
 def _chosen(features: Features, run: Run, task: str) -> np.ndarray:
@@ -90,8 +111,10 @@ def _chosen(features: Features, run: Run, task: str) -> np.ndarray:
     if run.size is None:
         return np.arange(features.examples)
     if run.size > features.examples:
-        raise UserError(f"phase '{run.phase}' wants {run.size} rows of {task}, there are {features.examples}",
-                        fix=f"Lower phases.{run.phase}.sizes")  # fmt: skip
+        raise UserError(
+            f"phase '{run.phase}' wants {run.size} rows of {task}, there are {features.examples}",
+            fix=f"Lower phases.{run.phase}.sizes",
+        )
     _, first_row = np.unique(features.example, return_index=True)
     classes = [int(features.labels[row][0]) if len(features.labels[row]) == 1 else 0 for row in first_row]
     return subset([features.ids[row] for row in first_row], classes, run.size, run.subset_seed)

@@ -214,16 +214,17 @@ def fetch_model(path: str, revision: str | None) -> Path:
     if folder.is_dir():
         return folder
     if path.startswith((".", "/", "~")) or path.count("/") > 1:
-        raise UserError("no such model folder", where=path, fix="Give a folder that exists, or a Hub name like owner/model")
+        raise UserError(
+            "no such model folder", where=path, fix="Give a folder that exists, or a Hub name like owner/model"
+        )
     return _snapshot(path, revision)
 
 
 def _snapshot(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars, logging
+    from huggingface_hub.utils import logging
 
-    logging.set_verbosity_error()
-    disable_progress_bars()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     wanted = ["*.json", "*.txt", "*.model", "model*.safetensors"]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, etag_timeout=10))

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 Family = Literal["mlm", "sequence", "choice", "token", "tatoeba", "bucc"]
+IGNORED = -100
+"""The label id of a token that is not predicted; cross-entropy skips it."""
 TRAINABLE: tuple[Family, ...] = ("mlm", "sequence", "choice", "token")
 RETRIEVAL: tuple[Family, ...] = ("tatoeba", "bucc")
 

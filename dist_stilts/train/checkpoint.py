@@ -1,9 +1,9 @@
 """Checkpoints: whole or absent, with checksums, the newest good one found again (laws 2 and 9).
 
-    checkpoints/step-000500/engine/…          DeepSpeed: parameters, fp32 master weights, optimiser state, per rank
-                            rank-0.pt         this rank's random generators
-                            state.json        step, tokens, seconds, world size, identity of the data order
-                            COMPLETE          SHA-256 of every file above, written last
+checkpoints/step-000500/engine/…          DeepSpeed: parameters, fp32 master weights, optimiser state, per rank
+                        rank-0.pt         this rank's random generators
+                        state.json        step, tokens, seconds, world size, identity of the data order
+                        COMPLETE          SHA-256 of every file above, written last
 """
 
 from __future__ import annotations
@@ -75,12 +75,18 @@ def resume(run: RunFolder, engine: Any, data: str, world: World, warn: Callable[
     content = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     size = content.pop("world_size")
     if size != world.size:
-        raise UserError(f"the checkpoint was taken with {size} ranks, this job has {world.size}", where=folder,
-                        fix=f"Continue with --ranks {size}, or delete the run's checkpoints to start it afresh")  # fmt: skip
+        raise UserError(
+            f"the checkpoint was taken with {size} ranks, this job has {world.size}",
+            where=folder,
+            fix=f"Continue with --ranks {size}, or delete the run's checkpoints to start it afresh",
+        )
     state = TrainState(**content)
     if state.data != data:
-        raise UserError("the checkpoint was trained on other rows or in another order", where=folder,
-                        fix="Delete the run's checkpoints, or bring the data back as it was")  # fmt: skip
+        raise UserError(
+            "the checkpoint was trained on other rows or in another order",
+            where=folder,
+            fix="Delete the run's checkpoints, or bring the data back as it was",
+        )
     load_engine(engine, folder)
     _set_random_state(torch.load(folder / f"rank-{world.rank}.pt", weights_only=False))
     return state

@@ -32,9 +32,15 @@ def deepspeed_config(name: str, config: TrainConfig, plan: BatchPlan) -> dict[st
     """
     path = Path(name)
     if path.suffix != ".json":
-        known = {file.name.removesuffix(".json"): file for file in resources.files(CONFIGS).iterdir() if file.name.endswith(".json")}
+        known = {
+            file.name.removesuffix(".json"): file
+            for file in resources.files(CONFIGS).iterdir()
+            if file.name.endswith(".json")
+        }
         if name not in known:
-            raise UserError(f"unknown train.deepspeed '{name}'", fix=f"{nearest(name, known)} A file of your own ends in .json")
+            raise UserError(
+                f"unknown train.deepspeed '{name}'", fix=f"{nearest(name, known)} A file of your own ends in .json"
+            )
         path = Path(str(known[name]))
     try:
         settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -49,7 +55,9 @@ def deepspeed_config(name: str, config: TrainConfig, plan: BatchPlan) -> dict[st
     }
     for key, value in ours.items():
         if settings.get(key, "auto") not in ("auto", value):
-            raise UserError(f"'{key}' is {settings[key]} here, but the recipe leads to {value}", where=path, fix="Leave it out")
+            raise UserError(
+                f"'{key}' is {settings[key]} here, but the recipe leads to {value}", where=path, fix="Leave it out"
+            )
     return {**settings, **ours}
 
 
@@ -60,7 +68,9 @@ def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig
     from deepspeed.utils import groups, logger
 
     logger.setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*all_gather_into_tensor.*", category=FutureWarning)  # DeepSpeed's to mend
+    warnings.filterwarnings(
+        "ignore", message=".*all_gather_into_tensor.*", category=FutureWarning
+    )  # DeepSpeed's to mend
     # On CPU DeepSpeed compiles a shared-memory collective and has no fallback without a compiler; gloo does the work.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     # ZeRO would make a process group of its own, without our time-out: a cut link would then hang for ever.
@@ -72,8 +82,9 @@ def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig
         {"params": [p for name, p in named if name in no_decay], "weight_decay": 0.0},
     ]
     betas = (config.betas[0], config.betas[1])
-    optimizer = torch.optim.AdamW(parameter_groups, lr=config.learning_rate, betas=betas, eps=config.eps,
-                                  fused=world.device.type == "cuda")  # fmt: skip
+    optimizer = torch.optim.AdamW(
+        parameter_groups, lr=config.learning_rate, betas=betas, eps=config.eps, fused=world.device.type == "cuda"
+    )
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings, dist_init_required=False)
     return engine
 
@@ -99,7 +110,9 @@ def load_engine(engine: Any, folder: Path) -> None:
     """Read what :func:`save_engine` wrote at the same world size; every rank must call it."""
     path, _ = engine.load_checkpoint(str(folder), tag=TAG)
     if path is None:
-        raise UserError("the checkpoint has no engine state", where=folder, fix="Delete it; the one before will be used")
+        raise UserError(
+            "the checkpoint has no engine state", where=folder, fix="Delete it; the one before will be used"
+        )
 
 
 def load_fp32_weights(engine: Any) -> dict[str, torch.Tensor]:

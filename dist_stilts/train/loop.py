@@ -117,11 +117,19 @@ def flush(meter: Meter, engine: Any, state: TrainState, rate: float, hooks: Hook
     seconds = time.perf_counter() - meter.started
     state.tokens += int(tokens)
     state.seconds += seconds
-    values = {"loss": sum(losses) / sum(meter.steps.values()), "learning_rate": rate, "grad_norm": gradient_norm(engine),
-              "tokens_per_second": tokens / seconds, "padding": 1 - tokens / slots}  # fmt: skip
+    values = {
+        "loss": sum(losses) / sum(meter.steps.values()),
+        "learning_rate": rate,
+        "grad_norm": gradient_norm(engine),
+        "tokens_per_second": tokens / seconds,
+        "padding": 1 - tokens / slots,
+    }
     if len(tasks) > 1:
         values |= {f"loss/{task}": loss / meter.steps[task] for task, loss in zip(tasks, losses, strict=True)}
     if not math.isfinite(values["loss"]):
-        raise UserError(f"the loss is not finite at step {state.step}", code=EXIT_FAILED,
-                        fix="Lower train.learning_rate or raise train.warmup; the last checkpoint is untouched")  # fmt: skip
+        raise UserError(
+            f"the loss is not finite at step {state.step}",
+            code=EXIT_FAILED,
+            fix="Lower train.learning_rate or raise train.warmup; the last checkpoint is untouched",
+        )
     hooks.log(state, values)

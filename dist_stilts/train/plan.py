@@ -74,8 +74,10 @@ class BatchPlan:
 
     def line(self) -> str:
         """The plan as one line."""
-        return (f"{self.steps} steps ({self.warmup_steps} warm-up) of {self.batch_size} rows = {self.ranks} ranks "
-                f"x {self.micro_batch} rows x {self.accumulation} accumulation")  # fmt: skip
+        return (
+            f"{self.steps} steps ({self.warmup_steps} warm-up) of {self.batch_size} rows = {self.ranks} ranks "
+            f"x {self.micro_batch} rows x {self.accumulation} accumulation"
+        )
 
 
 def derive(config: TrainConfig, sizes: Sequence[int], ranks: int) -> BatchPlan:
@@ -89,8 +91,10 @@ def derive(config: TrainConfig, sizes: Sequence[int], ranks: int) -> BatchPlan:
     """
     if config.batch_size % ranks:
         fits = [n for n in range(1, config.batch_size + 1) if config.batch_size % n == 0 and n <= 2 * ranks]
-        raise UserError(f"{ranks} ranks do not divide train.batch_size={config.batch_size}",
-                        fix=f"Use one of {fits} ranks, or another batch size")  # fmt: skip
+        raise UserError(
+            f"{ranks} ranks do not divide train.batch_size={config.batch_size}",
+            fix=f"Use one of {fits} ranks, or another batch size",
+        )
     if config.schedule not in ("linear", "cosine", "constant"):
         raise UserError(f"unknown train.schedule '{config.schedule}'", fix="Known: linear, cosine, constant")
     if not 0 <= config.warmup <= 1 or min(config.epochs, config.batch_size, config.max_micro_batch) <= 0:
@@ -101,7 +105,9 @@ def derive(config: TrainConfig, sizes: Sequence[int], ranks: int) -> BatchPlan:
     steps = config.steps or max(1, math.ceil(rows * config.epochs / config.batch_size))
     if config.max_steps and not config.steps:
         steps = min(steps, config.max_steps)
-    plan = BatchPlan(steps, math.ceil(steps * config.warmup), config.batch_size, ranks, micro_batch, per_rank // micro_batch)
+    plan = BatchPlan(
+        steps, math.ceil(steps * config.warmup), config.batch_size, ranks, micro_batch, per_rank // micro_batch
+    )
     assert plan.ranks * plan.micro_batch * plan.accumulation == plan.batch_size, plan
     return plan
 

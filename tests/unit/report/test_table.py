@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from dist_stilts.errors import UserError
+from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.records import append
 from dist_stilts.report.table import collect, header, label, lines, pivot, print_rich, render
-from dist_stilts.scoring.intervals import mean_of_languages
 
 
 def record(language: str, value: float | None, **fields: Any) -> dict[str, Any]:

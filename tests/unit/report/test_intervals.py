@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from dist_stilts.scoring.intervals import mean_of_languages, wilson
+from dist_stilts.report.intervals import mean_of_languages, wilson
 
 
 @given(n=st.integers(1, 5000), share=st.floats(0, 1), level=st.sampled_from([0.8, 0.95, 0.99]))
