@@ -21,17 +21,21 @@ from dist_stilts.simulate.frames import (
     NUMERALS,
     OPPOSITE,
     ConceptWorld,
+    Distribution,
     Frame,
     Phrase,
     fingerprint,
 )  # fmt: skip
 
 LABELS = ("entailment", "neutral", "contradiction")
-KINDS = {"property": 0.55, "verb": 0.25, "polarity": 0.2}
+KINDS = {"verb": 0.45, "adjective": 0.3, "polarity": 0.25}
 """What the hypotheses of one premise differ in, with its probability."""
-EXTRA, KEPT = 0.25, 0.9
-"""How often a premise states a property beside the one at issue, and how often a hypothesis repeats it."""
+ADDED, KEPT = 0.25, 0.9
+"""How often a premise says something that is not at issue, and how often a hypothesis repeats it."""
+PASSIVE, GENERAL = 0.2, 0.2
+"""How often a hypothesis is in the passive, and how often it replaces a noun by its hypernym."""
 Facts = dict[tuple[str, str], str]
+_NUMBERS = Distribution(dict.fromkeys(NUMERALS, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,54 +89,45 @@ def items(world: ConceptWorld, rng: random.Random, told: set[Frame]) -> Iterator
 def item(world: ConceptWorld, rng: random.Random) -> Item:
     """One premise with one hypothesis per label."""
     kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
-    premise, hypotheses = (_by_property if kind == "property" else _by_verb if kind == "verb" else _by_polarity)(
-        world, rng
-    )
+    premise, hypotheses = {"verb": _by_verb, "adjective": _by_adjective, "polarity": _by_polarity}[kind](world, rng)
     return Item(
-        replace(premise, passive=rng.random() < 0.2),
+        replace(premise, passive=rng.random() < PASSIVE),
         {label: _retold(hypotheses[label], rng, generalise=kind != "polarity") for label in LABELS},
     )
-
-
-def _by_property(world: ConceptWorld, rng: random.Random) -> tuple[Frame, dict[str, Frame]]:
-    """Same value, another value of the same property, or a property of which the premise says nothing."""
-    core = world.core(rng)
-    slots = _slots(core)
-    probed, silent = rng.sample(slots, 2)
-    adjectival = [slot for slot in slots if slot in ("subject", "object")]
-    if adjectival and rng.random() < 0.3:
-        probed = silent = rng.choice(adjectival)
-    core = _with_number(core, "number" in (probed, silent))
-    (value, rival), (unsaid, _) = _two_properties(world, rng, core, probed, silent)
-    extras = _extras(world, rng, core, [slot for slot in slots if slot not in (probed, silent)])
-    kept = {slot: extra for slot, extra in extras.items() if rng.random() < KEPT}
-    told = _with_number(core, "number" in extras)
-    base = _say(world, told, kept)
-    return _say(world, told, {**extras, probed: value}), {
-        "entailment": _say(world, base, {probed: value}),
-        "contradiction": _say(world, base, {probed: rival}),
-        "neutral": _say(world, base, {silent: unsaid}),
-    }
 
 
 def _by_verb(world: ConceptWorld, rng: random.Random) -> tuple[Frame, dict[str, Frame]]:
     """The same verb, its opposite, or an unrelated one."""
     core, verb, unrelated = _two_verbs(world, rng)
-    extras = _extras(world, rng, core, _slots(core))
-    core = _with_number(core, "number" in extras)
-    base = _say(world, core, {slot: extra for slot, extra in extras.items() if rng.random() < KEPT})
-    return replace(_say(world, core, extras), verb=verb), {
-        "entailment": replace(base, verb=verb),
-        "contradiction": replace(base, verb=OPPOSITE[verb]),
-        "neutral": replace(base, verb=unrelated),
+    premise, repeated = _trimmed(world, rng, core, KEPT)
+    return replace(premise, verb=verb), {
+        "entailment": replace(repeated, verb=verb),
+        "contradiction": replace(repeated, verb=OPPOSITE[verb]),
+        "neutral": replace(repeated, verb=unrelated),
+    }
+
+
+def _by_adjective(world: ConceptWorld, rng: random.Random) -> tuple[Frame, dict[str, Frame]]:
+    """The same adjective, one that excludes it, or one of another kind."""
+    core = world.core(rng)
+    role = "object" if core.subject.noun in ENTITY else rng.choice(("subject", "object"))
+    likely = world.adjectives[getattr(core, role).noun]
+    while True:
+        (value, rival), (unrelated, _) = _rivals(likely, rng), _rivals(likely, rng)
+        if ADJECTIVE_KIND[value] != ADJECTIVE_KIND[unrelated]:
+            break
+    premise, repeated = _trimmed(world, rng, core, KEPT, besides=role)
+    return _say(world, premise, {role: value}), {
+        "entailment": _say(world, repeated, {role: value}),
+        "contradiction": _say(world, repeated, {role: rival}),
+        "neutral": _say(world, repeated, {role: unrelated}),
     }
 
 
 def _by_polarity(world: ConceptWorld, rng: random.Random) -> tuple[Frame, dict[str, Frame]]:
     """The same polarity, the other one, or an unrelated verb with either."""
     core, verb, unrelated = _two_verbs(world, rng)
-    extras = _extras(world, rng, core, _slots(core))
-    said = _say(world, _with_number(core, "number" in extras), extras)
+    said, _ = _trimmed(world, rng, core, kept=1.0)
     negated = rng.random() < 0.5
     return replace(said, verb=verb, negated=negated), {
         "entailment": replace(said, verb=verb, negated=negated),
@@ -141,41 +136,12 @@ def _by_polarity(world: ConceptWorld, rng: random.Random) -> tuple[Frame, dict[s
     }
 
 
-def _slots(frame: Frame) -> list[str]:
-    """What can be said about an event: names have no adjective and no number."""
-    subject = [] if frame.subject.noun in ENTITY else ["subject"]
-    return [*subject, "object", "number", "place", "adverb"]
-
-
-def _two_properties(
-    world: ConceptWorld, rng: random.Random, core: Frame, first: str, second: str
-) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Rival values of two different properties; drawn together, so that both have the same distribution."""
-    while True:
-        one, two = _rivals(world, rng, core, first), _rivals(world, rng, core, second)
-        if first != second or ADJECTIVE_KIND[one[0]] != ADJECTIVE_KIND[two[0]]:
-            return one, two
-
-
-def _rivals(world: ConceptWorld, rng: random.Random, core: Frame, slot: str) -> tuple[str, str]:
-    """Two exchangeable values that exclude each other."""
-    if slot in ("subject", "object"):
-        noun = core.subject.noun if slot == "subject" else core.object.noun
-        one = world.adjectives[noun].draw(rng)
-        other = OPPOSITE.get(one) or rng.choice([colour for colour in COLOURS if colour != one])
-        return (one, other) if rng.random() < 0.5 else (other, one)
-    if slot == "number":
-        one, other = rng.sample(NUMERALS, 2)
-        return one, other
-    return (world.places if slot == "place" else world.adverbs)[core.verb].pair(rng)
-
-
 def _two_verbs(world: ConceptWorld, rng: random.Random) -> tuple[Frame, str, str]:
     """An event without its verb, and two exchangeable verbs for it that are not each other's opposite."""
     while True:
         core = world.core(rng)
         likely = world.verbs_for(core.subject.noun, core.object.noun)
-        if any(verb not in (likely.items[0], OPPOSITE[likely.items[0]]) for verb in likely.items):
+        if len(likely.items) > 2:
             break
     while True:
         one, other = likely.pair(rng)
@@ -183,13 +149,31 @@ def _two_verbs(world: ConceptWorld, rng: random.Random) -> tuple[Frame, str, str
             return core, rng.choice((one, OPPOSITE[one])), rng.choice((other, OPPOSITE[other]))
 
 
-def _extras(world: ConceptWorld, rng: random.Random, core: Frame, slots: list[str]) -> dict[str, str]:
-    return {slot: _rivals(world, rng, core, slot)[0] for slot in slots if rng.random() < EXTRA}
+def _rivals(adjectives: Distribution, rng: random.Random) -> tuple[str, str]:
+    """Two exchangeable adjectives that exclude each other."""
+    one = adjectives.draw(rng)
+    other = OPPOSITE.get(one) or rng.choice([colour for colour in COLOURS if colour != one])
+    return (one, other) if rng.random() < 0.5 else (other, one)
 
 
-def _with_number(frame: Frame, counted: bool) -> Frame:
-    """The object in the plural if any sentence of the item counts it."""
-    return replace(frame, object=replace(frame.object, plural=True)) if counted else frame
+def _trimmed(
+    world: ConceptWorld, rng: random.Random, core: Frame, kept: float, besides: str = ""
+) -> tuple[Frame, Frame]:
+    """``core`` with things added that are not at issue, and again with each of them left out at rate 1 - ``kept``."""
+    slots = {
+        "subject": None if core.subject.noun in ENTITY else world.adjectives[core.subject.noun],
+        "object": world.adjectives[core.object.noun],
+        "number": _NUMBERS,
+        "place": world.places[core.verb],
+        "adverb": world.adverbs[core.verb],
+    }
+    added = {
+        slot: values.draw(rng) for slot, values in slots.items() if values and slot != besides and rng.random() < ADDED
+    }
+    if "number" in added:
+        core = replace(core, object=replace(core.object, plural=True))
+    repeated = {slot: value for slot, value in added.items() if rng.random() < kept}
+    return _say(world, core, added), _say(world, core, repeated)
 
 
 def _say(world: ConceptWorld, frame: Frame, values: dict[str, str]) -> Frame:
@@ -210,10 +194,10 @@ def _say(world: ConceptWorld, frame: Frame, values: dict[str, str]) -> Frame:
 
 def _retold(frame: Frame, rng: random.Random, *, generalise: bool) -> Frame:
     """Voice and, where the logic allows it, hypernyms: drawn alike for every label."""
-    frame = replace(frame, passive=rng.random() < 0.25)
-    if generalise and rng.random() < 0.25:
+    frame = replace(frame, passive=rng.random() < PASSIVE)
+    if generalise and rng.random() < GENERAL:
         frame = replace(frame, subject=_general(frame.subject))
-    if generalise and rng.random() < 0.25:
+    if generalise and rng.random() < GENERAL:
         frame = replace(frame, object=_general(frame.object))
     return frame
 

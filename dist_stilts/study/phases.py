@@ -13,7 +13,7 @@ import torch
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
-from dist_stilts.errors import EXIT_FAILED
+from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.evaluate.predict import predict
 from dist_stilts.evaluate.suite import Job, evaluate, labelled_scores
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
@@ -118,7 +118,10 @@ def recipe_tokenizer(recipe: Recipe) -> Any:
     root = data_root(recipe)
     if recipe.encoder.tokenizer == "simulated" and root:
         return load_tokenizer(str(root / "tokenizer"))
-    return load_tokenizer(recipe.encoder.tokenizer or str(recipe.encoder.path), recipe.encoder.revision)
+    name = recipe.encoder.tokenizer or recipe.encoder.path
+    if not name:
+        raise UserError("nothing says which tokenizer to use", fix="Set encoder.path=MODEL or encoder.tokenizer=FOLDER")
+    return load_tokenizer(name, recipe.encoder.revision)
 
 
 def start_model(
