@@ -113,10 +113,7 @@ def load_encoder(
     """
     from transformers import AutoConfig, AutoModel
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # what it would report is in the LoadReport
-    logging.disable_progress_bar()
+    _quiet_transformers()
     folder = fetch_model(path, revision)
     try:
         config = AutoConfig.from_pretrained(str(folder))
@@ -203,6 +200,7 @@ def export(folder: Path, encoder: nn.Module, heads: nn.ModuleDict, tokenizer: An
     """Write a model folder: encoder, tokenizer, heads, provenance, and what sentence-transformers reads."""
     from safetensors.torch import save_file
 
+    _quiet_transformers()
     encoder.save_pretrained(str(folder))  # type: ignore[operator]
     tokenizer.save_pretrained(str(folder))
     save_file({name: tensor.contiguous() for name, tensor in heads.state_dict().items()}, folder / HEADS)
@@ -214,6 +212,14 @@ def export(folder: Path, encoder: nn.Module, heads: nn.ModuleDict, tokenizer: An
     pooling = {"word_embedding_dimension": encoder.config.hidden_size, "pooling_mode_mean_tokens": True}  # type: ignore[union-attr]
     write_text(folder / "1_Pooling" / "config.json", json.dumps(pooling, indent=2))
     write_text(folder / PROVENANCE, json.dumps(asdict(provenance), indent=2))
+
+
+def _quiet_transformers() -> None:
+    """Its load report is our :class:`LoadReport`; its bars last milliseconds."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def read_provenance(folder: Path) -> Provenance | None:

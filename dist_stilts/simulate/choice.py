@@ -1,25 +1,27 @@
 """Multiple choice about what the world is like, in CommonsenseQA's schema.
 
-"the hot what was bought by the person ?" is answered by the noun that fits the verb and the adjective best. The wrong
-choices are right answers of other questions of the same shape, so that a choice alone does not give itself away.
+"the hot what was bought by the person ?" is answered by the noun that fits the verb and the adjective best. Every noun
+is made to be a wrong choice about four times as often as a right one, so that a choice alone does not give itself away.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dist_stilts.simulate.frames import ENTITY, OBJECT_CLASSES, ConceptWorld, Distribution, Frame, Phrase
+from dist_stilts.simulate.frames import ENTITY, OBJECT_CLASSES, VERBS, ConceptWorld, Distribution, Frame, Phrase
 from dist_stilts.simulate.grammar import sentence
 from dist_stilts.simulate.languages import Language
 
 LETTERS = "ABCDE"
 DISTRACTOR_RATIO = 8.0
 """The right choice fits its question at least this many times better than any other."""
+MOST_OWED = 4
+"""A noun that lacks more appearances as a wrong choice than this is not asked for before it has had some of them."""
 ROLES = ("subject", "object", "place")
-_POOL = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +34,26 @@ class Question:
 
     @property
     def shape(self) -> tuple[str, bool]:
-        """Questions of one shape have the same stock of answers."""
+        """Questions of one shape have the same stock of choices."""
         return self.role, self.adjective is not None
 
 
 def records(world: ConceptWorld, rng: random.Random, english: Language, prefix: str) -> Iterator[dict[str, Any]]:
     """Endless questions with five choices each."""
-    pools = _answer_pools(world, rng)
+    owed: dict[tuple[str, bool], Counter[str]] = defaultdict(Counter)
     number = 0
     while True:
         question, answer = _draw(world, rng, rng.choice(ROLES))
-        wrong = _wrong_choices(world, rng, question, answer, pools[question.shape])
-        if len(wrong) == len(LETTERS) - 1:
-            right = rng.randrange(len(LETTERS))
-            choices = [*wrong[:right], answer, *wrong[right:]]
-            stem = sentence(replace(_asked(question), passive=rng.random() < 0.3), english)
-            yield _record(f"{prefix}-{number:05d}", question.verb, stem, choices, LETTERS[right])
-            number += 1
+        wrong = _wrong_choices(world, rng, question, answer, owed[question.shape])
+        if len(wrong) < len(LETTERS) - 1 or owed[question.shape][answer] > MOST_OWED:
+            continue
+        owed[question.shape].update({answer: len(wrong)})
+        owed[question.shape].subtract(wrong)
+        right = rng.randrange(len(LETTERS))
+        stem = sentence(replace(_asked(question), passive=rng.random() < 0.3), english)
+        choices = [*wrong[:right], answer, *wrong[right:]]
+        yield _record(f"{prefix}-{number:05d}", question.verb, stem, choices, LETTERS[right])
+        number += 1
 
 
 def fit(world: ConceptWorld, question: Question, noun: str) -> float:
@@ -71,23 +76,17 @@ def _draw(world: ConceptWorld, rng: random.Random, role: str) -> tuple[Question,
     return Question(verb, role, world.adjectives[answer].draw(rng) if described else None), answer
 
 
-def _answer_pools(world: ConceptWorld, rng: random.Random) -> dict[tuple[str, bool], list[str]]:
-    """Right answers by shape of question, as often as they are right."""
-    pools: dict[tuple[str, bool], list[str]] = {(role, described): [] for role in ROLES for described in (False, True)}
-    for role in ROLES:
-        for _ in range(_POOL):
-            question, answer = _draw(world, rng, role)
-            pools[question.shape].append(answer)
-    return pools
-
-
 def _wrong_choices(
-    world: ConceptWorld, rng: random.Random, question: Question, answer: str, pool: list[str]
+    world: ConceptWorld, rng: random.Random, question: Question, answer: str, owed: Counter[str]
 ) -> list[str]:
-    """Four nouns that fit clearly worse than the answer; fewer if they cannot be found soon."""
+    """Four nouns that fit clearly worse than the answer, those first that are ``owed`` most appearances as wrong."""
     limit = fit(world, question, answer) / DISTRACTOR_RATIO
-    worse = dict.fromkeys(noun for noun in rng.choices(pool, k=60) if fit(world, question, noun) < limit)
-    return list(worse)[: len(LETTERS) - 1]
+    stock = {noun: None for verb in VERBS for noun in _nouns(world, question.role, verb).items}
+    worse = [
+        noun for noun in stock if fit(world, question, noun) < limit and not (question.adjective and noun in ENTITY)
+    ]
+    worse.sort(key=lambda noun: -owed[noun] - 4 * rng.random())
+    return worse[: len(LETTERS) - 1]
 
 
 def _asked(question: Question) -> Frame:

@@ -25,7 +25,7 @@ class Word(NamedTuple):
 
     Attributes:
         tag: universal part of speech.
-        role: "subject" (agent), "object" (patient) or "place" for the words of that phrase, adposition excluded; else "".
+        role: "subject" (agent), "object" (patient), "place": the phrase it is in, adpositions excluded; else "".
     """
 
     concept: str

@@ -1,7 +1,7 @@
 """The simulated languages: ten typological parameters each, a script, a lexicon, and the distance to English.
 
-Distance is the number of parameters in which a grammar differs from English (Hamming), over ten. The codes are ISO 639's
-private-use codes (qaa-qtz), so a simulated language can never be mistaken for a real one.
+Distance is the number of parameters in which a grammar differs from English (Hamming), over ten. The codes are those
+that ISO 639 reserves for private use (qaa-qtz), so a simulated language can never be mistaken for a real one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A subword tokenizer built from the lexicons: XLM-R's kind (Unigram, Metaspace) and special tokens, nothing trained.
 
-Trained on so few words, Unigram would cut stems apart and BPE would glue endings to them. Here each word is one piece and
-so is each ending. Single characters, at a low score, spell everything else that is written in the same letters.
+Trained on so few words, Unigram would cut stems apart and BPE would glue endings to them. Here each word is one piece
+and so is each ending. Single characters, at a low score, spell everything else that is written in the same letters.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from dist_stilts.simulate.grammar import sentence
 from dist_stilts.simulate.languages import Language, languages
 from dist_stilts.simulate.tokenizer import write_tokenizer
 
-FORMAT = 1
+FORMAT = 2
 """Version of the generator: raised whenever the same seed gives other files."""
 MANIFEST = "world.json"
 ROWS: dict[str, int] = {
@@ -131,13 +131,14 @@ class _Writer:
             self._lines(f"mlm/{language.code}.txt", corpora.documents(self._world, language, rng, self._rows("mlm")))
 
     def _nli(self) -> None:
-        source = nli.items(self._world, self._stream("nli"), set())
-        for task, split, name in (("xnli", "test", "xnli test premises"), ("xnli", "dev", "xnli dev premises"),
-                                  ("mnli", "dev_matched", "mnli dev premises"), ("xnli", "train", "xnli train premises"),
-                                  ("mnli", "train", "mnli train premises")):  # fmt: skip
-            pairs = self._shuffled_pairs(list(islice(source, self._rows(name))), f"{task}:{split}")
+        source = nli.items(self._world, self._stream("nli"))
+        # One stream for all splits, so that no premise is in two of them.
+        for task, split in (("xnli", "test"), ("xnli", "dev"), ("mnli", "dev"), ("xnli", "train"), ("mnli", "train")):
+            count = self._rows(f"{task} {split} premises")
+            pairs = self._shuffled_pairs(list(islice(source, count)), f"{task}:{split}")
             if task == "mnli":
-                self._lines(f"multinli_1.0/multinli_1.0_{split}.jsonl", self._mnli_records(pairs, split))
+                file = f"multinli_1.0_{'dev_matched' if split == 'dev' else split}.jsonl"
+                self._lines(f"multinli_1.0/{file}", self._mnli_records(pairs, split))
             else:
                 self._xnli(pairs, split)
 

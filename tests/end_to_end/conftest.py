@@ -1,0 +1,63 @@
+"""Run the program as a user does: as a process, with its exit code and what it prints."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TINY = Path(__file__).with_name("tiny.yaml")
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment() -> dict[str, str]:
+    """One thread per process, no network."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., subprocess.Popen[str]]:
+    """Start ``dist-stilts ARGS`` in a process group of its own."""
+
+    def start_(*args: str, program: tuple[str, ...] = ("-m", "dist_stilts")) -> subprocess.Popen[str]:
+        command = [sys.executable, *program, *args]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=environment(), start_new_session=True, **pipes)  # type: ignore[call-overload]
+
+    return start_
+
+
+@pytest.fixture(scope="session")
+def cli(start: Callable[..., subprocess.Popen[str]]) -> Cli:
+    """Run ``dist-stilts ARGS`` to its end; nothing of it lives on."""
+
+    def cli_(*args: str, seconds: float = 100, program: tuple[str, ...] = ("-m", "dist_stilts")) -> subprocess.CompletedProcess[str]:
+        process = start(*args, program=program)
+        try:
+            out, err = process.communicate(timeout=seconds)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+        return subprocess.CompletedProcess(args, process.returncode, out, err)
+
+    return cli_
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Path:
+    """The tiny recipe."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def finished(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny recipe, run to its end at two ranks."""
+    out = tmp_path_factory.mktemp("finished")
+    done = cli("run", str(TINY), f"out={out}")
+    assert done.returncode == 0, done.stderr
+    return out / "tiny"

@@ -1,0 +1,175 @@
+"""What a user can get wrong: one line that says what, where and what to do; exit code 2; nothing lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def refused(cli: Callable) -> Callable[..., str]:
+    """Run a command that must be refused with exit code 2 and one ``error:`` line; returns that line."""
+
+    def refused_(*args: str) -> str:
+        done = cli(*args)
+        errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+        assert len(errors) == 1, done.stderr
+        return errors[0]
+
+    return refused_
+
+
+@pytest.fixture(scope="module")
+def world(cli: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("world") / "world"
+    assert cli("simulate", "--out", str(out)).returncode == 0
+    return out
+
+
+@pytest.fixture
+def real(world: Path, tiny: Path, tmp_path: Path) -> tuple[str, ...]:
+    """Arguments of a recipe that reads a copy of the world as if it were anyone's data."""
+    shutil.copytree(world, tmp_path / "data")
+    return (str(tiny), f"out={tmp_path / 'runs'}", "data.simulate=null", f"data.root={tmp_path / 'data'}",
+            f"encoder.tokenizer={world / 'tokenizer'}")  # fmt: skip
+
+
+def test_missing_recipe_names_the_shipped_ones(refused: Callable) -> None:
+    assert "quickstart" in refused("run", "quickstrat")
+    assert "no such recipe file" in refused("run", "nowhere/mine.yaml")
+
+
+def test_unknown_key_names_the_nearest_and_the_line(refused: Callable, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("seed: 1\ntrain:\n  learning_rat: 1e-5\n")
+    error = refused("run", str(recipe))
+    assert "mine.yaml:3" in error
+    assert "'learning_rate'" in error
+
+
+def test_wrong_type_names_key_and_line(refused: Callable, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("seed: 1\ntrain:\n  batch_size: many\n")
+    error = refused("run", str(recipe))
+    assert "mine.yaml:3" in error
+    assert "train.batch_size" in error
+
+
+def test_unknown_task_names_the_nearest(refused: Callable, tiny: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(tiny.read_text().replace("evaluate: {xnli:", "evaluate: {xnl:"))
+    assert "'xnli'" in refused("run", str(recipe), f"out={tmp_path}")
+
+
+def test_unknown_language_is_refused(refused: Callable, real: tuple[str, ...]) -> None:
+    assert "no language 'qax'" in refused("prepare", *real, "phases.pretrain.tasks.mlm.languages=[qax]")
+
+
+def test_missing_data_folder_is_named(refused: Callable, tiny: Path, tmp_path: Path) -> None:
+    error = refused("run", str(tiny), f"out={tmp_path}", "data.simulate=null", f"data.root={tmp_path / 'nowhere'}")
+    assert "nowhere" in error
+
+
+def test_missing_data_file_is_named(refused: Callable, real: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "data/udpos/train-en.tsv").unlink()
+    assert "udpos/train-en.tsv" in refused("prepare", *real)
+
+
+def test_empty_file_is_named(refused: Callable, real: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "data/udpos/train-en.tsv").write_text("")
+    assert "train-en.tsv" in refused("prepare", *real)
+
+
+def test_a_bad_row_is_named_with_its_line_and_leaves_no_cache(refused: Callable, real: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "data/udpos/train-en.tsv"
+    lines = path.read_text().splitlines()
+    lines[2] = "word without a tag"
+    path.write_text("\n".join(lines))
+    assert "train-en.tsv:3" in refused("prepare", *real)
+    assert not list((tmp_path / "runs/prepared").glob("udpos-*"))
+
+
+def test_a_model_folder_without_tokenizer_is_refused(refused: Callable, finished: Path, world: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(finished / "pretrain/model", model)
+    (model / "tokenizer.json").unlink()
+    error = refused("evaluate", "--model", str(model), "--tasks", "tatoeba", "--data", str(world), "--out", str(tmp_path / "out"))
+    assert "no tokenizer" in error
+
+
+def test_weights_that_are_not_what_the_folder_says_are_refused(refused: Callable, finished: Path, world: Path, tmp_path: Path) -> None:
+    """Law 8."""
+    model = tmp_path / "model"
+    shutil.copytree(finished / "pretrain/model", model)
+    shutil.copy(finished / "xnli/model/model.safetensors", model / "model.safetensors")
+    error = refused("evaluate", "--model", str(model), "--tasks", "tatoeba", "--data", str(world), "--out", str(tmp_path / "out"))
+    assert "not the parent's weights" in error
+
+
+def test_rows_that_were_trained_on_are_never_scored(refused: Callable, finished: Path, tmp_path: Path) -> None:
+    """Law 7."""
+    error = refused("evaluate", "--model", str(finished / "xnli/model"), "--tasks", "xnli", "--split", "dev",
+                    "--data", str(finished / "world"), "--out", str(tmp_path))  # fmt: skip
+    assert "trained on" in error
+
+
+def test_ranks_that_do_not_divide_the_batch_are_refused(refused: Callable, tiny: Path, tmp_path: Path) -> None:
+    assert "3 ranks do not divide" in refused("run", str(tiny), f"out={tmp_path}", "--ranks", "3")
+
+
+def test_a_folder_of_another_recipe_is_left_alone(refused: Callable, finished: Path, tiny: Path) -> None:
+    before = (finished / "xnli/config.yaml").read_bytes()
+    error = refused("run", str(tiny), f"out={finished.parent}", "train.learning_rate=2e-3")
+    assert "learning_rate: 0.001 -> 0.002" in error
+    assert (finished / "xnli/config.yaml").read_bytes() == before
+
+
+def test_a_taken_port_is_named(refused: Callable, tiny: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"port {port} is taken" in refused("run", str(tiny), f"out={tmp_path}", "--port", str(port))
+
+
+@pytest.mark.parametrize("verb", [("study", "plan", "x.yaml"), ("preflight",), ("translate",)])
+def test_a_verb_without_a_body_says_so(refused: Callable, verb: tuple[str, ...]) -> None:
+    assert "not in this version" in refused(*verb)
+
+
+def test_ctrl_c_is_one_line_and_leaves_no_process(start: Callable, finished: Path, tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "world", tmp_path / "tiny/world")
+    process = start("run", str(tiny), f"out={tmp_path}", "train.steps=100000")
+    try:
+        deadline = time.monotonic() + 80
+        while not (tmp_path / "tiny/pretrain/checkpoints/step-000008").exists():
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=40)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    assert [line for line in err.splitlines() if line.startswith("error:")] == [
+        "error: interrupted. The same command continues from the last checkpoint"
+    ]
+    assert "Traceback" not in err
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _read(path)]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,59 @@
+"""Predictions and embeddings of one model, as one world size gives them (law 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tiny
+import torch
+
+from dist_stilts.data.batches import collate
+from dist_stilts.data.features import Features
+from dist_stilts.evaluate.predict import embed, predict
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.parallel.world import World
+from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.spec import TaskSpec
+
+TASKS = ("xnli", "commonsenseqa", "udpos")
+BATCH_SIZE = 4
+MANY, FEW = 23, 3  # 23 rows divide evenly by nothing; 3 rows are one batch, so all ranks but one have none
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def score(world: World) -> dict[Any, np.ndarray]:
+    """``(what, rows, dtype)`` to results. The model has dropout, which scoring must switch off by itself."""
+    results: dict[Any, np.ndarray] = {}
+    for name, dtype in DTYPES.items():
+        model = tiny.model(TASKS, dropout=0.1).to(dtype).train()
+        for examples in (MANY, FEW):
+            for spec in map(get_task, TASKS):
+                features = tiny.random_features(spec.family, examples, seed=examples)
+                model.train()
+                results[spec.name, examples, name] = predict(model, spec, features, tiny.VOCABULARY, world, BATCH_SIZE)
+            text = tiny.random_features("mlm", examples, seed=examples)
+            for layer in (None, 1):
+                model.train()
+                results[f"layer {layer}", examples, name] = embed(
+                    model, text, tiny.VOCABULARY, world, BATCH_SIZE, layer
+                )
+    return results
+
+
+def one_by_one() -> dict[Any, np.ndarray]:
+    """The same in fp32, one row after another in file order, with nothing of the sharded code."""
+    model = tiny.model(TASKS, dropout=0.1).eval()
+    results = {}
+    for spec in map(get_task, TASKS):
+        features = tiny.random_features(spec.family, MANY, seed=MANY)
+        results[spec.name] = np.concatenate([_predict_row(model, spec, features, row) for row in range(len(features))])
+    text = tiny.random_features("mlm", MANY, seed=MANY)
+    rows = [model.embed(collate(text, [row], "mlm", tiny.VOCABULARY), None) for row in range(len(text))]
+    results["layer None"] = torch.cat(rows).numpy()
+    return results
+
+
+def _predict_row(model: MultiTaskModel, spec: TaskSpec, features: Features, row: int) -> np.ndarray:
+    return model.predict(head_name(spec), collate(features, [row], spec.family, tiny.VOCABULARY)).numpy()

@@ -1,0 +1,125 @@
+"""Trainings with the product's own loop and engine at one world size (law 1), and some that must fail (law 10)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tiny
+import torch
+
+from dist_stilts.data.mixture import plan as plan_mixture
+from dist_stilts.errors import UserError
+from dist_stilts.layout import RunFolder
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.parallel.world import World
+from dist_stilts.tasks.registry import get_task
+from dist_stilts.train.checkpoint import TrainState, resume, save
+from dist_stilts.train.engine import deepspeed_config, load_fp32_weights, start_engine
+from dist_stilts.train.loop import Hooks, train
+from dist_stilts.train.plan import TrainConfig, derive
+
+DATA = "the same rows"
+
+
+def train_case(precision: str, tasks: str, accumulation: int, world: World, out: Path) -> dict[str, Any]:
+    """Train one case; what was logged, the fp32 weights, and what the engine says of its configuration."""
+    names = tasks.split("+")
+    model = tiny.model(names)
+    training = Training(model, names, tiny.train_config(precision, world.size, accumulation), world, out)
+    training.finish()
+    engine = training.engine
+    result = {
+        "loss": [values["loss"] for values in training.logged],
+        "grad_norm": [values["grad_norm"] for values in training.logged],
+        "weights": load_fp32_weights(engine),
+        "parameters": {name: tuple(parameter.shape) for name, parameter in model.named_parameters()},
+        "accumulation": engine.gradient_accumulation_steps(),
+        "ranks": engine.dp_world_size,
+        "model_dtype": next(engine.module.parameters()).dtype,
+        "grad_accum_dtype": engine.get_data_types()[1],
+        "overlap_comm": engine.zero_overlap_comm(),
+        "zero_stage": engine.zero_optimization_stage(),
+    }
+    engine.destroy()
+    return result
+
+
+class Training:
+    """One phase's engine, streams and hooks, put together as the product's phases do; resumes where it can.
+
+    Attributes:
+        state: where it starts, from the newest checkpoint if there is one; logged: metrics by the steps it does.
+    """
+
+    def __init__(self, model: MultiTaskModel, tasks: list[str], config: TrainConfig, world: World, out: Path) -> None:
+        sizes = [tiny.ROWS[task] for task in tasks]
+        self.config, self.world, self.run = config, world, RunFolder(out)
+        self.plan, self.mixture = derive(config, sizes, world.size), plan_mixture(sizes, tiny.STEPS, 0)
+        self.streams = [tiny.stream(task, self.plan.accumulation) for task in tasks]
+        self.heads = [head_name(get_task(task)) for task in tasks]
+        self.logged: list[dict[str, float]] = []
+        self.warnings: list[str] = []
+        torch.manual_seed(100 + world.rank)  # dropout differs between ranks
+        self.engine = start_engine(model, deepspeed_config(config.deepspeed, config, self.plan), config, world)
+        self.state = self.resumed(DATA, world)
+
+    def resumed(self, data: str, world: World) -> TrainState:
+        """Load the newest good checkpoint."""
+        return resume(self.run, self.engine, data, world, self.warnings.append)
+
+    def finish(self) -> TrainState:
+        """Train to the plan's last step."""
+        hooks = Hooks(
+            log=lambda state, values: self.log(state, values),
+            save=lambda state: save(self.run, self.engine, state, self.world, self.config.keep),
+            score_dev=lambda state: None,
+        )
+        return train(
+            self.engine,
+            self.streams,
+            self.heads,
+            self.mixture,
+            self.plan,
+            self.config,
+            self.state,
+            self.world,
+            hooks,
+        )
+
+    def log(self, state: TrainState, values: dict[str, float]) -> None:
+        """Keep what was logged."""
+        self.logged.append({"step": state.step, **values})
+
+
+def failure(model: MultiTaskModel, precision: str, world: World, out: Path) -> dict[str, Any]:
+    """Train a model that cannot be trained, with a checkpoint after every step; how that ended on this rank."""
+    training = Training(model, ["xnli"], tiny.train_config(precision, world.size, 1, save_every=1), world, out)
+    try:
+        training.finish()
+    except UserError as error:
+        ended = {"message": str(error), "code": error.code}
+    else:
+        ended = {"message": "it trained to the end", "code": 0}
+    training.engine.destroy()
+    return {**ended, "checkpoints": sorted(path.name for path in out.rglob("*step-*"))}
+
+
+def with_nan_weight() -> MultiTaskModel:
+    """A model whose every loss is not a number."""
+    model = tiny.model(["xnli"])
+    with torch.no_grad():
+        next(iter(model.heads.parameters()))[0, 0] = float("nan")
+    return model
+
+
+class FiniteLossNanGradient(MultiTaskModel):
+    """Its loss is an ordinary number; its gradient, that of a root at zero, is not."""
+
+    def __init__(self) -> None:
+        super().__init__(tiny.model(["xnli"]).encoder, [get_task("xnli")])
+
+    def forward(self, head: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        loss = super().forward(head, batch)
+        return loss + (loss - loss).sqrt()

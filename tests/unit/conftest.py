@@ -1,0 +1,69 @@
+"""Fixtures of the unit tests: a small simulated world, its tokenizer, a BERT-style tokenizer, a tiny encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dist_stilts.simulate import write_world
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root in the public file formats: English and simulated languages, a few dozen rows per file."""
+    return write_world(tmp_path_factory.mktemp("simulated") / "world", seed=0, scale=0.05)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(world: Path) -> Any:
+    """The simulated world's tokenizer: XLM-R's kind, pairs are ``<s> a </s></s> b </s>``."""
+    from dist_stilts.model.encoder import load_tokenizer
+
+    return load_tokenizer(str(world / "tokenizer"))
+
+
+@pytest.fixture(scope="session")
+def bert_tokenizer() -> Any:
+    """A word-level tokenizer that adds special tokens as BERT does: pairs are ``[CLS] a [SEP] b [SEP]``."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"the a hot sailor never lifted lamp good bad cat".split()]
+    backend = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> dict[str, Any]:
+    """The architecture of a two-layer XLM-R of width 16."""
+    return {
+        "model_type": "xlm-roberta",
+        "num_hidden_layers": 2,
+        "hidden_size": 16,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 130,
+        "type_vocab_size": 1,
+        "initializer_range": 0.1,
+    }
+
+
+@pytest.fixture
+def tiny_encoder(tiny_config: dict[str, Any], tokenizer: Any) -> Any:
+    """A fresh encoder of :func:`tiny_config`, in evaluation mode."""
+    from dist_stilts.model.encoder import new_encoder
+
+    return new_encoder(tiny_config, None, None, tokenizer, seed=0).eval()

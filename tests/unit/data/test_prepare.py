@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dist_stilts.data import prepare as module
+from dist_stilts.data.features import Features, concatenated
+from dist_stilts.data.prepare import Wanted, encode_texts, prepare, tokenizer_digest
+from dist_stilts.data.tokenise import tokenise
+from dist_stilts.errors import UserError
+from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.sources import load_rows
+
+XNLI, UDPOS, CHOICE, MLM = (get_task(name) for name in ("xnli", "udpos", "commonsenseqa", "mlm"))
+
+
+def wanted(root: Path, **changes: Any) -> Wanted:
+    return Wanted(**{"spec": XNLI, "root": root, "split": "dev", "language": "en", "max_length": 64, **changes})
+
+
+def assert_equal(one: Features, other: Features) -> None:
+    assert len(one) == len(other)
+    for name in ("input_ids", "lengths", "labels"):
+        for mine, theirs in zip(getattr(one, name), getattr(other, name), strict=True):
+            assert mine.tolist() == theirs.tolist()
+    for name in ("example", "first_word", "truncated"):
+        assert (getattr(one, name) == getattr(other, name)).all()
+    assert (one.ids, one.groups) == (other.ids, other.groups)
+
+
+@pytest.mark.parametrize("spec", [XNLI, UDPOS, CHOICE, MLM], ids=lambda spec: spec.family)
+def test_what_is_read_back_is_what_was_tokenised(spec: Any, world: Path, tokenizer: Any, tmp_path: Path) -> None:
+    found = prepare(wanted(world, spec=spec, split="train", max_length=10), tokenizer, tmp_path)
+    examples = load_rows(spec, world, "train", "en")
+    rows = list(tokenise(spec.family, spec.labels, examples, tokenizer, 10))
+    features = found.features
+    for name in ("input_ids", "lengths", "labels"):
+        assert [list(part) for part in getattr(features, name)] == [list(row[name]) for row in rows]
+    for name in ("example", "first_word", "truncated"):
+        assert getattr(features, name).tolist() == [row[name] for row in rows]
+    assert features.ids == [row["id"] for row in rows]
+    assert features.groups == [row["group"] for row in rows]
+    assert features.tokens.tolist() == [len(row["input_ids"]) for row in rows]
+    assert features.examples == len(examples)
+    assert found.meta["examples"] == len(examples)
+    assert found.meta["rows"] == len(rows)
+    assert found.meta["tokens"] == features.tokens.sum()
+    assert found.meta["truncated_tokens"] == features.truncated.sum()
+
+
+@pytest.mark.parametrize("spec", [UDPOS, CHOICE], ids=lambda spec: spec.family)
+def test_chunks_leave_no_trace(
+    spec: Any, world: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = wanted(world, spec=spec, split="train", max_length=8)
+    whole = prepare(job, tokenizer, tmp_path / "whole")
+    monkeypatch.setattr(module, "EXAMPLES_PER_CHUNK", 4)
+    chunked = prepare(job, tokenizer, tmp_path / "chunked")
+    assert_equal(whole.features, chunked.features)
+    assert whole.meta == chunked.meta
+
+
+def test_numbers_of_words_run_on_without_a_gap(world: Path, tokenizer: Any, tmp_path: Path) -> None:
+    features = prepare(wanted(world, spec=UDPOS, max_length=6), tokenizer, tmp_path).features
+    counts = np.array([(labels >= 0).sum() for labels in features.labels])
+    assert len(features) > features.examples
+    assert features.first_word.tolist() == (np.cumsum(counts) - counts).tolist()
+    assert features.words == counts.sum() == sum(len(row.words) for row in load_rows(UDPOS, world, "dev", "en"))
+
+
+def test_what_is_prepared_is_not_prepared_again(
+    world: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = prepare(wanted(world), tokenizer, tmp_path)
+    monkeypatch.setattr(module, "_write", lambda *_: pytest.fail("prepared again"))
+    again = prepare(wanted(world), tokenizer, tmp_path)
+    assert_equal(first.features, again.features)
+    assert (first.revision, first.meta) == (again.revision, again.meta)
+
+
+def test_the_same_data_elsewhere_are_the_same_data(world: Path, tokenizer: Any, tmp_path: Path) -> None:
+    (tmp_path / "copy" / "xnli").mkdir(parents=True)
+    shutil.copy(world / "xnli" / "dev-en.tsv", tmp_path / "copy" / "xnli")
+    for root in (world, tmp_path / "copy"):
+        prepare(wanted(root), tokenizer, tmp_path / "prepared")
+    assert len([path for path in (tmp_path / "prepared").iterdir() if path.is_dir()]) == 1
+
+
+def test_whatever_changes_the_rows_changes_the_folder(world: Path, tokenizer: Any, tmp_path: Path) -> None:
+    changed = tmp_path / "changed" / "xnli"
+    changed.mkdir(parents=True)
+    text = (world / "xnli" / "dev-en.tsv").read_text(encoding="utf-8")
+    (changed / "dev-en.tsv").write_text(text.replace("the", "a", 1), encoding="utf-8")
+    jobs = [
+        wanted(world),
+        wanted(world, max_length=63),
+        wanted(world, inputs="hypothesis"),
+        wanted(world, split="dev[:60%]"),
+        wanted(world, language="qaa"),
+        wanted(tmp_path / "changed"),
+    ]
+    for job in jobs:
+        prepare(job, tokenizer, tmp_path / "prepared")
+    folders = [path.name for path in (tmp_path / "prepared").iterdir() if path.is_dir()]
+    assert len(folders) == len(jobs)
+    assert all(name.startswith("xnli-dev") for name in folders)
+
+
+def test_another_tokenizer_is_another_folder(tokenizer: Any, bert_tokenizer: Any, world: Path, tmp_path: Path) -> None:
+    for each in (tokenizer, bert_tokenizer):
+        prepare(wanted(world), each, tmp_path)
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
+
+
+def test_a_tokenizer_that_was_used_and_saved_is_the_same_tokenizer(world: Path, tmp_path: Path) -> None:
+    from dist_stilts.model.encoder import load_tokenizer
+
+    tokenizer = load_tokenizer(str(world / "tokenizer"))
+    before = tokenizer_digest(tokenizer)
+    list(tokenise("sequence", XNLI.labels, load_rows(XNLI, world, "dev", "en"), tokenizer, 8))
+    tokenizer.save_pretrained(str(tmp_path))
+    assert tokenizer_digest(load_tokenizer(str(tmp_path))) == before
+
+
+def test_a_bad_row_is_named_and_leaves_no_folder(tokenizer: Any, tmp_path: Path) -> None:
+    (tmp_path / "data" / "xnli").mkdir(parents=True)
+    (tmp_path / "data" / "xnli" / "dev-en.tsv").write_text("a\tb\tneutral\na\tb\tperhaps\n")
+    with pytest.raises(UserError, match=r"dev-en\.tsv:2: .*perhaps"):
+        prepare(wanted(tmp_path / "data"), tokenizer, tmp_path / "prepared")
+    assert list((tmp_path / "prepared").glob("[!.]*")) == []
+
+
+def test_progress_ends_at_the_number_of_examples(
+    world: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EXAMPLES_PER_CHUNK", 4)
+    told: list[tuple[int, int]] = []
+    found = prepare(wanted(world), tokenizer, tmp_path, lambda _, done, total: told.append((done, total)))
+    count = found.features.examples
+    assert told == [(min(done, count), count) for done in range(4, count + 4, 4)]
+
+
+def test_texts_are_encoded_as_a_line_of_the_file_would_be(tokenizer: Any) -> None:
+    texts = ("the cat", "", "the cat", "a lamp")
+    features = encode_texts(texts, tokenizer, 64)
+    assert [ids.tolist() for ids in features.input_ids] == [tokenizer(text)["input_ids"] for text in texts]
+    assert features.example.tolist() == [0, 1, 2, 3]
+
+
+def test_several_languages_run_on_in_row_numbers(world: Path, tokenizer: Any, tmp_path: Path) -> None:
+    parts = [prepare(wanted(world, language=lang), tokenizer, tmp_path).features for lang in ("en", "qaa", "qab")]
+    joined = concatenated(parts)
+    assert len(joined) == sum(map(len, parts))
+    assert joined.example.tolist() == list(range(joined.examples))
+    expected = [ids.tolist() for part in parts for ids in part.input_ids]
+    assert [ids.tolist() for ids in joined.input_ids] == expected
+    assert joined.tokens.tolist() == [len(ids) for ids in expected]

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from dist_stilts.errors import UserError
+from dist_stilts.model.encoder import (
+    PROVENANCE,
+    Provenance,
+    encoder_digest,
+    export,
+    load_encoder,
+    load_tokenizer,
+    new_encoder,
+    read_provenance,
+    set_dropout,
+)
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.tasks.registry import get_task
+
+TEXTS = ["the hot sailor lifted the lamp", "cat"]
+WEIGHTS = "model.safetensors"
+
+
+def provenance_of(encoder: nn.Module) -> Provenance:
+    trained = {"phase": "mnli", "role": "intermediate", "task": "mnli", "split": "train", "languages": ["en"]}
+    return Provenance("mnli-n300", "0" * 12, "random", encoder_digest(encoder), [trained], {"sequence-3": ["mnli"]})
+
+
+@pytest.fixture
+def exported(tiny_encoder: Any, tokenizer: Any, tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    model = MultiTaskModel(tiny_encoder, [get_task("xnli")])
+    export(folder, tiny_encoder, model.heads, tokenizer, provenance_of(tiny_encoder))
+    return folder
+
+
+def change_weights(folder: Path, change: Any) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    change(tensors)
+    save_file(tensors, folder / WEIGHTS, {"format": "pt"})
+
+
+def outputs(encoder: Any, tokenizer: Any) -> torch.Tensor:
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        states: torch.Tensor = encoder(batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    return states
+
+
+def test_export_loads_in_transformers_with_equal_outputs(exported: Path, tiny_encoder: Any, tokenizer: Any) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    theirs = AutoModel.from_pretrained(str(exported)).eval()
+    their_tokenizer = AutoTokenizer.from_pretrained(str(exported))
+    assert their_tokenizer(TEXTS)["input_ids"] == tokenizer(TEXTS)["input_ids"]
+    torch.testing.assert_close(outputs(theirs, their_tokenizer), outputs(tiny_encoder, tokenizer), rtol=0, atol=0)
+
+
+def test_export_says_mean_pooling_to_sentence_transformers(exported: Path) -> None:
+    modules = json.loads((exported / "modules.json").read_text())
+    assert [module["type"].rpartition(".")[2] for module in modules] == ["Transformer", "Pooling"]
+    pooling = json.loads((exported / modules[1]["path"] / "config.json").read_text())
+    assert (pooling["word_embedding_dimension"], pooling["pooling_mode_mean_tokens"]) == (16, True)
+
+
+def test_export_cuts_no_text(tiny_encoder: Any, tokenizer: Any, tmp_path: Path) -> None:
+    tokenizer("the cat", "a lamp", truncation="longest_first", max_length=5)  # as preparing data does
+    export(tmp_path, tiny_encoder, nn.ModuleDict(), tokenizer, provenance_of(tiny_encoder))
+    assert json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))["truncation"] is None
+
+
+def test_export_without_heads_loads(tiny_encoder: Any, tokenizer: Any, tmp_path: Path) -> None:
+    export(tmp_path, tiny_encoder, nn.ModuleDict(), tokenizer, provenance_of(tiny_encoder))
+    assert encoder_digest(load_encoder(str(tmp_path))[0]) == encoder_digest(tiny_encoder)
+
+
+def test_provenance_comes_back_as_written(exported: Path, tiny_encoder: Any) -> None:
+    assert read_provenance(exported) == provenance_of(tiny_encoder)
+    (exported / PROVENANCE).unlink()
+    assert read_provenance(exported) is None
+
+
+def test_loaded_encoder_is_the_one_that_was_exported(exported: Path, tiny_encoder: Any, tokenizer: Any) -> None:
+    encoder, report = load_encoder(str(exported), expected_digest=encoder_digest(tiny_encoder))
+    torch.testing.assert_close(outputs(encoder.eval(), tokenizer), outputs(tiny_encoder, tokenizer), rtol=0, atol=0)
+    assert set(report.loaded) >= {name for name, _ in tiny_encoder.named_parameters()}
+    assert (report.fresh, report.dropped) == ([], [])
+
+
+def test_tensors_that_nobody_reads_are_reported(exported: Path) -> None:
+    change_weights(exported, lambda tensors: tensors.update({"decoder.weight": torch.ones(3)}))
+    _, report = load_encoder(str(exported))
+    assert report.dropped == ["decoder.weight"]
+    assert re.search(r"0 fresh, 1 dropped \(decoder\.weight\)", report.line())
+
+
+def test_an_encoder_with_a_missing_tensor_is_refused(exported: Path) -> None:
+    name = "encoder.layer.1.output.dense.weight"
+    change_weights(exported, lambda tensors: tensors.pop(name))
+    with pytest.raises(UserError, match=rf"1 encoder tensors are not in the file \(first: {re.escape(name)}\)"):
+        load_encoder(str(exported))
+
+
+def test_an_encoder_with_a_tensor_of_another_shape_is_refused(exported: Path) -> None:
+    change_weights(exported, lambda t: t.update({"encoder.layer.1.output.dense.weight": torch.ones(3, 3)}))
+    with pytest.raises(UserError, match=r"encoder\.layer\.1\.output\.dense\.weight"):
+        load_encoder(str(exported))
+
+
+def test_a_weight_file_that_was_cut_off_is_refused(exported: Path) -> None:
+    content = (exported / WEIGHTS).read_bytes()
+    (exported / WEIGHTS).write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="cannot load an encoder"):
+        load_encoder(str(exported))
+
+
+def test_weights_that_are_not_the_parents_are_refused(exported: Path, tiny_encoder: Any) -> None:
+    expected = encoder_digest(tiny_encoder)
+
+    def nudge(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["encoder.layer.0.output.dense.bias"][0] += 1e-3
+
+    change_weights(exported, nudge)
+    with pytest.raises(UserError, match=f"not the parent's weights .*expected {expected[:12]}"):
+        load_encoder(str(exported), expected_digest=expected)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot load an encoder"):
+        load_encoder(str(tmp_path))
+    with pytest.raises(UserError, match="no such model folder"):
+        load_encoder(str(tmp_path / "none"))
+
+
+def test_a_folder_without_tokenizer_is_refused(tiny_encoder: Any, tmp_path: Path) -> None:
+    tiny_encoder.save_pretrained(str(tmp_path))
+    with pytest.raises(UserError, match=r"the model folder has no tokenizer.*encoder\.tokenizer"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_new_encoder_is_a_function_of_its_seed(tiny_config: dict[str, Any], tokenizer: Any) -> None:
+    digests = []
+    for seed, noise in ((0, 1), (0, 2), (1, 1)):
+        torch.manual_seed(noise)
+        digests.append(encoder_digest(new_encoder(tiny_config, None, None, tokenizer, seed)))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_new_encoder_has_the_tokenizers_vocabulary_and_no_pooler(tiny_encoder: Any, tokenizer: Any) -> None:
+    assert tiny_encoder.config.vocab_size == len(tokenizer)
+    assert tiny_encoder.config.pad_token_id == tokenizer.pad_token_id
+    assert not any("pooler" in name for name in tiny_encoder.state_dict())
+
+
+def test_new_encoder_of_a_templates_architecture_has_other_weights(exported: Path, tokenizer: Any) -> None:
+    made = new_encoder(None, str(exported), None, tokenizer, seed=3)
+    loaded, _ = load_encoder(str(exported))
+    assert {n: t.shape for n, t in made.state_dict().items()} == {n: t.shape for n, t in loaded.state_dict().items()}
+    assert encoder_digest(made) != encoder_digest(loaded)
+
+
+def test_an_encoder_that_nothing_describes_is_refused(tokenizer: Any) -> None:
+    with pytest.raises(UserError, match=r"encoder\.path, or encoder\.config"):
+        new_encoder(None, None, None, tokenizer, 0)
+    with pytest.raises(UserError, match=r"encoder\.config: .*no-such-model"):
+        new_encoder({"model_type": "no-such-model"}, None, None, tokenizer, 0)
+
+
+def test_dropout_is_set_everywhere(tiny_encoder: Any, tokenizer: Any) -> None:
+    set_dropout(tiny_encoder, 0.0)
+    tiny_encoder.train()
+    assert torch.equal(outputs(tiny_encoder, tokenizer), outputs(tiny_encoder, tokenizer))
+    set_dropout(tiny_encoder, 0.5)
+    assert not torch.equal(outputs(tiny_encoder, tokenizer), outputs(tiny_encoder, tokenizer))
+
+
+def test_digest_does_not_depend_on_storage_but_on_every_value(tiny_encoder: Any) -> None:
+    before = encoder_digest(tiny_encoder)
+    assert encoder_digest(tiny_encoder.double()) == before
+    with torch.no_grad():
+        tiny_encoder.float().embeddings.LayerNorm.bias[3] += 1e-6
+    assert encoder_digest(tiny_encoder) != before

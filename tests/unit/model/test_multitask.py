@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dist_stilts.errors import UserError
+from dist_stilts.model.encoder import HEADS, Provenance, encoder_digest, export
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel, load_model
+from dist_stilts.model.pooling import mean_pool
+from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.spec import IGNORED
+
+MNLI, XNLI, UDPOS, MLM = (get_task(name) for name in ("mnli", "xnli", "udpos", "mlm"))
+BATCH = {
+    "input_ids": torch.tensor([[0, 20, 30, 40, 2], [0, 50, 2, 1, 1]]),
+    "attention_mask": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]),
+    "labels": torch.tensor([2, 0]),
+}
+
+
+@pytest.fixture
+def model(tiny_encoder: Any) -> MultiTaskModel:
+    torch.manual_seed(0)
+    return MultiTaskModel(tiny_encoder, [MNLI, XNLI, UDPOS, MLM]).eval()
+
+
+@pytest.fixture
+def folder(model: MultiTaskModel, tokenizer: Any, tmp_path: Path) -> Path:
+    heads = {head_name(MNLI): ["mnli"], head_name(UDPOS): ["udpos"]}
+    provenance = Provenance("run", "id", "random", encoder_digest(model.encoder), [], heads)
+    for name in ("mlm",):
+        del model.heads[name]
+    export(tmp_path, model.encoder, model.heads, tokenizer, provenance)
+    return tmp_path
+
+
+def test_mnli_and_xnli_train_one_head(model: MultiTaskModel) -> None:
+    assert set(model.heads) == {head_name(MNLI), head_name(UDPOS), "mlm"}
+
+
+def test_loss_of_a_batch_is_the_sum_of_the_losses_of_its_rows(model: MultiTaskModel) -> None:
+    rows = [{name: tensor[row : row + 1] for name, tensor in BATCH.items()} for row in range(2)]
+    alone = sum(model(head_name(XNLI), row) for row in rows)
+    torch.testing.assert_close(model(head_name(XNLI), BATCH), alone)
+
+
+def test_padding_changes_no_logit(model: MultiTaskModel) -> None:
+    short = {name: BATCH[name][1:, :3] for name in ("input_ids", "attention_mask")}
+    torch.testing.assert_close(model.logits(head_name(XNLI), BATCH)[1:], model.logits(head_name(XNLI), short))
+
+
+def test_prediction_is_the_best_logit(model: MultiTaskModel) -> None:
+    expected = model.logits(head_name(XNLI), BATCH).argmax(-1)
+    assert model.predict(head_name(XNLI), BATCH).tolist() == expected.tolist()
+    labels = torch.full((2, 5), IGNORED)
+    labels[0, 1:3] = 0
+    assert model.predict(head_name(UDPOS), {**BATCH, "labels": labels}).shape == (2,)
+
+
+def test_masked_language_modelling_trains_the_word_embeddings_it_predicts_with(model: MultiTaskModel) -> None:
+    labels = torch.full((2, 5), IGNORED)
+    labels[0, 2] = 777
+    model("mlm", {**BATCH, "labels": labels}).backward()
+    gradient = model.encoder.get_input_embeddings().weight.grad
+    assert gradient is not None
+    assert gradient[777].abs().sum() > 0
+
+
+def test_an_embedding_is_the_mean_of_the_layer_that_was_asked_for(model: MultiTaskModel) -> None:
+    with torch.no_grad():
+        states = model.encoder(BATCH["input_ids"], BATCH["attention_mask"], output_hidden_states=True).hidden_states
+    for layer in (0, 1, 2):
+        torch.testing.assert_close(model.embed(BATCH, layer), mean_pool(states[layer], BATCH["attention_mask"]))
+    torch.testing.assert_close(model.embed(BATCH, None), model.embed(BATCH, 2))
+
+
+def test_a_loaded_model_gives_the_logits_of_the_exported_one(model: MultiTaskModel, folder: Path) -> None:
+    loaded, tokenizer, provenance = load_model(str(folder), [XNLI, UDPOS])
+    name = head_name(XNLI)
+    torch.testing.assert_close(loaded.eval().logits(name, BATCH), model.logits(name, BATCH), rtol=0, atol=0)
+    assert provenance is not None
+    assert provenance.run == "run"
+    assert tokenizer.pad_token_id == 1
+
+
+def test_a_model_without_the_tasks_head_is_refused(folder: Path) -> None:
+    commonsenseqa = get_task("commonsenseqa")
+    with pytest.raises(UserError, match=r"no trained head for 'commonsenseqa' \(heads: mnli, udpos\)"):
+        load_model(str(folder), [XNLI, commonsenseqa])
+    (folder / HEADS).unlink()
+    with pytest.raises(UserError, match="no trained head for 'xnli'"):
+        load_model(str(folder), [XNLI])
+
+
+def test_retrieval_needs_no_head(folder: Path) -> None:
+    (folder / HEADS).unlink()
+    loaded, _, _ = load_model(str(folder), [])
+    assert len(loaded.heads) == 0

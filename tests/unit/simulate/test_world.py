@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dist_stilts.errors import UserError
+from dist_stilts.simulate import Language, write_world
+from dist_stilts.simulate.world import MANIFEST
+
+TINY = 0.01
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from dist_stilts.simulate import write_world
+write_world(Path(sys.argv[1]), scale={TINY})
+"""
+    for hash_seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / hash_seed)], check=True, env=environment)
+    assert digests(tmp_path / "1") == digests(tmp_path / "2")
+
+
+def test_another_seed_gives_other_texts(tmp_path: Path, root: Path) -> None:
+    other = write_world(tmp_path / "other", seed=1, scale=0.05)
+    assert lines(other / "mlm" / "en.txt") != lines(root / "mlm" / "en.txt")
+    assert lines(other / "mlm" / "qaa.txt") != lines(root / "mlm" / "qaa.txt")
+
+
+def test_a_second_call_touches_nothing(tmp_path: Path) -> None:
+    out = write_world(tmp_path / "world", scale=TINY)
+    (out / "mlm" / "en.txt").write_text("mine\n", encoding="utf-8")
+    said: list[str] = []
+    assert write_world(out, scale=TINY, on_progress=said.append) == out
+    assert said == []
+    assert lines(out / "mlm" / "en.txt") == ["mine"]
+
+
+def test_another_world_in_the_folder_is_refused_and_named(tmp_path: Path) -> None:
+    out = write_world(tmp_path / "world", scale=TINY)
+    with pytest.raises(UserError, match="seed 0, not 1"):
+        write_world(out, seed=1, scale=TINY)
+
+
+def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("keep me", encoding="utf-8")
+    with pytest.raises(UserError, match="no simulated world"):
+        write_world(tmp_path, scale=TINY)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_world_that_fails_half_way_is_absent(tmp_path: Path) -> None:
+    def fail(message: str) -> None:
+        if "tatoeba" in message:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_world(tmp_path / "world", scale=TINY, on_progress=fail)
+    assert not (tmp_path / "world").exists()
+    assert (write_world(tmp_path / "world", scale=TINY) / MANIFEST).is_file()
+
+
+def test_the_manifest_declares_languages_and_rows(root: Path, tongues: dict[str, Language]) -> None:
+    manifest = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+    assert [entry["code"] for entry in manifest["languages"]] == list(tongues)
+    assert all(entry["distance"] == tongues[entry["code"]].distance for entry in manifest["languages"])
+    assert manifest["rows"]["tatoeba"] == len(lines(root / "tatoeba" / "tatoeba.qaa-eng.qaa"))
+    assert (manifest["placebo"], manifest["seed"]) == (False, 0)
+
+
+def test_the_placebo_says_english_sentences_with_other_words(tmp_path: Path) -> None:
+    out = write_world(tmp_path / "placebo", placebo=True, scale=TINY)
+    assert json.loads((out / MANIFEST).read_text(encoding="utf-8"))["placebo"] is True
+    english = lines(out / "udpos" / "test-en.tsv")
+    for code in ("qac", "qaj"):
+        foreign = lines(out / "udpos" / f"test-{code}.tsv")
+        assert [line.partition("\t")[2] for line in foreign] == [line.partition("\t")[2] for line in english]
+        assert foreign != english
+
+
+def test_xnli_is_parallel_balanced_and_three_rows_to_a_premise(root: Path, tongues: dict[str, Language]) -> None:
+    for split in ("dev", "test"):
+        gold = [line.split("\t")[2] for line in lines(root / "xnli" / f"{split}-en.tsv")]
+        assert all(len(set(gold[i : i + 3])) == 3 for i in range(0, len(gold), 3))
+        for code in tongues:
+            rows = [line.split("\t") for line in lines(root / "xnli" / f"{split}-{code}.tsv")]
+            assert [row[2] for row in rows] == gold
+            assert all(len({row[0] for row in rows[i : i + 3]}) == 1 for i in range(0, len(rows), 3))
+    assert lines(root / "labels" / "xnli" / "test-qaa.tsv") == gold
+
+
+def test_no_premise_is_in_two_splits_and_no_pair_twice(root: Path) -> None:
+    files = {
+        name: [tuple(line.split("\t")[:2]) for line in lines(root / "xnli" / f"{name}-en.tsv")]
+        for name in ("train", "dev", "test")
+    }
+    for name in ("train", "dev_matched"):
+        records = map(json.loads, lines(root / "multinli_1.0" / f"multinli_1.0_{name}.jsonl"))
+        files[f"mnli {name}"] = [(record["sentence1"], record["sentence2"]) for record in records]
+    pairs = [pair for rows in files.values() for pair in rows]
+    assert len(set(pairs)) == len(pairs)
+    premises = [{premise for premise, _ in rows} for rows in files.values()]
+    assert sum(map(len, premises)) == len(set().union(*premises)) == len(pairs) / 3
+
+
+def test_tatoeba_is_aligned_and_its_english_sides_are_unique(root: Path, tongues: dict[str, Language]) -> None:
+    for code in list(tongues)[1:]:
+        english = lines(root / "tatoeba" / f"tatoeba.{code}-eng.eng")
+        foreign = lines(root / "tatoeba" / f"tatoeba.{code}-eng.{code}")
+        assert len(set(english)) == len(english) == len(set(foreign)) == len(foreign)
+        assert lines(root / "labels" / "tatoeba" / f"test-{code}.tsv") == [str(i) for i in range(len(english))]
+
+
+def test_the_gold_of_bucc_names_rows_that_exist(root: Path, tongues: dict[str, Language]) -> None:
+    for code in list(tongues)[1:]:
+        for split in ("dev", "test"):
+            stem = root / "bucc2018" / f"{code}-en.{split}"
+            ids = [{line.split("\t")[0] for line in lines(Path(f"{stem}.{side}"))} for side in (code, "en")]
+            gold = [line.split("\t") for line in lines(Path(f"{stem}.gold"))]
+            assert gold
+            assert all(a in ids[0] and b in ids[1] for a, b in gold)
+        assert lines(root / "labels" / "bucc2018" / f"test-{code}.tsv") == lines(Path(f"{stem}.gold"))
+
+
+def test_tagged_files_are_parallel_in_number_of_sentences(root: Path, tongues: dict[str, Language]) -> None:
+    sentences = {lines(root / "udpos" / f"test-{code}.tsv").count("") for code in tongues}
+    assert len(sentences) == 1
+    for code in tongues:
+        assert lines(root / "labels" / "udpos" / f"test-{code}.tsv") == lines(root / "udpos" / f"test-{code}.tsv")
+        assert all(x.startswith(f"{code}:") for x in lines(root / "panx" / code / "test") if x)
+
+
+def test_only_english_has_training_files_for_labelled_tasks(root: Path) -> None:
+    assert [path.name for path in (root / "udpos").glob("train-*")] == ["train-en.tsv"]
+    assert [path.name for path in (root / "xnli").glob("train-*")] == ["train-en.tsv"]
+    assert [path.parent.name for path in (root / "panx").glob("*/train")] == ["en"]

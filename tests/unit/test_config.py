@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dist_stilts.config import differences, dump, find_recipe, identity, load, merge_into, shipped_recipes
+from dist_stilts.errors import UserError
+
+
+@dataclass
+class Train:
+    learning_rate: float = 1e-3
+    epochs: float = 2.0
+    steps: int | None = None
+    schedule: str = "linear"
+
+
+@dataclass
+class Phase:
+    sizes: list[int] = field(default_factory=list)
+    train: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Small:
+    name: str = "small"
+    train: Train = field(default_factory=Train)
+    phases: dict[str, Phase] = field(default_factory=dict)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "# a comment\nname: mine\ntrain:\n  epochs: 3\nphases:\n  xnli:\n    sizes: [1, 2]\n    train: {epochs: 5}\n"
+    )
+    return path
+
+
+def test_file_wins_over_defaults_and_overrides_over_file(recipe: Path) -> None:
+    config = load(Small, recipe, ["train.epochs=4", "train.steps=7", "train.steps=8"])
+    assert (config.name, config.train.epochs, config.train.steps) == ("mine", 4.0, 8)
+    assert config.train.learning_rate == Train().learning_rate
+    assert config.phases["xnli"].sizes == [1, 2]
+
+
+def test_unknown_key_names_the_nearest_and_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\n\ntrain:\n  epochs: 1\n  learning_rat: 1.0\n")
+    with pytest.raises(UserError, match=r"mine\.yaml:5: unknown key 'train\.learning_rat'.*'learning_rate'\?"):
+        load(Small, path)
+
+
+def test_unknown_key_of_a_phase_names_the_nearest_and_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("phases:\n  xnli:\n    train: {}\n    size: [3]\n")
+    with pytest.raises(UserError, match=r"mine\.yaml:4: unknown key 'phases\.xnli\.size'.*'sizes'\?"):
+        load(Small, path)
+
+
+def test_wrong_type_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\ntrain:\n  schedule: cosine\n  epochs: many\n")
+    with pytest.raises(UserError, match=r"mine\.yaml:4: wrong value for 'train\.epochs'.*many"):
+        load(Small, path)
+
+
+def test_bad_yaml_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\ntrain:\n  epochs: [1\n  steps: 3\n")
+    with pytest.raises(UserError, match=r"mine\.yaml:[34]: not valid YAML"):
+        load(Small, path)
+
+
+def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nname: yours\n")
+    with pytest.raises(UserError, match=r"mine\.yaml:2: .*duplicate key"):
+        load(Small, path)
+
+
+def test_a_recipe_that_is_a_list_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("- name\n- train\n")
+    with pytest.raises(UserError, match="a recipe is a mapping"):
+        load(Small, path)
+
+
+@pytest.mark.parametrize("text", ["1e-5", "1.0e-05", "0.00001"])
+def test_every_way_of_writing_a_rate_is_a_float(recipe: Path, text: str) -> None:
+    recipe.write_text(f"train: {{learning_rate: {text}}}\nphases: {{a: {{train: {{learning_rate: {text}}}}}}}\n")
+    config = load(Small, recipe)
+    assert config.train.learning_rate == 1e-5
+    assert config.phases["a"].train == {"learning_rate": 1e-5}
+    overridden = load(Small, recipe, [f"train.learning_rate={text}", f"phases.a.train.learning_rate={text}"])
+    assert overridden == config
+
+
+def test_override_reaches_the_training_of_a_phase(recipe: Path) -> None:
+    config = load(Small, recipe, ["phases.xnli.train.epochs=0.5", "phases.xnli.sizes=[9]"])
+    assert config.phases["xnli"] == Phase([9], {"epochs": 0.5})
+
+
+def test_unknown_key_in_an_override_names_override_and_nearest(recipe: Path) -> None:
+    with pytest.raises(UserError, match=r"override train\.epoch=1: unknown key 'train\.epoch'.*'epochs'\?"):
+        load(Small, recipe, ["train.epoch=1"])
+
+
+def test_wrong_type_in_an_override_names_the_override(recipe: Path) -> None:
+    with pytest.raises(UserError, match=r"override train\.steps=few: wrong value for 'train\.steps'"):
+        load(Small, recipe, ["train.steps=few"])
+
+
+@pytest.mark.parametrize("text", ["train.steps", "=3", ""])
+def test_an_override_without_key_or_value_is_refused(recipe: Path, text: str) -> None:
+    with pytest.raises(UserError, match="is not an override.*key=value"):
+        load(Small, recipe, [text])
+
+
+def test_what_is_dumped_loads_to_the_same(recipe: Path) -> None:
+    config = load(Small, recipe, ["train.learning_rate=1e-5", "name='ё: # 1'"])
+    recipe.write_text(dump(config), encoding="utf-8")
+    assert load(Small, recipe) == config
+
+
+def test_changes_are_checked_and_leave_the_base_alone() -> None:
+    base = Train()
+    changed = merge_into(base, {"epochs": 9, "learning_rate": 1e-5}, "phases.x.train")
+    assert (changed.epochs, changed.learning_rate, base) == (9.0, 1e-5, Train())
+    with pytest.raises(UserError, match=r"phases\.x\.train: unknown key 'epoch'.*'epochs'\?"):
+        merge_into(base, {"epoch": 9}, "phases.x.train")
+    with pytest.raises(UserError, match=r"phases\.x\.train: wrong value for 'epochs'"):
+        merge_into(base, {"epochs": "x"}, "phases.x.train")
+
+
+def test_unknown_recipe_names_the_nearest_and_how_to_bring_ones_own() -> None:
+    with pytest.raises(UserError, match=r"unknown recipe 'quickstar'. did you mean 'quickstart'\?.*\.yaml"):
+        find_recipe("quickstar")
+
+
+def test_every_shipped_recipe_is_found_by_name() -> None:
+    assert "xstilts_large" in shipped_recipes()
+    assert all(find_recipe(name).is_file() for name in shipped_recipes())
+
+
+def test_missing_recipe_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.yaml: no such recipe file"):
+        find_recipe(str(tmp_path / "none.yaml"))
+
+
+def test_identity_is_the_same_on_every_machine() -> None:
+    assert identity({"a": 1, "b": [0.5, None, "ё"]}) == "03d2b8fea25d"
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False) | st.text() | st.none()))
+def test_identity_does_not_depend_on_order(content: dict[str, Any]) -> None:
+    assert identity(content) == identity(dict(reversed(content.items())))
+
+
+def test_identity_of_a_config_is_that_of_its_content() -> None:
+    assert identity(Small()) == identity({"phases": {}, "name": "small", "train": Train().__dict__})
+    assert identity(Small()) != identity(Small(train=Train(epochs=3)))
+
+
+def test_differences_name_the_key_with_old_and_new() -> None:
+    old = {"seed": 0, "train": {"epochs": 2, "steps": None}, "gone": 1}
+    new = {"seed": 0, "train": {"epochs": 3, "steps": None}, "more": [1]}
+    assert sorted(differences(old, new)) == ["gone: 1 -> None", "more: None -> [1]", "train.epochs: 2 -> 3"]
+    assert differences(old, old) == []

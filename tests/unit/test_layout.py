@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dist_stilts.layout import (
+    COMPLETE,
+    RecipeFolder,
+    RunFolder,
+    is_complete,
+    prediction_file,
+    publish,
+    split_in_names,
+    whole_folder,
+    write_text,
+)
+
+
+def test_write_text_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "status.json"
+    write_text(path, "old")
+    write_text(path, "новый")
+    assert path.read_text(encoding="utf-8") == "новый"
+    assert [file.name for file in path.parent.iterdir()] == ["status.json"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_old_file_is_intact_if_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    path = tmp_path / "status.json"
+    write_text(path, "old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+
+
+def test_folder_is_absent_after_an_exception(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="broken"), whole_folder(tmp_path / "model") as folder:
+        (folder / "weights").write_text("half")
+        raise ValueError("broken")
+    assert not (tmp_path / "model").exists()
+
+
+def test_folder_is_invisible_until_its_block_ends(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "model") as folder:
+        (folder / "weights").write_text("all")
+        assert not (tmp_path / "model").exists()
+    assert (tmp_path / "model" / "weights").read_text() == "all"
+    assert is_complete(tmp_path / "model")
+
+
+def test_what_an_earlier_attempt_left_is_not_in_the_folder(tmp_path: Path) -> None:
+    def attempt(name: str) -> None:
+        with whole_folder(tmp_path / "model") as folder:
+            (folder / name).touch()
+            if name == "first":
+                raise ValueError
+
+    with pytest.raises(ValueError, match="^$"):
+        attempt("first")
+    attempt("second")
+    assert sorted(file.name for file in (tmp_path / "model").iterdir()) == [COMPLETE, "second"]
+
+
+def test_marker_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "partial"
+    folder.mkdir()
+    (folder / "a").touch()
+    (folder / "b").touch()
+
+    def fail(_: int) -> None:
+        raise OSError
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="^$"):
+        patch.setattr(os, "fsync", fail)
+        publish(folder, tmp_path / "whole")
+    assert not is_complete(folder)
+    assert not (tmp_path / "whole").exists()
+
+
+def test_publishing_replaces_an_unfinished_folder_and_keeps_the_note(tmp_path: Path) -> None:
+    for name in ("partial", "whole"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    assert not is_complete(tmp_path / "whole")
+    publish(tmp_path / "partial", tmp_path / "whole", "note")
+    assert sorted(file.name for file in (tmp_path / "whole").iterdir()) == [COMPLETE, "partial"]
+    assert (tmp_path / "whole" / COMPLETE).read_text() == "note"
+
+
+def test_a_run_keeps_everything_below_its_folder() -> None:
+    run = RecipeFolder(Path("out"), "recipe").run("xnli@mnli")
+    assert run == RunFolder(Path("out/recipe/xnli@mnli"))
+    properties = ("config", "status", "checkpoints", "model", "events", "metrics", "results", "predictions")
+    assert len({getattr(run, name) for name in properties}) == len(properties)
+    assert all(getattr(run, name).parent == run.path for name in properties)
+    assert run.checkpoint(500) == run.checkpoints / "step-000500"
+
+
+def test_recipes_of_one_output_folder_share_prepared_data() -> None:
+    assert RecipeFolder(Path("out"), "a").prepared == RecipeFolder(Path("out"), "b").prepared
+
+
+def test_predictions_lie_where_xtreme_puts_them() -> None:
+    assert prediction_file(Path("p"), "xnli", "test", "de") == Path("p/xnli/test-de.tsv")
+
+
+def test_slices_have_names_that_differ_and_hold_no_brackets() -> None:
+    names = [split_in_names(split) for split in ("dev", "dev[50%:60%]", "dev[:60%]", "dev[60%:]", "dev[5%:60%]")]
+    assert names[:2] == ["dev", "dev_50-60"]
+    assert len(set(names)) == len(names)
+    assert not set("".join(names)) & set("[]:%/")

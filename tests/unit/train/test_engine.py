@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dist_stilts.errors import UserError
+from dist_stilts.train.engine import CONFIGS, deepspeed_config
+from dist_stilts.train.plan import TrainConfig, derive
+
+CONFIG = TrainConfig(batch_size=32, max_micro_batch=4, max_grad_norm=0.5)
+PLAN = derive(CONFIG, [1000], 2)
+SHIPPED = sorted(
+    file.name.removesuffix(".json") for file in resources.files(CONFIGS).iterdir() if file.name.endswith(".json")
+)
+
+
+def config_of(tmp_path: Path, settings: Any) -> str:
+    path = tmp_path / "mine.json"
+    path.write_text(settings if isinstance(settings, str) else json.dumps(settings))
+    return str(path)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_config_is_filled_in(name: str) -> None:
+    settings = deepspeed_config(name, CONFIG, PLAN)
+    assert settings["train_batch_size"] == 32
+    assert settings["train_micro_batch_size_per_gpu"] == 4
+    assert settings["gradient_accumulation_steps"] == 4
+    assert settings["gradient_clipping"] == 0.5
+    assert "auto" not in json.dumps(settings)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_config_is_zero_2_with_fp32_accumulation(name: str) -> None:
+    settings = deepspeed_config(name, CONFIG, PLAN)
+    assert settings["zero_optimization"]["stage"] == 2
+    assert settings["data_types"]["grad_accum_dtype"] == "fp32"
+
+
+def test_default_is_bf16() -> None:
+    assert deepspeed_config(TrainConfig().deepspeed, CONFIG, PLAN)["bf16"] == {"enabled": True}
+
+
+def test_what_the_recipe_does_not_decide_is_kept(tmp_path: Path) -> None:
+    mine = config_of(tmp_path, {"zero_optimization": {"stage": 1}, "train_batch_size": 32, "wall_clock_breakdown": True})
+    settings = deepspeed_config(mine, CONFIG, PLAN)
+    assert settings["zero_optimization"] == {"stage": 1}
+    assert settings["wall_clock_breakdown"] is True
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("train_batch_size", 64),
+        ("train_micro_batch_size_per_gpu", 8),
+        ("gradient_accumulation_steps", 1),
+        ("gradient_clipping", 1.0),
+    ],
+)
+def test_a_key_that_contradicts_the_recipe_is_refused(tmp_path: Path, key: str, value: float) -> None:
+    with pytest.raises(UserError, match=rf"mine\.json: '{key}' is {value} here, but the recipe leads to"):
+        deepspeed_config(config_of(tmp_path, {key: value}), CONFIG, PLAN)
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"unknown train\.deepspeed 'zero2_bf1'.*'zero2_bf16'\?"):
+        deepspeed_config("zero2_bf1", CONFIG, PLAN)
+
+
+def test_a_file_that_is_missing_or_not_json_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.json: cannot read the DeepSpeed config"):
+        deepspeed_config(str(tmp_path / "none.json"), CONFIG, PLAN)
+    with pytest.raises(UserError, match=r"mine\.json: cannot read the DeepSpeed config"):
+        deepspeed_config(config_of(tmp_path, "{"), CONFIG, PLAN)
