@@ -74,12 +74,12 @@ def simulate(
 
 @app.command()
 def prepare(recipe: Recipe_, overrides: Overrides = None) -> None:
-    """Tokenise all that a recipe trains on, without GPUs. Example: `dist-stilts prepare quickstart`"""
+    """Tokenise all that a recipe trains on and scores, without GPUs. Example: `dist-stilts prepare quickstart`"""
     from dist_stilts.parallel.world import current
     from dist_stilts.study.execute import make_world
     from dist_stilts.study.phases import bar, recipe_tokenizer
     from dist_stilts.study.plan import expand, folder_of
-    from dist_stilts.study.training_data import load_training_data
+    from dist_stilts.study.training_data import load_training_data, prepare_scored_data
 
     config = load_recipe(recipe, overrides)
     runs = expand(config)
@@ -87,6 +87,7 @@ def prepare(recipe: Recipe_, overrides: Overrides = None) -> None:
     tokenizer = recipe_tokenizer(config)
     for run in runs:
         load_training_data(run, config, tokenizer, bar(current()))
+        prepare_scored_data(run, config, tokenizer, bar(current()))
     say(f"prepared {len(runs)} runs in {folder_of(config).prepared}")
 
 

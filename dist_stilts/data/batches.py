@@ -72,6 +72,11 @@ def masked(batch: Batch, rows: np.ndarray, epochs: np.ndarray, vocabulary: Vocab
     return {**batch, "input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
 
 
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch on a device."""
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
 @dataclass(frozen=True)
 class Step:
     """What one rank does in one optimiser step.

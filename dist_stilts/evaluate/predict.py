@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dist_stilts.data.batches import Batch, Vocabulary, collate, scoring_batches
+from dist_stilts.data.batches import Vocabulary, collate, scoring_batches, to_device
 from dist_stilts.data.features import Features
 from dist_stilts.model.heads import head_name
 from dist_stilts.parallel.collectives import sum_by_index
@@ -26,7 +26,7 @@ def predict(
     values, places = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     model.eval()
     for rows in scoring_batches(features, batch_size, world.rank, world.size):
-        batch = on_device(collate(features, rows, spec.family, vocabulary), world)
+        batch = to_device(collate(features, rows, spec.family, vocabulary), world.device)
         values.append(model.predict(head_name(spec), batch).cpu().numpy())
         places.append(_places(features, rows, spec))
     size = features.words if spec.family == "token" else features.examples
@@ -41,15 +41,10 @@ def embed(
     values, places = [np.empty((0, width), np.float32)], [np.empty(0, np.int64)]
     model.eval()
     for rows in scoring_batches(features, batch_size, world.rank, world.size):
-        batch = on_device(collate(features, rows, "mlm", vocabulary), world)
+        batch = to_device(collate(features, rows, "mlm", vocabulary), world.device)
         values.append(model.embed(batch, layer).cpu().numpy())
         places.append(features.example[rows])
     return sum_by_index(np.concatenate(values), np.concatenate(places), features.examples)
-
-
-def on_device(batch: Batch, world: World) -> Batch:
-    """The batch on this rank's device."""
-    return {name: tensor.to(world.device, non_blocking=True) for name, tensor in batch.items()}
 
 
 def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:

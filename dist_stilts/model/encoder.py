@@ -113,6 +113,7 @@ def load_encoder(
     """
     from transformers import AutoConfig, AutoModel
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
+
     _quiet_transformers()
     folder = fetch_model(path, revision)
     try:

@@ -21,7 +21,7 @@ from dist_stilts.train.plan import derive
 
 GIB = 2**30
 ACTIVATION_BYTES = 34
-"""Per token, layer and hidden unit, 16-bit, attention fused: Korthikanti et al. 2022, equation 1 without its last term."""
+"""Per token, layer and hidden unit, 16-bit, fused attention: Korthikanti et al. 2022, eq. 1 without its last term."""
 
 
 def describe(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int) -> str:

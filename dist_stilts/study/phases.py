@@ -5,17 +5,14 @@ start (parent's export, encoder, or fresh weights) -> engine -> loop -> model/ -
 
 from __future__ import annotations
 
-import gc
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from dist_stilts.data.batches import Vocabulary
-from dist_stilts.data.mixture import plan as plan_mixture
 from dist_stilts.errors import EXIT_FAILED, UserError
-from dist_stilts.evaluate.predict import predict
-from dist_stilts.evaluate.suite import Job, evaluate, labelled_scores
+from dist_stilts.evaluate.suite import Job, evaluate
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
 from dist_stilts.model.encoder import (
     Provenance,
@@ -31,15 +28,12 @@ from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.collectives import barrier
 from dist_stilts.parallel.world import World
-from dist_stilts.report.monitor import Monitor, Progress, say
+from dist_stilts.report.monitor import Progress, say
+from dist_stilts.study.optimise import optimise
 from dist_stilts.study.plan import Run, folder_of
 from dist_stilts.study.run_config import FROM_ENCODER, FROM_RANDOM, Recipe
 from dist_stilts.study.status import claim, evaluation_id, is_done, read_status, versions, write_status
-from dist_stilts.study.training_data import TrainingData, data_root, load_training_data, streams
-from dist_stilts.train.checkpoint import TrainState, resume, save
-from dist_stilts.train.engine import deepspeed_config, load_fp32_weights, start_engine
-from dist_stilts.train.loop import Hooks, train
-from dist_stilts.train.plan import derive
+from dist_stilts.study.training_data import TrainingData, data_root, load_training_data
 
 
 def run_phase(run: Run, recipe: Recipe, world: World) -> None:
@@ -150,72 +144,6 @@ def start_model(
     return model, provenance
 
 
-def optimise(
-    model: MultiTaskModel, run: Run, folder: RunFolder, tokenizer: Any, data: TrainingData, world: World
-) -> MultiTaskModel:
-    """Train the model in a DeepSpeed engine; returns it on the CPU with its fp32 master weights."""
-    plan = derive(run.train, [len(rows) for rows in data.rows], world.size)
-    settings = deepspeed_config(run.train.deepspeed, run.train, plan)
-    if world.is_main:
-        say(
-            f"{run.name}: {sum(data.examples)} examples; {plan.line()}; "
-            f"{', '.join(f'{share:.1%} of {task} truncated' for task, share in data.truncated.items())}"
-        )
-    torch.manual_seed(1_000_003 * (run.seed + 1) + world.rank)  # dropout differs between ranks
-    if (
-        world.device.type == "cpu"
-    ):  # there the fused attention's bf16 backward is three times slower than plain operations
-        model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
-    engine = start_engine(model.to(world.device), settings, run.train, world)
-    state = resume(folder, engine, data.revision, world, say)
-    vocabulary = Vocabulary.of(tokenizer)
-    with Monitor(folder, run.name, plan.steps, state.step, world.is_main) as monitor:
-
-        def log(state: TrainState, values: dict[str, float]) -> None:
-            monitor.log(state.step, values)
-            if world.is_main:
-                write_status(
-                    folder,
-                    "running",
-                    step=state.step,
-                    steps=plan.steps,
-                    tokens=state.tokens,
-                    train_seconds=state.seconds,
-                )
-
-        def score_dev(state: TrainState) -> None:
-            scores: dict[str, float] = {}
-            for spec in data.specs:
-                if spec.name in data.dev:
-                    features = data.dev[spec.name].features
-                    predicted = predict(engine.module, spec, features, vocabulary, world, plan.micro_batch)
-                    values = labelled_scores(spec, features, predicted).values
-                    scores |= {f"{spec.name}/{metric}": 100 * value for metric, value in values.items()}
-            if scores:
-                monitor.score(state.step, scores)
-
-        hooks = Hooks(log, lambda state: save(folder, engine, state, world, run.train.keep), score_dev)
-        heads = [head_name(spec) for spec in data.specs]
-        mixture = plan_mixture([len(rows) for rows in data.rows], plan.steps, run.seed, run.train.cap)
-        train(
-            engine,
-            streams(data, run, tokenizer, plan.accumulation),
-            heads,
-            mixture,
-            plan,
-            run.train,
-            state,
-            world,
-            hooks,
-        )
-    weights = load_fp32_weights(engine)
-    engine.destroy()
-    gc.collect()
-    model = model.to("cpu", torch.float32)
-    model.load_state_dict(weights, strict=False)  # buffers are not trained
-    return model
-
-
 def score_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> None:
     """Score the run's model on what it should be scored on and is not yet."""
     if not run.evaluate:
@@ -261,8 +189,6 @@ def conditions_of(run: Run, provenance: Provenance | None) -> dict[str, Any]:
 
 def read_provenance_of(path: str) -> Provenance | None:
     """Provenance of a local folder; None for models of the Hub."""
-    from pathlib import Path
-
     return read_provenance(Path(path)) if Path(path).is_dir() else None
 
 

@@ -20,7 +20,7 @@ from dist_stilts.layout import RecipeFolder
 from dist_stilts.study.plan import Run
 from dist_stilts.study.run_config import Recipe
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.spec import TaskSpec
+from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
 
 Progress = Callable[[str, int, int], None]
 
@@ -85,6 +85,17 @@ def load_training_data(run: Run, recipe: Recipe, tokenizer: Any, progress: Progr
                 Wanted(spec, root, task.dev, "en", recipe.data.max_length, run.inputs), tokenizer, folder, progress
             )
     return TrainingData(specs, features, rows, examples, dev, identity([run.id, revisions]), truncated)
+
+
+def prepare_scored_data(run: Run, recipe: Recipe, tokenizer: Any, progress: Progress | None = None) -> None:
+    """Tokenise what ``run`` is scored on, so that no GPU waits for it; retrieval reads its texts when it needs them."""
+    root, folder = data_root(recipe), RecipeFolder(Path(recipe.out), recipe.name).prepared
+    for name, task in run.evaluate.items():
+        spec = get_task(name)
+        for split in task.splits if spec.family not in RETRIEVAL else []:
+            for language in languages_of(spec, root, split, task.languages):
+                wanted = Wanted(spec, root, split, language, recipe.data.max_length, run.inputs)
+                prepare(wanted, tokenizer, folder, progress)
 
 
 def streams(data: TrainingData, run: Run, tokenizer: Any, accumulation: int) -> list[Stream]:

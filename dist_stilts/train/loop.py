@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dist_stilts.data.batches import Batch, Stream
+from dist_stilts.data.batches import Stream, to_device
 from dist_stilts.data.mixture import Mixture
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.parallel.collectives import sum_values
@@ -16,6 +16,22 @@ from dist_stilts.parallel.world import World
 from dist_stilts.train.checkpoint import TrainState
 from dist_stilts.train.engine import gradient_norm, set_learning_rate
 from dist_stilts.train.plan import BatchPlan, TrainConfig, learning_rate
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a phase trains on and how.
+
+    Attributes:
+        streams: one per task; heads: the streams' heads in the model.
+        mixture: which stream feeds which step.
+    """
+
+    streams: Sequence[Stream]
+    heads: Sequence[str]
+    mixture: Mixture
+    plan: BatchPlan
+    config: TrainConfig
 
 
 @dataclass(frozen=True)
@@ -44,57 +60,44 @@ class Meter:
     started: float = field(default_factory=time.perf_counter)
 
 
-def train(
-    engine: Any,
-    streams: Sequence[Stream],
-    heads: Sequence[str],
-    mixture: Mixture,
-    plan: BatchPlan,
-    config: TrainConfig,
-    state: TrainState,
-    world: World,
-    hooks: Hooks,
-) -> TrainState:
-    """Train from ``state`` to the plan's last step; ``heads`` are the streams' heads in the model."""
+def train(engine: Any, work: Work, state: TrainState, world: World, hooks: Hooks) -> TrainState:
+    """Train from ``state`` to the plan's last step."""
+    plan, config = work.plan, work.config
     if state.step == 0:
         hooks.score_dev(state)  # a broken evaluation shows in the first minute
     engine.train()
     meter = Meter()
     while state.step < plan.steps:
-        task = int(mixture.task[state.step])
-        batch = streams[task].step(int(mixture.turn[state.step]), world.rank, world.size)
+        task = int(work.mixture.task[state.step])
+        batch = work.streams[task].step(int(work.mixture.turn[state.step]), world.rank, world.size)
         set_learning_rate(engine, learning_rate(config, plan, state.step))
         loss = 0.0
         for micro_batch in batch.micro_batches:
-            loss_sum = engine(heads[task], to_device(micro_batch, world))
+            loss_sum = engine(work.heads[task], to_device(micro_batch, world.device))
             # DeepSpeed divides by accumulation and by ranks; the loss is the mean over the global batch's targets.
             engine.backward(loss_sum * (plan.accumulation * world.size / batch.targets))
             engine.step()
             loss += loss_sum.detach() / batch.targets
         state.step += 1
-        count(meter, streams[task].task, loss, batch.tokens, batch.slots)
+        count(meter, work.streams[task].task, loss, batch.tokens, batch.slots)
 
         last = state.step == plan.steps
         if last or due(state.step, config.log_every) or due(state.step, config.save_every):
             flush(meter, engine, state, learning_rate(config, plan, state.step - 1), hooks)
             meter = Meter()
+        paused = time.perf_counter()
         if last or due(state.step, config.evaluate_every):
             hooks.score_dev(state)
             engine.train()
-            meter.started = time.perf_counter()
         if not last and due(state.step, config.save_every):
             hooks.save(state)
+        meter.started += time.perf_counter() - paused  # neither counts as training time
     return state
 
 
 def due(step: int, every: int) -> bool:
     """Whether something that happens every so many steps happens after this one; 0 = never."""
     return every > 0 and step % every == 0
-
-
-def to_device(batch: Batch, world: World) -> Batch:
-    """The batch on this rank's device."""
-    return {name: tensor.to(world.device, non_blocking=True) for name, tensor in batch.items()}
 
 
 def count(meter: Meter, task: str, loss: Any, tokens: int, slots: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 TINY = Path(__file__).with_name("tiny.yaml")
@@ -18,6 +19,25 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 def environment() -> dict[str, str]:
     """One thread per process, no network."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+
+
+def kill_tree(pid: int) -> list[int]:
+    """Kill a process and all below it by their ids, sessions of their own included; returns the ids."""
+    try:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    return [process.pid for process in family]
+
+
+@pytest.fixture(scope="session")
+def kill() -> Callable[[int], list[int]]:
+    """:func:`kill_tree`, for tests."""
+    return kill_tree
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +56,14 @@ def start() -> Callable[..., subprocess.Popen[str]]:
 def cli(start: Callable[..., subprocess.Popen[str]]) -> Cli:
     """Run ``dist-stilts ARGS`` to its end; nothing of it lives on."""
 
-    def cli_(*args: str, seconds: float = 100, program: tuple[str, ...] = ("-m", "dist_stilts")) -> subprocess.CompletedProcess[str]:
+    def cli_(
+        *args: str, seconds: float = 100, program: tuple[str, ...] = ("-m", "dist_stilts")
+    ) -> subprocess.CompletedProcess[str]:
         process = start(*args, program=program)
         try:
             out, err = process.communicate(timeout=seconds)
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_tree(process.pid)
         return subprocess.CompletedProcess(args, process.returncode, out, err)
 
     return cli_

@@ -89,7 +89,9 @@ def test_empty_file_is_named(refused: Callable, real: tuple[str, ...], tmp_path:
     assert "train-en.tsv" in refused("prepare", *real)
 
 
-def test_a_bad_row_is_named_with_its_line_and_leaves_no_cache(refused: Callable, real: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_bad_row_is_named_with_its_line_and_leaves_no_cache(
+    refused: Callable, real: tuple[str, ...], tmp_path: Path
+) -> None:
     path = tmp_path / "data/udpos/train-en.tsv"
     lines = path.read_text().splitlines()
     lines[2] = "word without a tag"
@@ -98,20 +100,28 @@ def test_a_bad_row_is_named_with_its_line_and_leaves_no_cache(refused: Callable,
     assert not list((tmp_path / "runs/prepared").glob("udpos-*"))
 
 
-def test_a_model_folder_without_tokenizer_is_refused(refused: Callable, finished: Path, world: Path, tmp_path: Path) -> None:
+def test_a_model_folder_without_tokenizer_is_refused(
+    refused: Callable, finished: Path, world: Path, tmp_path: Path
+) -> None:
     model = tmp_path / "model"
     shutil.copytree(finished / "pretrain/model", model)
     (model / "tokenizer.json").unlink()
-    error = refused("evaluate", "--model", str(model), "--tasks", "tatoeba", "--data", str(world), "--out", str(tmp_path / "out"))
+    error = refused(
+        "evaluate", "--model", str(model), "--tasks", "tatoeba", "--data", str(world), "--out", str(tmp_path / "out")
+    )
     assert "no tokenizer" in error
 
 
-def test_weights_that_are_not_what_the_folder_says_are_refused(refused: Callable, finished: Path, world: Path, tmp_path: Path) -> None:
+def test_weights_that_are_not_what_the_folder_says_are_refused(
+    refused: Callable, finished: Path, world: Path, tmp_path: Path
+) -> None:
     """Law 8."""
     model = tmp_path / "model"
     shutil.copytree(finished / "pretrain/model", model)
     shutil.copy(finished / "xnli/model/model.safetensors", model / "model.safetensors")
-    error = refused("evaluate", "--model", str(model), "--tasks", "tatoeba", "--data", str(world), "--out", str(tmp_path / "out"))
+    error = refused(
+        "evaluate", "--model", str(model), "--tasks", "tatoeba", "--data", str(world), "--out", str(tmp_path / "out")
+    )
     assert "not the parent's weights" in error
 
 
@@ -146,7 +156,9 @@ def test_a_verb_without_a_body_says_so(refused: Callable, verb: tuple[str, ...])
     assert "not in this version" in refused(*verb)
 
 
-def test_ctrl_c_is_one_line_and_leaves_no_process(start: Callable, finished: Path, tiny: Path, tmp_path: Path) -> None:
+def test_ctrl_c_is_one_line_and_leaves_no_process(
+    start: Callable, kill: Callable, finished: Path, tiny: Path, tmp_path: Path
+) -> None:
     shutil.copytree(finished / "world", tmp_path / "tiny/world")
     process = start("run", str(tiny), f"out={tmp_path}", "train.steps=100000")
     try:
@@ -158,8 +170,7 @@ def test_ctrl_c_is_one_line_and_leaves_no_process(start: Callable, finished: Pat
         os.kill(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=40)
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+        kill(process.pid)
     assert process.returncode == 130
     assert [line for line in err.splitlines() if line.startswith("error:")] == [
         "error: interrupted. The same command continues from the last checkpoint"

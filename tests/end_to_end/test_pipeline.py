@@ -52,14 +52,22 @@ def test_the_target_starts_from_its_parent_and_says_what_it_was_trained_on(finis
     provenance = json.loads((finished / "xnli/model/provenance.json").read_text())
     assert [entry["task"] for entry in provenance["trained_on"]] == ["mlm", "mnli", "commonsenseqa", "xnli"]
     parent = json.loads((finished / "mnli-n40/model/provenance.json").read_text())
-    assert parent["digest"] == json.loads((finished / "mnli-n40/status.json").read_text())["digest"] != provenance["digest"]
+    assert (
+        parent["digest"]
+        == json.loads((finished / "mnli-n40/status.json").read_text())["digest"]
+        != provenance["digest"]
+    )
 
 
 def test_metrics_hold_every_logged_step_and_scores_before_and_after(finished: Path) -> None:
     lines = [json.loads(line) for line in (finished / "xnli/metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["event"] == "train"] == [4, 8, 12, 16, 20, 24]
     assert [line["step"] for line in lines if line["event"] == "dev"] == [0, 24]
-    assert all(line["loss"] > 0 and 0 <= line["padding"] < 1 and line["tokens_per_second"] > 0 for line in lines if "loss" in line)
+    assert all(
+        line["loss"] > 0 and 0 <= line["padding"] < 1 and line["tokens_per_second"] > 0
+        for line in lines
+        if "loss" in line
+    )
 
 
 def test_the_same_recipe_again_does_nothing(finished: Path, cli: Callable, tiny: Path) -> None:
@@ -86,7 +94,7 @@ def test_ranks_do_not_change_a_prediction(finished: Path, cli: Callable, tmp_pat
 
 
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
-    finished: Path, cli: Callable, start: Callable, tiny: Path, tmp_path: Path
+    finished: Path, cli: Callable, start: Callable, kill: Callable, tiny: Path, tmp_path: Path
 ) -> None:
     """Law 2: SIGKILL after the first checkpoint, then the same command again."""
     shutil.copytree(finished / "world", tmp_path / "tiny/world")
@@ -98,10 +106,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
         assert time.monotonic() < deadline, "no checkpoint in 60 s"
         assert process.poll() is None, process.stderr and process.stderr.read()
         time.sleep(0.002)
-    ranks = _children(process.pid)
-    assert len(ranks) >= 3  # the launcher, its node process, the ranks
-    for pid in [process.pid, *ranks]:
-        _kill(pid)
+    assert len(kill(process.pid)) >= 4  # the verb, the launcher, the ranks
     process.communicate(timeout=20)
     assert not (tmp_path / "tiny/pretrain/model/COMPLETE").exists(), "it finished before it was killed"
 
@@ -142,7 +147,15 @@ def test_mined_pairs_are_one_to_one_and_best_first(finished: Path, cli: Callable
     for side in ("qaa", "eng"):
         shutil.copy(finished / f"world/tatoeba/tatoeba.qaa-eng.{side}", tmp_path / side)
     out = tmp_path / "pairs.tsv"
-    done = cli("mine", str(tmp_path / "qaa"), str(tmp_path / "eng"), "--model", str(finished / "pretrain/model"), "--out", str(out))
+    done = cli(
+        "mine",
+        str(tmp_path / "qaa"),
+        str(tmp_path / "eng"),
+        "--model",
+        str(finished / "pretrain/model"),
+        "--out",
+        str(out),
+    )
     assert done.returncode == 0, done.stderr
     rows = [line.split("\t") for line in out.read_text().splitlines()]
     assert rows
@@ -154,29 +167,3 @@ def test_the_resolved_recipe_is_kept_with_the_run(finished: Path) -> None:
     kept = yaml.safe_load((finished / "xnli/config.yaml").read_text())
     assert kept["run"]["train"]["steps"] == 24
     assert kept["run"]["parent"] == yaml.safe_load((finished / "mnli-n40/config.yaml").read_text())["run_id"]
-
-
-def _children(pid: int) -> list[int]:
-    """All processes below one, by their parents' ids."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    found, layer = [], [pid]
-    while layer:
-        layer = [child for child, parent in parents.items() if parent in layer]
-        found += layer
-    return found
-
-
-def _kill(pid: int) -> None:
-    import os
-    import signal
-
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -27,7 +27,7 @@ def score(world: World) -> dict[Any, np.ndarray]:
     """``(what, rows, dtype)`` to results. The model has dropout, which scoring must switch off by itself."""
     results: dict[Any, np.ndarray] = {}
     for name, dtype in DTYPES.items():
-        model = tiny.model(TASKS, dropout=0.1).to(dtype).train()
+        model = tiny.model(TASKS, dropout=0.1, spread=1.0).to(dtype).train()
         for examples in (MANY, FEW):
             for spec in map(get_task, TASKS):
                 features = tiny.random_features(spec.family, examples, seed=examples)
@@ -44,7 +44,7 @@ def score(world: World) -> dict[Any, np.ndarray]:
 
 def one_by_one() -> dict[Any, np.ndarray]:
     """The same in fp32, one row after another in file order, with nothing of the sharded code."""
-    model = tiny.model(TASKS, dropout=0.1).eval()
+    model = tiny.model(TASKS, dropout=0.1, spread=1.0).eval()
     results = {}
     for spec in map(get_task, TASKS):
         features = tiny.random_features(spec.family, MANY, seed=MANY)

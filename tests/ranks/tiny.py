@@ -50,8 +50,12 @@ def train_config(precision: str, ranks: int, accumulation: int, **changes: Any) 
     return TrainConfig(**{**settings, **changes})
 
 
-def model(tasks: Sequence[str], dropout: float = 0.0) -> MultiTaskModel:
-    """A two-layer XLM-R with fresh heads; the same weights on every rank and in every process."""
+def model(tasks: Sequence[str], dropout: float = 0.0, spread: float = 0.2) -> MultiTaskModel:
+    """A two-layer XLM-R with fresh heads; the same weights on every rank and in every process.
+
+    Args:
+        spread: standard deviation of fresh weights; at 1 predictions differ from row to row.
+    """
     from transformers import XLMRobertaConfig, XLMRobertaModel
 
     config = XLMRobertaConfig(
@@ -62,7 +66,7 @@ def model(tasks: Sequence[str], dropout: float = 0.0) -> MultiTaskModel:
         intermediate_size=32,
         max_position_embeddings=40,
         type_vocab_size=1,
-        initializer_range=0.2,  # far enough from zero that predictions differ between rows
+        initializer_range=spread,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
         bos_token_id=0,

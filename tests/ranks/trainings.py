@@ -17,7 +17,7 @@ from dist_stilts.parallel.world import World
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.train.checkpoint import TrainState, resume, save
 from dist_stilts.train.engine import deepspeed_config, load_fp32_weights, start_engine
-from dist_stilts.train.loop import Hooks, train
+from dist_stilts.train.loop import Hooks, Work, train
 from dist_stilts.train.plan import TrainConfig, derive
 
 DATA = "the same rows"
@@ -76,17 +76,8 @@ class Training:
             save=lambda state: save(self.run, self.engine, state, self.world, self.config.keep),
             score_dev=lambda state: None,
         )
-        return train(
-            self.engine,
-            self.streams,
-            self.heads,
-            self.mixture,
-            self.plan,
-            self.config,
-            self.state,
-            self.world,
-            hooks,
-        )
+        work = Work(self.streams, self.heads, self.mixture, self.plan, self.config)
+        return train(self.engine, work, self.state, self.world, hooks)
 
     def log(self, state: TrainState, values: dict[str, float]) -> None:
         """Keep what was logged."""

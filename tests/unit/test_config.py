@@ -118,7 +118,7 @@ def test_wrong_type_in_an_override_names_the_override(recipe: Path) -> None:
 
 @pytest.mark.parametrize("text", ["train.steps", "=3", ""])
 def test_an_override_without_key_or_value_is_refused(recipe: Path, text: str) -> None:
-    with pytest.raises(UserError, match="is not an override.*key=value"):
+    with pytest.raises(UserError, match=r"is not an override.*key=value"):
         load(Small, recipe, [text])
 
 

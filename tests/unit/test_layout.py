@@ -34,16 +34,20 @@ def test_old_file_is_intact_if_writing_fails(tmp_path: Path, monkeypatch: pytest
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), fail)
+    monkeypatch.setattr(os if step == "fsync" else Path, step, fail)
     with pytest.raises(OSError, match="No space left"):
         write_text(path, "new")
     assert path.read_text() == "old"
 
 
 def test_folder_is_absent_after_an_exception(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="broken"), whole_folder(tmp_path / "model") as folder:
-        (folder / "weights").write_text("half")
-        raise ValueError("broken")
+    def write_half() -> None:
+        with whole_folder(tmp_path / "model") as folder:
+            (folder / "weights").write_text("half")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        write_half()
     assert not (tmp_path / "model").exists()
 
 
@@ -62,7 +66,7 @@ def test_what_an_earlier_attempt_left_is_not_in_the_folder(tmp_path: Path) -> No
             if name == "first":
                 raise ValueError
 
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         attempt("first")
     attempt("second")
     assert sorted(file.name for file in (tmp_path / "model").iterdir()) == [COMPLETE, "second"]
@@ -77,8 +81,8 @@ def test_marker_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def fail(_: int) -> None:
         raise OSError
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="^$"):
-        patch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=r"^$"):
         publish(folder, tmp_path / "whole")
     assert not is_complete(folder)
     assert not (tmp_path / "whole").exists()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -21,7 +22,7 @@ def test_every_subset_is_inside_every_larger_one_of_its_seed(classes: list[int],
     ids = names(len(classes))
     chosen = [set(subset(ids, classes, size, seed)) for size in range(len(ids) + 1)]
     assert [len(rows) for rows in chosen] == list(range(len(ids) + 1))
-    assert all(small < large for small, large in zip(chosen, chosen[1:], strict=False))
+    assert all(small < large for small, large in pairwise(chosen))
 
 
 def test_subset_of_1000_is_inside_subset_of_3000() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def test_first_piece_of_each_word_carries_its_tag(tokenizer: Any) -> None:
     pieces = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
     assert len(pieces[1]) > 1
     (row,) = tag(words, tokenizer, 64)
-    assert list(row["input_ids"]) == [tokenizer.cls_token_id, *sum(pieces, []), tokenizer.sep_token_id]
+    assert list(row["input_ids"]) == [tokenizer.cls_token_id, *chain.from_iterable(pieces), tokenizer.sep_token_id]
     expected = [label for number, ids in enumerate(pieces) for label in [number] + [IGNORED] * (len(ids) - 1)]
     assert row["labels"] == [IGNORED, *expected, IGNORED]
 

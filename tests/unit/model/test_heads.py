@@ -83,7 +83,9 @@ def test_masked_tokens_are_scored_against_the_word_embeddings(config: Any) -> No
         head.bias[7] += 1.0
     raised = head(hidden(2), {"labels": labels}, embeddings)
     assert (raised - logits)[0, 7].item() == pytest.approx(1.0, abs=1e-5)
-    torch.testing.assert_close(head(hidden(2), {"labels": labels}, 2 * embeddings) - head.bias, 2 * (raised - head.bias))
+    torch.testing.assert_close(
+        head(hidden(2), {"labels": labels}, 2 * embeddings) - head.bias, 2 * (raised - head.bias)
+    )
 
 
 def test_loss_is_the_sum_over_targets() -> None:

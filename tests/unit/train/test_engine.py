@@ -46,7 +46,9 @@ def test_default_is_bf16() -> None:
 
 
 def test_what_the_recipe_does_not_decide_is_kept(tmp_path: Path) -> None:
-    mine = config_of(tmp_path, {"zero_optimization": {"stage": 1}, "train_batch_size": 32, "wall_clock_breakdown": True})
+    mine = config_of(
+        tmp_path, {"zero_optimization": {"stage": 1}, "train_batch_size": 32, "wall_clock_breakdown": True}
+    )
     settings = deepspeed_config(mine, CONFIG, PLAN)
     assert settings["zero_optimization"] == {"stage": 1}
     assert settings["wall_clock_breakdown"] is True

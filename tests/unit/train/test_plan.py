@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,7 +90,7 @@ def test_rate_rises_evenly_to_its_peak(schedule: str) -> None:
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_rate_falls_to_nearly_zero_but_the_last_step_still_trains(schedule: str) -> None:
     found = rates(schedule)
-    assert all(later < earlier for earlier, later in zip(found[10:], found[11:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(found[10:]))
     assert 0 < found[-1] < 0.02 * 2e-5
 
 

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dist_stilts.data.features import Features, from_table, schema
+from dist_stilts.data.tokenise import tokenise
+from dist_stilts.errors import UserError
+from dist_stilts.evaluate import suite
+from dist_stilts.evaluate.submission import score_folder
+from dist_stilts.evaluate.suite import (
+    EvalTask,
+    EvaluationConfig,
+    Job,
+    Unit,
+    evaluate,
+    labelled_scores,
+    refuse_trained_rows,
+    units,
+)
+from dist_stilts.model.encoder import Provenance, encoder_digest, export, new_encoder
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.parallel.world import current
+from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.spec import PairRow, TaggedRow
+
+XNLI, UDPOS = get_task("xnli"), get_task("udpos")
+CONDITIONS = {
+    "run": "xnli@mnli-n300",
+    "run_id": "0123456789ab",
+    "train_tasks": ["xnli"],
+    "train_size": 30,
+    "intermediate": "mnli",
+    "intermediate_size": 300,
+    "seed": 3,
+    "versions": {"torch": torch.__version__},
+}
+OWN_FIELDS = [
+    "task",
+    "language",
+    "split",
+    "metric",
+    "value",
+    "count",
+    "model_id",
+    "origin",
+    "degenerate",
+    "layer",
+    "pooling",
+    "data_revision",
+    "world_size",
+    "wall_seconds",
+    "dtype",
+    "time",
+]
+
+
+def features_of(task: Any, rows: list[Any], tokenizer: Any, max_length: int = 64) -> Features:
+    import pyarrow as pa
+
+    table = pa.Table.from_pylist(list(tokenise(task.family, task.labels, rows, tokenizer, max_length)), schema())
+    return from_table(table)
+
+
+def pairs(labels: list[str | None]) -> list[PairRow]:
+    return [PairRow(str(row), str(row), "the cat", "a lamp", label) for row, label in enumerate(labels)]
+
+
+def test_a_classifier_is_scored_by_accuracy_and_writes_class_names(tokenizer: Any) -> None:
+    features = features_of(XNLI, pairs([XNLI.labels[0], XNLI.labels[1], XNLI.labels[2], XNLI.labels[0]]), tokenizer)
+    score = labelled_scores(XNLI, features, np.array([0, 1, 0, 0]))
+    assert score.values == {"accuracy": 0.75}
+    assert score.predictions == [XNLI.labels[label] for label in (0, 1, 0, 0)]
+    assert (score.count, score.degenerate) == (4, None)
+
+
+def test_a_stuck_classifier_is_labelled(tokenizer: Any) -> None:
+    features = features_of(XNLI, pairs([XNLI.labels[row % 3] for row in range(30)]), tokenizer)
+    assert "class 1 of 3" in str(labelled_scores(XNLI, features, np.ones(30, np.int64)).degenerate)
+
+
+def test_hidden_gold_cannot_be_scored(tokenizer: Any) -> None:
+    features = features_of(XNLI, pairs([XNLI.labels[0], None]), tokenizer)
+    with pytest.raises(UserError, match="2 predictions but 1 gold labels"):
+        labelled_scores(XNLI, features, np.array([0, 1]))
+
+
+SENTENCES = [
+    TaggedRow(
+        "0", "0",
+        ("the", "cat", "lifted", "the", "lamp", "and", "the", "hot", "cat"),
+        ("DET", "NOUN", "VERB", "DET", "NOUN", "CCONJ", "DET", "ADJ", "NOUN"),
+    ),
+    TaggedRow("1", "1", ("cat",), ("NOUN",)),
+    TaggedRow("2", "2", ("hot", "lamp", "the"), ("ADJ", "NOUN", "DET")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("max_length", [64, 5])
+def test_tags_are_scored_by_sentence_however_these_were_cut(tokenizer: Any, max_length: int) -> None:
+    features = features_of(UDPOS, SENTENCES, tokenizer, max_length)
+    assert len(features) == 3 if max_length == 64 else len(features) > 3
+    gold = [tag for sentence in SENTENCES for tag in sentence.tags]
+    predicted = ["VERB" if place in (0, 12) else tag for place, tag in enumerate(gold)]
+    score = labelled_scores(UDPOS, features, np.array([UDPOS.labels.index(tag) for tag in predicted]))
+    assert score.count == 13
+    assert score.values["accuracy"] == pytest.approx(11 / 13)
+    # Spans over plain tags: neighbours of one tag would merge, and none do; 11 of 13 on both sides.
+    assert score.values["f1"] == pytest.approx(11 / 13)
+    assert score.predictions == [*predicted[:9], "", predicted[9], "", *predicted[10:]]
+
+
+def trained(split: str, task: str = "xnli") -> Provenance:
+    return Provenance("run", "id", "pretrained", "0" * 64, [{"phase": "a", "task": task, "split": split}])
+
+
+@pytest.mark.parametrize(
+    ("seen", "scored"),
+    [("dev", "dev"), ("dev[:60%]", "dev"), ("dev", "dev[60%:]"), ("dev[:60%]", "dev[59%:]"), ("dev[40%:50%]", "dev")],
+)
+def test_rows_that_were_trained_on_are_scored_in_no_language(seen: str, scored: str) -> None:
+    for language in ("en", "de"):
+        with pytest.raises(UserError, match=r"xnli dev.* holds rows that phase 'a' trained on"):
+            refuse_trained_rows(Unit(XNLI, scored, language), trained(seen))
+
+
+@pytest.mark.parametrize(
+    ("seen", "scored", "task"),
+    [
+        ("dev[:60%]", "dev[60%:]", "xnli"),
+        ("dev[60%:]", "dev[:60%]", "xnli"),
+        ("train", "test", "xnli"),
+        ("dev", "dev", "udpos"),
+    ],
+)
+def test_rows_that_were_not_trained_on_may_be_scored(seen: str, scored: str, task: str) -> None:
+    refuse_trained_rows(Unit(XNLI, scored, "de"), trained(seen, task))
+    refuse_trained_rows(Unit(XNLI, scored, "de"), None)
+
+
+@pytest.mark.parametrize("seen", ["dev", "dev[:60%]", "dev[60%:]"])
+def test_the_slice_that_a_refusal_suggests_is_a_slice_that_is_allowed(seen: str) -> None:
+    with pytest.raises(UserError) as error:
+        refuse_trained_rows(Unit(XNLI, "dev", "de"), trained(seen))
+    suggestions = re.findall(r"dev\[[\d%:]+\]", error.value.fix)
+    assert bool(suggestions) == (seen != "dev")
+    for suggested in suggestions:
+        refuse_trained_rows(Unit(XNLI, suggested, "de"), trained(seen))
+
+
+@pytest.fixture(scope="module")
+def model(world: Path, tokenizer: Any, tiny_config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random encoder with random heads that says it was trained on half of XNLI's English dev."""
+    folder = tmp_path_factory.mktemp("model")
+    encoder = new_encoder(tiny_config, None, None, tokenizer, seed=0)
+    whole = MultiTaskModel(encoder, [XNLI, UDPOS])
+    heads = {head_name(spec): [spec.name] for spec in (XNLI, UDPOS)}
+    seen = [{"phase": "half", "role": "target", "task": "xnli", "split": "dev[:50%]", "languages": ["en"]}]
+    provenance = Provenance("random", "id", "random", encoder_digest(encoder), seen, heads)
+    export(folder, encoder, whole.heads, tokenizer, provenance)
+    return folder
+
+
+@pytest.fixture
+def job(model: Path, world: Path, tmp_path: Path) -> Job:
+    tasks = {
+        "xnli": EvalTask(languages=["en", "qaa"]),
+        "udpos": EvalTask(languages=["en", "qaa"]),
+        "tatoeba": EvalTask(languages=["qaa"]),
+        "bucc2018": EvalTask(languages=["qaa"]),
+    }
+    return Job(
+        str(model),
+        tasks,
+        EvaluationConfig(batch_size=8, layer=1),
+        world,
+        tmp_path / "prepared",
+        64,
+        tmp_path / "results.jsonl",
+        tmp_path / "predictions",
+        conditions=CONDITIONS,
+    )
+
+
+def only(job: Job, **tasks: EvalTask) -> Job:
+    return dataclasses.replace(job, tasks=tasks)
+
+
+def test_no_score_is_without_its_conditions(job: Job, world: Path) -> None:
+    records = evaluate(job, current())
+    assert [json.loads(line) for line in job.results.read_text().splitlines()] == records
+    for record in records:
+        assert set(OWN_FIELDS) | set(CONDITIONS) <= set(record)
+        assert record["value"] is not None
+        assert (record["origin"], record["world_size"], record["dtype"]) == ("random", 1, "float32")
+        assert {name: record[name] for name in CONDITIONS} == CONDITIONS
+    by_key = {(r["task"], r["language"], r["metric"]): r for r in records}
+    rows = len((world / "xnli" / "test-en.tsv").read_text().splitlines())
+    words = sum(bool(line) for line in (world / "udpos" / "test-qaa.tsv").read_text().splitlines())
+    assert by_key["xnli", "en", "accuracy"]["count"] == rows
+    assert by_key["udpos", "qaa", "f1"]["count"] == words
+    assert {(r["task"], r["metric"]) for r in records} >= {
+        ("xnli", "accuracy"), ("udpos", "f1"), ("udpos", "accuracy"), ("tatoeba", "accuracy"),
+        ("bucc2018", "f1"), ("bucc2018", "precision"), ("bucc2018", "recall"), ("bucc2018", "threshold"),
+    }  # fmt: skip
+    assert {r["task"]: (r["layer"], r["pooling"]) for r in records} == {
+        "xnli": (None, None), "udpos": (None, None), "tatoeba": (1, "mean"), "bucc2018": (1, "mean"),
+    }  # fmt: skip
+
+
+def test_scores_are_those_of_the_written_predictions(job: Job, world: Path) -> None:
+    records = evaluate(job, current())
+    scored = score_folder(job.predictions, world / "labels")
+    checked = 0
+    for record in records:
+        official = scored[record["task"]]["languages"][record["language"]]
+        if record["metric"] in official:
+            assert record["value"] == pytest.approx(official[record["metric"]]), record
+            checked += 1
+    assert checked == 2 + 4 + 1 + 3
+
+
+def test_what_is_scored_is_not_scored_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = only(job, xnli=EvalTask(languages=["en"]), tatoeba=EvalTask(languages=["qaa"]))
+    first = evaluate(small, current())
+    written = small.results.read_bytes()
+    monkeypatch.setattr(suite, "load_model", lambda *_: pytest.fail("the model was loaded again"))
+    assert evaluate(small, current()) == first
+    assert small.results.read_bytes() == written
+
+
+def test_only_the_missing_language_is_added(job: Job) -> None:
+    first = evaluate(only(job, xnli=EvalTask(languages=["en"])), current())
+    both = evaluate(only(job, xnli=EvalTask(languages=["en", "qab"])), current())
+    assert both[: len(first)] == first
+    assert [(record["task"], record["language"]) for record in both[len(first) :]] == [("xnli", "qab")]
+
+
+def test_a_unit_whose_records_were_only_half_written_is_scored_again(job: Job) -> None:
+    tagging = only(job, udpos=EvalTask(languages=["en"]))
+    evaluate(tagging, current())
+    first_line = job.results.read_text().splitlines(keepends=True)[0]
+    job.results.write_text(first_line)
+    assert {record["metric"] for record in evaluate(tagging, current())} == {"f1", "accuracy"}
+
+
+def test_a_score_from_another_layer_is_not_passed_off_as_this_one(job: Job) -> None:
+    tatoeba = only(job, tatoeba=EvalTask(languages=["qaa"]))
+    evaluate(tatoeba, current())
+    other = dataclasses.replace(tatoeba, config=EvaluationConfig(layer=2))
+    assert {record["layer"] for record in evaluate(other, current())} == {1, 2}
+
+
+def test_a_score_of_another_model_is_not_passed_off_as_this_ones(
+    job: Job, tiny_config: dict[str, Any], tokenizer: Any, tmp_path: Path
+) -> None:
+    from torch import nn
+
+    encoder = new_encoder(tiny_config, None, None, tokenizer, seed=1)
+    (tmp_path / "other").mkdir()
+    export(
+        tmp_path / "other", encoder, nn.ModuleDict(), tokenizer, Provenance("b", "b", "random", encoder_digest(encoder))
+    )
+    tatoeba = only(job, tatoeba=EvalTask(languages=["qaa"]))
+    evaluate(tatoeba, current())
+    records = evaluate(dataclasses.replace(tatoeba, model=str(tmp_path / "other")), current())
+    assert encoder_digest(encoder)[:12] in {record["model_id"] for record in records}
+
+
+def test_a_model_that_saw_half_of_dev_is_scored_on_the_other_half_only(job: Job) -> None:
+    with pytest.raises(UserError, match=r"xnli dev holds rows that phase 'half' trained on"):
+        evaluate(only(job, xnli=EvalTask(splits=["dev"], languages=["qaa"])), current())
+    assert not job.results.exists()
+    records = evaluate(only(job, xnli=EvalTask(splits=["dev[50%:]"], languages=["qaa"])), current())
+    assert records[0]["split"] == "dev[50%:]"
+    assert (job.predictions / "xnli" / "dev_50--qaa.tsv").is_file()
+
+
+def test_all_is_every_language_that_the_data_has(job: Job) -> None:
+    found = [unit.language for unit in units(only(job, xnli=EvalTask(), tatoeba=EvalTask()))]
+    simulated = [f"qa{letter}" for letter in "abcdefghij"]
+    assert found == ["en", *simulated, *simulated]
+
+
+def test_what_cannot_be_scored_is_refused_before_any_model_is_loaded(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "load_model", lambda *_: pytest.fail("a model was loaded"))
+    with pytest.raises(UserError, match="mlm has no score"):
+        evaluate(only(job, mlm=EvalTask()), current())
+    with pytest.raises(UserError, match=r"unknown task 'xnl'.*'xnli'"):
+        evaluate(only(job, xnl=EvalTask()), current())
+    with pytest.raises(UserError, match=r"xnli has no language 'qaz'"):
+        evaluate(only(job, xnli=EvalTask(languages=["qaz"])), current())
+
+
+def test_a_model_without_the_head_scores_nothing(job: Job) -> None:
+    with pytest.raises(UserError, match="no trained head for 'commonsenseqa'"):
+        evaluate(only(job, commonsenseqa=EvalTask(splits=["dev"])), current())

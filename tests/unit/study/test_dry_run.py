@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dist_stilts.config import find_recipe, load, shipped_recipes
+from dist_stilts.errors import UserError
+from dist_stilts.study.dry_run import describe
+from dist_stilts.study.plan import expand
+from dist_stilts.study.run_config import Recipe
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No network, and a folder without data."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a dry run asked the network")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.chdir(tmp_path)
+
+
+def described(name: str, *overrides: str, ranks: int = 8) -> str:
+    return describe(load(Recipe, find_recipe(name), overrides), name, overrides, ranks)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_is_described_without_data_or_network(name: str, tmp_path: Path) -> None:
+    text = described(name, ranks=2)
+    for run in expand(load(Recipe, find_recipe(name))):
+        assert f"\n{run.name}: {run.role}, from {run.start}\n" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_large_recipe_takes_the_steps_of_the_paper() -> None:
+    text = described("xstilts_large")
+    assert text.count("24544 steps (2455 warm-up) of 32 rows = 8 ranks x 4 rows x 1 accumulation") >= 2
+    assert "mnli (392,702 rows)" in text
+
+
+def test_the_large_recipe_resolves_phases_and_what_they_score() -> None:
+    text = described("xstilts_large")
+    assert "mnli: intermediate, from encoder" in text
+    assert "xnli@mnli: target, from mnli" in text
+    assert re.search(r"xnli@mnli: .*\n(?:    .*\n)*    scores xnli test in all\n", text)
+    assert "learning_rate: 1.0e-05" in text
+
+
+def test_the_large_recipe_fits_a_gpu_and_says_why() -> None:
+    text = described("xstilts_large")
+    # 250,002 words + 514 positions, 24 layers of 12.6 M: 559 M parameters, as published.
+    assert "559 M parameters in the encoder" in text
+    sizes = [float(size) for size in re.findall(r"^ *([\d.]+) GiB", text, flags=re.MULTILINE)]
+    assert sizes[0] == pytest.approx(2 * 559e6 / 2**30, abs=0.01)
+    assert sizes[-1] == pytest.approx(sum(sizes[:-1]), abs=0.03)
+    assert sizes[-1] < 16
+
+
+def test_more_ranks_share_gradients_and_optimiser_states() -> None:
+    def together(ranks: int) -> float:
+        return float(re.findall(r"([\d.]+) GiB  together", described("xstilts_large", ranks=ranks))[0])
+
+    assert together(8) < together(2) < together(1)
+
+
+def test_commands_carry_recipe_ranks_and_overrides() -> None:
+    text = described("xstilts_large", "train.learning_rate=3e-5", ranks=4)
+    commands = text[text.index("# commands") :].splitlines()[1:]
+    assert commands[0] == "dist-stilts run xstilts_large --ranks 4 train.learning_rate=3e-5"
+    assert len(commands) == 3
+    assert all("xstilts_large" in command and command.endswith("train.learning_rate=3e-5") for command in commands)
+    assert "--nproc-per-node=4" in commands[2]
+    assert "learning_rate: 3.0e-05" in text
+
+
+def test_ranks_that_do_not_divide_the_batch_are_found_in_the_dry_run() -> None:
+    with pytest.raises(UserError, match="3 ranks do not divide"):
+        described("xstilts_large", ranks=3)
+
+
+def test_an_unknown_engine_config_is_found_in_the_dry_run() -> None:
+    with pytest.raises(UserError, match=r"unknown train\.deepspeed 'zero3'"):
+        described("xstilts_large", "train.deepspeed=zero3")
+
+
+def test_rows_on_disk_are_counted(world: Path) -> None:
+    text = described("xstilts_large", f"data.root={world}", ranks=2)
+    rows = len((world / "xnli" / "train-en.tsv").read_text().splitlines())
+    assert f"trains on xnli ({rows} rows)" in text

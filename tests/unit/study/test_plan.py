@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dist_stilts.errors import UserError
+from dist_stilts.evaluate.suite import EvalTask
+from dist_stilts.model.encoder import EncoderConfig
+from dist_stilts.study.plan import Run, expand, select
+from dist_stilts.study.run_config import DataConfig, PhaseConfig, Recipe, TrainTask
+from dist_stilts.train.plan import OPERATIONAL, TrainConfig
+
+
+def phase(*start: str, task: str | None = "xnli", **more: Any) -> PhaseConfig:
+    return PhaseConfig(start=list(start), tasks={task: TrainTask()} if task else {}, **more)
+
+
+def recipe(**changes: Any) -> Recipe:
+    """An intermediate task of three sizes, and a target from it and from the plain encoder."""
+    phases = {
+        "xnli": phase("plain", "mnli", sizes=[50]),
+        "mnli": phase("plain", task="mnli", role="intermediate", sizes=[300, 1000]),
+        "plain": phase("encoder", task=None, role="baseline"),
+    }
+    return Recipe(**{"phases": phases, **changes})
+
+
+def by_name(wanted: Recipe) -> dict[str, Run]:
+    return {run.name: run for run in expand(wanted)}
+
+
+def test_parents_come_first_in_whatever_order_phases_are_written() -> None:
+    runs = expand(recipe())
+    place = {run.name: number for number, run in enumerate(runs)}
+    assert all(place[run.parent.name] < place[run.name] for run in runs if run.parent)
+
+
+def test_every_start_meets_every_size_and_names_say_which() -> None:
+    assert [run.name for run in expand(recipe())] == [
+        "plain",
+        "mnli-n300",
+        "mnli-n1000",
+        "xnli-n50@plain",
+        "xnli-n50@mnli-n300",
+        "xnli-n50@mnli-n1000",
+    ]
+    several = {"a": phase("random", "encoder", sizes=[1, 2])}
+    assert sorted(by_name(recipe(phases=several))) == ["a-n1@encoder", "a-n1@random", "a-n2@encoder", "a-n2@random"]
+
+
+def test_names_are_unique_and_so_are_identities() -> None:
+    runs = expand(recipe())
+    assert len({run.name for run in runs}) == len({run.id for run in runs}) == len(runs)
+
+
+def test_lineage_is_oldest_first() -> None:
+    run = by_name(recipe())["xnli-n50@mnli-n300"]
+    assert [ancestor.name for ancestor in run.lineage()] == ["plain", "mnli-n300", "xnli-n50@mnli-n300"]
+
+
+def test_no_encoder_that_was_never_pretrained_is_called_pretrained() -> None:
+    phases = {
+        "untrained": phase("random", task=None),
+        "mlm": phase("random", task="mlm", role="pretrain"),
+        "a": phase("untrained"),
+        "b": phase("mlm"),
+        "c": phase("encoder"),
+    }
+    origins = {name: run.origin for name, run in by_name(recipe(phases=phases)).items()}
+    assert origins == {"untrained": "random", "mlm": "pretrained", "a": "random", "b": "pretrained", "c": "pretrained"}
+
+
+def test_phases_that_start_from_each_other_are_refused() -> None:
+    circle = {"a": phase("b"), "b": phase("c"), "c": phase("a"), "d": phase("encoder")}
+    with pytest.raises(UserError, match="phases start from each other: a, b, c"):
+        expand(recipe(phases=circle))
+    with pytest.raises(UserError, match="phases start from each other: a"):
+        expand(recipe(phases={"a": phase("a")}))
+
+
+def test_an_unknown_start_names_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"phases\.b\.start: unknown phase 'mnlli'.*'mnli'\?"):
+        expand(recipe(phases={"mnli": phase("encoder"), "b": phase("mnlli")}))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (phase("encoder", role="targt"), r"phases\.a\.role: unknown role 'targt'.*'target'\?"),
+        (phase("encoder", inputs="premise"), r"phases\.a\.inputs: unknown 'premise'.*full, hypothesis"),
+        (phase("encoder", task="xnl"), r"unknown task 'xnl'.*'xnli'\?"),
+        (phase("encoder", task="tatoeba"), r"phases\.a\.tasks: tatoeba is retrieval and trains nothing"),
+        (phase("encoder", train={"epoch": 3}), r"phases\.a\.train: unknown key 'epoch'.*'epochs'\?"),
+        (phase("encoder", train={"epochs": "x"}), r"phases\.a\.train: wrong value for 'epochs'"),
+        (phase("encoder", evaluate={"bucc": EvalTask(), "tatoba": EvalTask()}), r"unknown task 'tatoba'.*'tatoeba'\?"),
+        (PhaseConfig(tasks={"xnli": TrainTask(split="train[:101%]")}), r"bad split 'train\[:101%\]'"),
+        (PhaseConfig(tasks={"xnli": TrainTask(dev="dev[")}), r"bad split 'dev\['"),
+        (phase("encoder", sizes=[300, 0]), r"phases\.a\.sizes"),
+        (phase("encoder", sizes=[-5]), r"phases\.a\.sizes"),
+        (phase("encoder", evaluate={"xnli": EvalTask(splits=["dev["])}), r"bad split 'dev\['"),
+    ],
+)
+def test_a_phase_that_cannot_run_is_refused_before_anything_starts(config: PhaseConfig, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        expand(recipe(phases={"a": config}))
+
+
+def test_a_recipe_without_phases_is_refused() -> None:
+    with pytest.raises(UserError, match="the recipe has no phases"):
+        expand(Recipe())
+
+
+def test_a_phases_own_training_wins_over_the_recipes() -> None:
+    phases = {"a": phase("encoder", train={"epochs": 9}), "b": phase("encoder")}
+    runs = by_name(recipe(phases=phases, train=TrainConfig(epochs=3, learning_rate=1e-4)))
+    assert [(run.train.epochs, run.train.learning_rate) for run in runs.values()] == [(9.0, 1e-4), (3.0, 1e-4)]
+
+
+@pytest.mark.parametrize("key", OPERATIONAL)
+def test_identity_ignores_what_changes_no_weight(key: str) -> None:
+    changed = recipe(train=TrainConfig(**{key: 7}))
+    assert [run.id for run in expand(changed)] == [run.id for run in expand(recipe())]
+
+
+def test_identity_ignores_what_is_scored_and_where_the_runs_lie() -> None:
+    changed = recipe(name="other", out="elsewhere", ranks=4)
+    changed.phases["xnli"].evaluate = {"xnli": EvalTask()}
+    assert [run.id for run in expand(changed)] == [run.id for run in expand(recipe())]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train": TrainConfig(learning_rate=2e-5)},
+        {"train": TrainConfig(batch_size=64)},
+        {"seed": 1},
+        {"subset_seed": 1},
+        {"encoder": EncoderConfig(path="FacebookAI/xlm-roberta-base")},
+        {"data": DataConfig(max_length=128)},
+    ],
+    ids=str,
+)
+def test_whatever_changes_the_weights_changes_every_identity(changes: dict[str, Any]) -> None:
+    before, after = ({run.id for run in expand(each)} for each in (recipe(), recipe(**changes)))
+    assert not before & after
+
+
+def test_a_change_of_a_parent_changes_its_children_and_nothing_else() -> None:
+    changed = recipe()
+    changed.phases["mnli"].train = {"epochs": 5}
+    before, after = by_name(recipe()), by_name(changed)
+    differing = {name for name in before if before[name].id != after[name].id}
+    assert differing == {"mnli-n300", "mnli-n1000", "xnli-n50@mnli-n300", "xnli-n50@mnli-n1000"}
+
+
+def test_runs_are_chosen_by_name_by_phase_or_all() -> None:
+    runs = expand(recipe())
+    assert select(runs, "all") == runs
+    assert [run.name for run in select(runs, "mnli")] == ["mnli-n300", "mnli-n1000"]
+    assert [run.name for run in select(runs, "mnli-n300")] == ["mnli-n300"]
+    with pytest.raises(UserError, match=r"no run or phase 'mnli-n30'.*'mnli-n300'\?"):
+        select(runs, "mnli-n30")
