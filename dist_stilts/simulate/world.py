@@ -10,7 +10,6 @@ import json
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -95,21 +94,27 @@ class _Writer:
     def __init__(self, root: Path, seed: int, placebo: bool, scale: float, tell: Callable[[str], None]) -> None:
         self._root, self._seed, self._scale, self._tell = root, seed, scale, tell
         self._languages = languages(seed=seed, placebo=placebo)
+        self._english = self._languages[0]
         self._world = ConceptWorld(seed)
 
     def write_all(self, identity: dict[str, Any]) -> None:
         """All tasks, then the manifest."""
-        for name in ("mlm", "nli", "udpos", "panx", "question_answering", "choice", "tatoeba", "bucc"):
-            self._tell(f"simulating {name.replace('_', ' ')}")
-            getattr(self, f"_{name}")()
+        for name, write in (
+            ("mlm", self._mlm),
+            ("nli", self._nli),
+            ("udpos", self._udpos),
+            ("panx", self._panx),
+            ("question answering", self._question_answering),
+            ("choice", self._choice),
+            ("tatoeba", self._tatoeba),
+            ("bucc", self._bucc),
+        ):
+            self._tell(f"simulating {name}")
+            write()
         write_tokenizer(self._root / "tokenizer", self._languages)
         rows = {name: self._rows(name) for name in ROWS}
         described = [describe(language) for language in self._languages]
         self._json(MANIFEST, {**identity, "languages": described, "rows": rows})
-
-    @cached_property
-    def _english(self) -> Language:
-        return self._languages[0]
 
     def _rows(self, name: str) -> int:
         return max(4, round(ROWS[name] * self._scale))

@@ -19,7 +19,7 @@ from dist_stilts.parallel.launchers import check_port, free_port
 from dist_stilts.report.monitor import say
 from dist_stilts.study.plan import Run, expand, folder_of, select
 from dist_stilts.study.run_config import Recipe
-from dist_stilts.study.status import claim, is_done, read_status, write_status
+from dist_stilts.study.status import check_folder, is_done, read_status, write_status
 from dist_stilts.study.training_data import data_root
 from dist_stilts.train.plan import derive
 
@@ -47,7 +47,7 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
     for run in runs:
         if run.tasks:
             derive(run.train, [1] * len(run.tasks), ranks)
-        claim(run, folder_of(recipe).run(run.name))
+        check_folder(run, folder_of(recipe).run(run.name))
 
 
 def default_ranks(recipe: Recipe) -> int:

@@ -46,20 +46,23 @@ class Run:
     @property
     def content(self) -> dict[str, Any]:
         """Everything that shapes the trained weights, and nothing else."""
-        train = {key: value for key, value in plain(self.train).items() if key not in OPERATIONAL}
+        unused = {*OPERATIONAL, *(("epochs", "max_steps") if self.train.steps else ())}
+        training = {
+            "tasks": {name: plain(task) for name, task in self.tasks.items()},
+            "size": self.size,
+            "inputs": self.inputs,
+            "train": {key: value for key, value in plain(self.train).items() if key not in unused},
+            "subset_seed": self.subset_seed,
+        }
         return {
             "phase": self.phase,
             "role": self.role,
             "start": self.start,
             "parent": self.parent.id if self.parent else None,
-            "tasks": {name: plain(task) for name, task in self.tasks.items()},
-            "size": self.size,
-            "inputs": self.inputs,
-            "train": train,
             "seed": self.seed,
-            "subset_seed": self.subset_seed,
             "encoder": self.encoder,
             "data": self.data,
+            **(training if self.tasks else {}),
         }
 
     @property

@@ -247,10 +247,10 @@ def _seeds(one: Series) -> str:
 
 def _draw_curves(one: Series, distances: Mapping[str, float]) -> Figure:
     """One line per language, the mean with its band, the controls' means as horizontal lines."""
-    what = f"{one.task} {one.metric}{f' ({one.setting})' if one.setting else ''}"
+    setting = f"{one.setting}; " if one.setting else ""
     figure, axes = _new_figure(
-        f"{what} against the size of the English {one.intermediate} data",
-        f"{_seeds(one)}; band: 95 % of the mean over languages, from test sampling alone",
+        f"{one.task} {one.metric} against the size of the English {one.intermediate} data",
+        f"{setting}{_seeds(one)}; band: 95 % of the mean over languages, from test sampling alone",
         len({lang for scores in one.points.values() for lang in scores}),
     )
     ends = _draw_languages(figure, axes, one, {ENGLISH: 0.0, **distances} if distances else {})

@@ -46,19 +46,26 @@ def evaluation_id(run: Run) -> str:
     return identity({name: plain(task) for name, task in run.evaluate.items()})
 
 
-def claim(run: Run, folder: RunFolder) -> None:
-    """Write the run's config into its folder; UserError if the folder holds another recipe."""
-    if folder.config.exists():
-        there = yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {}
-        if there.get("run_id") != run.id:
-            changed = differences(there.get("run", {}), json.loads(json.dumps(run.content)))
-            raise UserError(
-                f"the folder holds another run ({'; '.join(changed[:3]) or 'other content'})",
-                where=folder.path,
-                fix="Choose another name=… or out=…, or delete the folder",
-            )
+def check_folder(run: Run, folder: RunFolder) -> None:
+    """UserError if the folder holds another run."""
+    if not folder.config.exists():
         return
-    write_text(folder.config, dump({"run_id": run.id, "name": run.name, "run": run.content, "versions": versions()}))
+    there = yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {}
+    if there.get("run_id") != run.id:
+        changed = differences(there.get("run", {}), json.loads(json.dumps(run.content)))
+        raise UserError(
+            f"the folder holds another run ({'; '.join(changed[:3]) or 'other content'})",
+            where=folder.path,
+            fix="Choose another name=… or out=…, or delete the folder",
+        )
+
+
+def claim(run: Run, folder: RunFolder) -> None:
+    """Write the run's config into its folder, once; UserError if the folder holds another run."""
+    check_folder(run, folder)
+    if not folder.config.exists():
+        content = {"run_id": run.id, "name": run.name, "run": run.content, "versions": versions()}
+        write_text(folder.config, dump(content))
 
 
 def versions() -> dict[str, str]:

@@ -63,7 +63,7 @@ def test_gradients_beside_an_absent_choice_are_finite(config: Any) -> None:
 
 
 def test_only_predicted_tokens_get_logits_in_order_of_the_batch(config: Any) -> None:
-    head = make_head(get_task("udpos"), config).eval()
+    head: Any = make_head(get_task("udpos"), config).eval()
     states, labels = hidden(2), torch.full((2, 5), IGNORED)
     labels[0, 1], labels[1, 2], labels[1, 3] = 4, 0, 16
     logits = head(states, {"labels": labels})
@@ -73,7 +73,7 @@ def test_only_predicted_tokens_get_logits_in_order_of_the_batch(config: Any) -> 
 
 
 def test_masked_tokens_are_scored_against_the_word_embeddings(config: Any) -> None:
-    head = make_head(get_task("mlm"), config).eval()
+    head: Any = make_head(get_task("mlm"), config).eval()
     embeddings = torch.randn(config.vocab_size, 16, generator=torch.Generator().manual_seed(1))
     labels = torch.full((2, 5), IGNORED)
     labels[1, 3] = 7

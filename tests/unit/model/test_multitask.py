@@ -65,7 +65,8 @@ def test_masked_language_modelling_trains_the_word_embeddings_it_predicts_with(m
     labels = torch.full((2, 5), IGNORED)
     labels[0, 2] = 777
     model("mlm", {**BATCH, "labels": labels}).backward()
-    gradient = model.encoder.get_input_embeddings().weight.grad
+    encoder: Any = model.encoder
+    gradient = encoder.get_input_embeddings().weight.grad
     assert gradient is not None
     assert gradient[777].abs().sum() > 0
 

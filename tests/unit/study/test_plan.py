@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dist_stilts.config import merge_into
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.model.encoder import EncoderConfig
@@ -119,7 +120,7 @@ def test_a_phases_own_training_wins_over_the_recipes() -> None:
 
 @pytest.mark.parametrize("key", OPERATIONAL)
 def test_identity_ignores_what_changes_no_weight(key: str) -> None:
-    changed = recipe(train=TrainConfig(**{key: 7}))
+    changed = recipe(train=merge_into(TrainConfig(), {key: 7}, ""))
     assert [run.id for run in expand(changed)] == [run.id for run in expand(recipe())]
 
 
