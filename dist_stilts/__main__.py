@@ -161,8 +161,11 @@ def run(
     command = " ".join(["dist-stilts", *sys.argv[1:]])
     files = execute.finish(config, command)
     print(files[0].read_text(encoding="utf-8"))
+    folder = files[0].parent
     took = f"done in {time.monotonic() - started:.0f} s" if left else "nothing to do: every run is done"
-    say(f"{took}\ntable: {files[0]}\npage:  {files[1]}\ntensorboard --logdir {files[0].parent}")
+    say(f"{took}\ntable: {files[0]}\npage:  {files[1]}")
+    say(f"next:  tensorboard --logdir {folder}")
+    say(f"       dist-stilts run {recipe} name={config.name}-seed{config.seed + 1} seed={config.seed + 1}")
 
 
 @app.command()

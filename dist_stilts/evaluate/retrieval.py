@@ -18,6 +18,7 @@ from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.prepare import encode_texts
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.predict import embed
+from dist_stilts.evaluate.scores import Score
 from dist_stilts.model.pooling import normalise
 from dist_stilts.parallel.world import World
 from dist_stilts.scoring.classify import accuracy
@@ -87,17 +88,7 @@ class Embedder:
         return "mean, centred per language" if self.centre else "mean"
 
 
-@dataclass(frozen=True)
-class RetrievalScore:
-    """Scores of one language pair by metric name, what was predicted, line by line, and how many rows count."""
-
-    values: dict[str, float]
-    predictions: list[str]
-    count: int
-    degenerate: str | None
-
-
-def score_tatoeba(bitext: Bitext, embedder: Embed) -> RetrievalScore:
+def score_tatoeba(bitext: Bitext, embedder: Embed) -> Score:
     """Accuracy of English to foreign, and of the other direction beside it."""
     source, target = embedder(bitext.source), embedder(bitext.target)
     to_target, to_source = both_directions(source.vectors, target.vectors, k=1)
@@ -105,10 +96,10 @@ def score_tatoeba(bitext: Bitext, embedder: Embed) -> RetrievalScore:
     place = {name: row for row, name in enumerate(bitext.source_ids)}
     gold = np.array([place[s] for s, _ in sorted(bitext.gold or (), key=lambda pair: int(pair[1]))])
     values = {"accuracy": accuracy(found, gold), "accuracy_from_foreign": accuracy(back[gold], np.arange(len(gold)))}
-    return RetrievalScore(values, [str(row) for row in found], len(gold), source.degenerate)
+    return Score(values, [str(row) for row in found], len(gold), source.degenerate)
 
 
-def score_bucc(bitext: Bitext, dev: Bitext, embedder: Embed) -> RetrievalScore:
+def score_bucc(bitext: Bitext, dev: Bitext, embedder: Embed) -> Score:
     """F1 of mined pairs at the threshold tuned on ``dev``, which may be ``bitext`` itself (then optimistic)."""
     tuned_pairs, tuned_gold, _ = _mine_known(dev, embedder)
     tuned = best_threshold(tuned_pairs.scores, tuned_gold, len(dev.gold or ()))
@@ -120,7 +111,7 @@ def score_bucc(bitext: Bitext, dev: Bitext, embedder: Embed) -> RetrievalScore:
         f"{bitext.source_ids[s]}\t{bitext.target_ids[t]}"
         for s, t in zip(pairs.source[kept], pairs.target[kept], strict=True)
     ]
-    return RetrievalScore({**values, "threshold": tuned.threshold}, lines, len(bitext.gold or ()), degenerate)
+    return Score({**values, "threshold": tuned.threshold}, lines, len(bitext.gold or ()), degenerate)
 
 
 def mine(source: torch.Tensor, target: torch.Tensor, k: int = NEIGHBOURS) -> Candidates:

@@ -13,22 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dist_stilts.data.batches import Vocabulary
-from dist_stilts.data.features import Features
 from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.predict import evaluation_dtype, predict
-from dist_stilts.evaluate.retrieval import Embedder, RetrievalScore, score_bucc, score_tatoeba
+from dist_stilts.evaluate.retrieval import Embedder, score_bucc, score_tatoeba
+from dist_stilts.evaluate.scores import Score, labelled_scores
 from dist_stilts.layout import prediction_file, write_text
 from dist_stilts.model.encoder import Provenance
 from dist_stilts.model.multitask import load_model
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.report.records import append, read
-from dist_stilts.scoring.classify import accuracy, degenerate_reason
-from dist_stilts.scoring.tagging import span_f1, token_accuracy
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import (
     available_languages,
@@ -155,7 +151,7 @@ def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str
 
 def score(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> list[Record]:
     """Score one unit; every rank gets the records, rank 0 writes the predictions."""
-    found: RetrievalScore | LabelledScore
+    found: Score
     if unit.spec.family in RETRIEVAL:
         found = retrieve(unit, job, model, tokenizer, world)
         embedding: Record = {
@@ -187,7 +183,7 @@ def score(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> lis
     return [{**same, "metric": name, "value": value} for name, value in percent.items()]
 
 
-def retrieve(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> RetrievalScore:
+def retrieve(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> Score:
     """Score a retrieval task in one language."""
     bitext = load_bitext(unit.spec, job.root, unit.split, unit.language)
     embedder = Embedder(
@@ -237,40 +233,6 @@ def conditions(job: Job, provenance: Provenance | None, world: World, seconds: f
         "time": time.time(),
         **job.conditions,
     }
-
-
-@dataclass(frozen=True)
-class LabelledScore:
-    """Scores in 0..1 by metric, prediction lines in XTREME's layout, rows scored, and why the model is degenerate."""
-
-    values: dict[str, float]
-    predictions: list[str]
-    count: int
-    degenerate: str | None
-
-
-def labelled_scores(spec: TaskSpec, features: Features, predicted: np.ndarray) -> LabelledScore:
-    """Score predictions (see :func:`dist_stilts.evaluate.predict.predict`) against the features' gold labels."""
-    gold = np.concatenate([labels[labels >= 0] for labels in features.labels])
-    if len(gold) != len(predicted):
-        raise UserError(
-            f"{spec.name}: {len(predicted)} predictions but {len(gold)} gold labels",
-            fix="Score a split with gold labels",
-        )
-    if spec.family != "token":
-        names = spec.labels or tuple(str(choice) for choice in range(int(max(gold.max(), predicted.max())) + 1))
-        lines = [names[label] for label in predicted]
-        return LabelledScore(
-            {"accuracy": accuracy(predicted, gold)}, lines, len(gold), degenerate_reason(predicted, len(names))
-        )
-    # A long sentence is several rows of one example: its words follow each other, so cut where the example changes.
-    words = np.array([int((labels >= 0).sum()) for labels in features.labels])
-    ends = np.cumsum(np.bincount(features.example, weights=words).astype(np.int64))[:-1]
-    tags = [[spec.labels[label] for label in part] for part in np.split(predicted, ends)]
-    gold_tags = [[spec.labels[label] for label in part] for part in np.split(gold, ends)]
-    lines = [line for sentence in tags for line in [*sentence, ""]][:-1]
-    values = {"f1": span_f1(tags, gold_tags), "accuracy": token_accuracy(tags, gold_tags)}
-    return LabelledScore(values, lines, len(gold), degenerate_reason(predicted, len(spec.labels)))
 
 
 def _scored(job: Job) -> set[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ import torch
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
 from dist_stilts.evaluate.predict import predict
-from dist_stilts.evaluate.suite import labelled_scores
+from dist_stilts.evaluate.scores import labelled_scores
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel

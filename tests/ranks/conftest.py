@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
@@ -114,16 +115,25 @@ def run_ranks() -> RunRanks:
 
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Any]]:
-    """``saved(script, ranks)``: what each rank of a worker saved; a worker runs once per session and size."""
+    """``saved(script, ranks)``: what each rank of a worker saved.
+
+    A worker runs once per session and size. If it failed, every test that asks for it fails alike, without a new run.
+    """
     import torch
 
-    done: dict[tuple[str, int], list[Any]] = {}
+    @functools.cache
+    def run(script: str, ranks: int) -> list[Any] | AssertionError | TimeoutError:
+        out = tmp_path_factory.mktemp(f"{script.removesuffix('.py')}-{ranks}")
+        try:
+            _run_ranks(script, ranks, out)
+        except (AssertionError, TimeoutError) as error:
+            return error
+        return [torch.load(out / f"rank-{rank}.pt", weights_only=False) for rank in range(ranks)]
 
     def results(script: str, ranks: int) -> list[Any]:
-        if (script, ranks) not in done:
-            out = tmp_path_factory.mktemp(f"{script.removesuffix('.py')}-{ranks}")
-            _run_ranks(script, ranks, out)
-            done[script, ranks] = [torch.load(out / f"rank-{rank}.pt", weights_only=False) for rank in range(ranks)]
-        return done[script, ranks]
+        found = run(script, ranks)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     return results

@@ -5,6 +5,7 @@ Only worker scripts import this module (they run with this folder on their path)
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import IGNORED, Family
 from dist_stilts.train.plan import TrainConfig
+
+signal.alarm(150)  # the last resort, if the tests were killed and cannot end their ranks
 
 VOCABULARY = Vocabulary(pad=1, mask=63, ordinary=np.arange(4, 63))
 BATCH_SIZE = 24

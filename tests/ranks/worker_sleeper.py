@@ -8,4 +8,4 @@ import time
 from pathlib import Path
 
 (Path(sys.argv[1]) / f"pid-{os.environ['RANK']}").write_text(str(os.getpid()), encoding="utf-8")
-time.sleep(600)
+time.sleep(60)

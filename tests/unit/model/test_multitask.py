@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from dist_stilts.errors import UserError
 from dist_stilts.model.encoder import HEADS, Provenance, encoder_digest, export
@@ -94,6 +95,14 @@ def test_a_model_without_the_tasks_head_is_refused(folder: Path) -> None:
         load_model(str(folder), [XNLI, commonsenseqa])
     (folder / HEADS).unlink()
     with pytest.raises(UserError, match="no trained head for 'xnli'"):
+        load_model(str(folder), [XNLI])
+
+
+def test_weights_that_are_not_what_their_provenance_says_are_refused(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["embeddings.LayerNorm.bias"][0] += 1e-3
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="not the parent's weights"):
         load_model(str(folder), [XNLI])
 
 

@@ -59,6 +59,7 @@ def test_the_large_recipe_fits_a_gpu_and_says_why() -> None:
     assert "559 M parameters in the encoder" in text
     sizes = [float(size) for size in re.findall(r"^ *([\d.]+) GiB", text, flags=re.MULTILINE)]
     assert sizes[0] == pytest.approx(2 * 559e6 / 2**30, abs=0.01)
+    assert sizes[1:3] == pytest.approx([4 * 559e6 / 8 / 2**30, 12 * 559e6 / 8 / 2**30], abs=0.01)
     assert sizes[-1] == pytest.approx(sum(sizes[:-1]), abs=0.03)
     assert sizes[-1] < 16
 

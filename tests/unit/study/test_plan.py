@@ -130,21 +130,32 @@ def test_identity_ignores_what_is_scored_and_where_the_runs_lie() -> None:
     assert [run.id for run in expand(changed)] == [run.id for run in expand(recipe())]
 
 
+def changed_runs(changes: dict[str, Any]) -> set[str]:
+    before, after = by_name(recipe()), by_name(recipe(**changes))
+    return {name for name in before if before[name].id != after[name].id}
+
+
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"train": TrainConfig(learning_rate=2e-5)},
-        {"train": TrainConfig(batch_size=64)},
-        {"seed": 1},
-        {"subset_seed": 1},
-        {"encoder": EncoderConfig(path="FacebookAI/xlm-roberta-base")},
-        {"data": DataConfig(max_length=128)},
-    ],
-    ids=str,
+    [{"seed": 1}, {"encoder": EncoderConfig(path="FacebookAI/xlm-roberta-base")}, {"data": DataConfig(max_length=128)}],
+    ids=lambda changes: next(iter(changes)),
 )
-def test_whatever_changes_the_weights_changes_every_identity(changes: dict[str, Any]) -> None:
-    before, after = ({run.id for run in expand(each)} for each in (recipe(), recipe(**changes)))
-    assert not before & after
+def test_whatever_changes_what_all_start_from_changes_every_identity(changes: dict[str, Any]) -> None:
+    assert changed_runs(changes) == set(by_name(recipe()))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"train": TrainConfig(learning_rate=2e-5)}, {"train": TrainConfig(batch_size=64)}, {"subset_seed": 1}],
+    ids=["learning_rate", "batch_size", "subset_seed"],
+)
+def test_whatever_changes_training_changes_every_run_that_trains(changes: dict[str, Any]) -> None:
+    assert changed_runs(changes) == set(by_name(recipe())) - {"plain"}
+
+
+def test_epochs_that_are_not_used_have_no_part_in_the_identity() -> None:
+    few, many = (recipe(train=TrainConfig(steps=9, epochs=epochs)) for epochs in (1, 2))
+    assert [run.id for run in expand(few)] == [run.id for run in expand(many)]
 
 
 def test_a_change_of_a_parent_changes_its_children_and_nothing_else() -> None:
