@@ -15,7 +15,7 @@ from dist_stilts.tasks.spec import IGNORED
 def uniform(seed: int, epochs: np.ndarray, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Counter-based random numbers in [0, 1): splitmix64 (Steele et al. 2014) of the mixed arguments, broadcast."""
     with np.errstate(over="ignore"):
-        state = np.asarray(seed, np.uint64)
+        state = _splitmix(np.asarray(seed, np.uint64))
         for part in (epochs, rows, positions):
             state = _splitmix(state + np.asarray(part).astype(np.uint64))
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
@@ -48,7 +48,7 @@ def mask(
         masked input ids and labels, both ``[n, length]``; labels are ``IGNORED`` where nothing is predicted.
     """
     positions = np.arange(input_ids.shape[1])
-    draw = [uniform(seed + stream, epochs[:, None], rows[:, None], positions) for stream in range(3)]
+    draw = [uniform(seed, epochs[:, None], rows[:, None], 3 * positions + stream) for stream in range(3)]
     order = np.argsort(np.where(ordinary, draw[0], 2.0), axis=1, kind="stable")
     rank = np.argsort(order, axis=1, kind="stable")
     chosen = ordinary & (rank < number_of_targets(ordinary.sum(1), rate)[:, None])

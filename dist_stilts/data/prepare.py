@@ -7,7 +7,6 @@ Built by whichever process comes first; the others wait for it (see :mod:`dist_s
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -93,7 +92,9 @@ def cache_name(wanted: Wanted, revision: str, tokenizer_hash: str) -> str:
 @lru_cache(maxsize=8)
 def tokenizer_digest(tokenizer: Any) -> str:
     """Hash of all that a fast tokenizer does, wherever it was loaded from."""
-    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    rest = {key: value for key, value in content.items() if key not in ("truncation", "padding")}
+    return identity(rest)
 
 
 def encode_texts(texts: Sequence[str], tokenizer: Any, max_length: int) -> Features:

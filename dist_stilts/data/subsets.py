@@ -13,7 +13,7 @@ import numpy as np
 
 
 def ordering(ids: Sequence[str], classes: Sequence[int], seed: int) -> np.ndarray:
-    """Order rows so that every prefix has the class shares of the whole, to within one row per class.
+    """Order rows so that every prefix has the class shares of the whole, to within half a row per other class.
 
     Args:
         ids: unique row ids; classes: one class per row (all equal where there are none).

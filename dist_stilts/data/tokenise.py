@@ -66,10 +66,10 @@ def _choices(
         prompt = tokenizer(row.prompt, add_special_tokens=False)["input_ids"]
         segments, lost = [], 0
         for choice in tokenizer(list(row.choices), add_special_tokens=False)["input_ids"]:
-            choice = choice[: room - 1]
-            kept = prompt[max(0, len(prompt) + len(choice) - room) :]
-            lost += len(prompt) - len(kept)
-            segments.append(_join_pair(tokenizer, kept, choice))
+            answer = choice[: room - 1]
+            kept = prompt[max(0, len(prompt) + len(answer) - room) :]
+            lost += len(prompt) + len(choice) - len(kept) - len(answer)
+            segments.append(_join_pair(tokenizer, kept, answer))
         yield _row(row, number, segments, [] if row.label is None else [row.label], truncated=lost)
 
 

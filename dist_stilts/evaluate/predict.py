@@ -9,6 +9,7 @@ import torch
 
 from dist_stilts.data.batches import Vocabulary, collate, scoring_batches, to_device
 from dist_stilts.data.features import Features
+from dist_stilts.errors import UserError
 from dist_stilts.model.heads import head_name
 from dist_stilts.parallel.collectives import sum_by_index
 from dist_stilts.parallel.world import World
@@ -37,7 +38,9 @@ def embed(
     model: Any, features: Features, vocabulary: Vocabulary, world: World, batch_size: int, layer: int | None
 ) -> np.ndarray:
     """Mean-pooled embeddings of a whole file: ``[examples, width]`` fp32, not yet normalised; on every rank."""
-    width = model.encoder.config.hidden_size
+    width, layers = model.encoder.config.hidden_size, model.encoder.config.num_hidden_layers
+    if layer is not None and not 0 <= layer <= layers:
+        raise UserError(f"the encoder has no layer {layer}", fix=f"Set evaluation.layer to 0 (embeddings) to {layers}")
     values, places = [np.empty((0, width), np.float32)], [np.empty(0, np.int64)]
     model.eval()
     for rows in scoring_batches(features, batch_size, world.rank, world.size):
@@ -51,7 +54,10 @@ def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:
     """``auto`` is bf16 on a GPU and fp32 on a CPU; otherwise as named."""
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if name not in known:
+        raise UserError(f"unknown evaluation.dtype '{name}'", fix=f"Known: auto, {', '.join(known)}")
+    return known[name]
 
 
 def _places(features: Features, rows: np.ndarray, spec: TaskSpec) -> np.ndarray:

@@ -20,7 +20,7 @@ from dist_stilts.evaluate.predict import evaluation_dtype, predict
 from dist_stilts.evaluate.retrieval import Embedder, score_bucc, score_tatoeba
 from dist_stilts.evaluate.scores import Score, labelled_scores
 from dist_stilts.layout import prediction_file, write_text
-from dist_stilts.model.encoder import Provenance
+from dist_stilts.model.encoder import Provenance, read_provenance
 from dist_stilts.model.multitask import load_model
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
@@ -100,7 +100,7 @@ def evaluate(job: Job, world: World, progress: Callable[[str, int, int], None] |
         UserError: unknown task, split or language; missing data; a model without the head; rows that were trained on.
     """
     wanted = list(units(job))
-    done = broadcast_value(_scored(job) if world.is_main else None)
+    done = broadcast_value(_scored(job, world) if world.is_main else None)
     missing = [unit for unit in wanted if (unit.spec.name, unit.split, unit.language) not in (done or set())]
     if missing:
         specs = list({unit.spec.name: unit.spec for unit in missing if unit.spec.family not in RETRIEVAL}.values())
@@ -151,13 +151,9 @@ def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str
 
 def score(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> list[Record]:
     """Score one unit; every rank gets the records, rank 0 writes the predictions."""
-    found: Score
     if unit.spec.family in RETRIEVAL:
         found = retrieve(unit, job, model, tokenizer, world)
-        embedding: Record = {
-            "layer": job.config.layer,
-            "pooling": "mean, centred per language" if job.config.centre else "mean",
-        }
+        embedding = _reading(job)
         revision = data_revision(unit.spec, job.root, unit.split, unit.language)
     else:
         wanted = Wanted(unit.spec, job.root, unit.split, unit.language, job.max_length, job.inputs)
@@ -214,8 +210,14 @@ def refuse_trained_rows(unit: Unit, provenance: Provenance | None) -> None:
             raise UserError(
                 f"{unit.spec.name} {unit.split} holds rows that phase '{trained['phase']}' trained on "
                 f"({trained['split']})",
-                fix=f"Score another slice, for example {part.name}[{other.hi}%:]",
+                fix=_other_slice(part.name, other.lo, other.hi),
             )
+
+
+def _other_slice(name: str, lo: int, hi: int) -> str:
+    if (lo, hi) == (0, 100):
+        return "Score another split"
+    return f"Score another slice, for example {name}[{f'{hi}%:' if hi < 100 else f':{lo}%'}]"
 
 
 def conditions(job: Job, provenance: Provenance | None, world: World, seconds: float) -> Record:
@@ -235,7 +237,26 @@ def conditions(job: Job, provenance: Provenance | None, world: World, seconds: f
     }
 
 
-def _scored(job: Job) -> set[tuple[str, str, str]]:
+LAST_METRIC = {"token": "accuracy", "tatoeba": "accuracy_from_foreign", "bucc": "threshold"}
+"""The metric of a unit that is written last (others: accuracy): if it is there, all are."""
+
+
+def _scored(job: Job, world: World) -> set[tuple[str, str, str]]:
+    """Units on which this model, read in this way, was scored to the end."""
     if not job.results.exists():
         return set()
-    return {(record["task"], record["split"], record["language"]) for record in read(job.results)}
+    same = {**conditions(job, read_provenance(Path(job.model)), world, 0.0), **_reading(job)}
+    found = set()
+    for record in read(job.results):
+        family = get_task(record["task"]).family
+        keys = ("model_id", "inputs", "dtype", *(("layer", "pooling") if family in RETRIEVAL else ()))
+        if record["metric"] == LAST_METRIC.get(family, "accuracy") and all(
+            record.get(key) == same[key] for key in keys
+        ):
+            found.add((record["task"], record["split"], record["language"]))
+    return found
+
+
+def _reading(job: Job) -> Record:
+    """How retrieval reads the encoder, as the records say it."""
+    return {"layer": job.config.layer, "pooling": "mean, centred per language" if job.config.centre else "mean"}

@@ -111,6 +111,7 @@ def load_encoder(
     Raises:
         UserError: nothing loadable there; tensors that would stay random; weights that are not ``expected_digest``'s.
     """
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
@@ -122,11 +123,16 @@ def load_encoder(
         without_pooler = "add_pooling_layer" in inspect.signature(architecture).parameters
         extra = {"add_pooling_layer": False} if without_pooler else {}
         encoder, info = AutoModel.from_pretrained(
-            str(folder), config=config, dtype=torch.float32, output_loading_info=True, **extra
+            str(folder),
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported, and refused below
+            **extra,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise UserError(f"cannot load an encoder: {str(error).splitlines()[0]}", where=folder) from None
-    fresh = sorted([*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])])
+    fresh = sorted([*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])])
     report = LoadReport(sorted(set(encoder.state_dict()) - set(fresh)), fresh, sorted(info["unexpected_keys"]))
     if fresh:
         raise UserError(
@@ -203,6 +209,7 @@ def export(folder: Path, encoder: nn.Module, heads: nn.ModuleDict, tokenizer: An
 
     _quiet_transformers()
     encoder.save_pretrained(str(folder))  # type: ignore[operator]
+    tokenizer.backend_tokenizer.no_truncation()
     tokenizer.save_pretrained(str(folder))
     save_file({name: tensor.contiguous() for name, tensor in heads.state_dict().items()}, folder / HEADS)
     modules = [

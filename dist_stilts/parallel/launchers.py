@@ -52,7 +52,7 @@ def check_port(port: int) -> int:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", port))
-        except OSError:
+        except (OSError, OverflowError):
             raise UserError(
                 f"port {port} is taken", fix="Give another one with --port, or none to pick a free one"
             ) from None
@@ -68,7 +68,9 @@ def detect(environment: Mapping[str, str] = os.environ) -> Launch:
     if "RANK" in environment and "WORLD_SIZE" in environment:
         launcher, names = "deepspeed or torchrun", ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     else:
-        several = [(who, names) for who, names in FOREIGN.items() if int(environment.get(names[1], 1)) > 1]
+        # A shell inside an allocation knows the number of tasks, but is none of them: it has no rank.
+        started = [(who, names) for who, names in FOREIGN.items() if names[0] in environment]
+        several = [(who, names) for who, names in started if int(environment.get(names[1], 1)) > 1]
         launcher, names = several[0] if several else ("none", ("", "", ""))
     rank, size, local_rank = (
         int(environment.get(name, default)) for name, default in zip(names, (0, 1, 0), strict=True)

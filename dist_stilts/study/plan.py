@@ -135,8 +135,12 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
             raise UserError(f"{where}.tasks: {name} is retrieval and trains nothing", fix="Put it under evaluate")
         for split in (task.split, *([task.dev] if task.dev else [])):
             parse_split(split)
-    for name in config.evaluate:
+    for name, wanted in config.evaluate.items():
         get_task(name)
+        for split in wanted.splits:
+            parse_split(split)
+    if min(config.sizes, default=1) < 1:
+        raise UserError(f"{where}.sizes: {min(config.sizes)} is no number of rows", fix="Leave sizes out to use all")
     sizes: list[int | None] = [*config.sizes] or [None]
     parents: list[tuple[str, Run | None]] = []
     for start in config.start:

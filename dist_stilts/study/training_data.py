@@ -81,7 +81,7 @@ def load_training_data(run: Run, recipe: Recipe, tokenizer: Any, progress: Progr
         revisions.append([name, [part.revision for part in parts], len(chosen)])
         truncated[name] = float((joined.truncated > 0).mean())
         if task.dev and spec.family != "mlm":
-            dev[name] = prepare(
+            dev[spec.name] = prepare(
                 Wanted(spec, root, task.dev, "en", recipe.data.max_length, run.inputs), tokenizer, folder, progress
             )
     return TrainingData(specs, features, rows, examples, dev, identity([run.id, revisions]), truncated)

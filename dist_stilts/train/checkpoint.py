@@ -100,7 +100,7 @@ def checksums(folder: Path) -> dict[str, str]:
 
 def _newest_good(run: RunFolder, warn: Callable[[str], None]) -> Path | None:
     for folder in _all(run):
-        if json.loads((folder / COMPLETE).read_text(encoding="utf-8")) == checksums(folder):
+        if (folder / COMPLETE).read_bytes() == json.dumps(checksums(folder)).encode():
             return folder
         warn(f"{folder} is damaged (a checksum differs); using the one before")
     return None
@@ -108,7 +108,8 @@ def _newest_good(run: RunFolder, warn: Callable[[str], None]) -> Path | None:
 
 def _all(run: RunFolder) -> list[Path]:
     """Finished checkpoints, newest first."""
-    return sorted((path.parent for path in run.checkpoints.glob(f"step-*/{COMPLETE}")), reverse=True)
+    found = (path.parent for path in run.checkpoints.glob(f"step-*/{COMPLETE}"))
+    return sorted(found, key=lambda folder: int(folder.name.removeprefix("step-")), reverse=True)
 
 
 def _sha256(path: Path) -> str:

@@ -39,8 +39,13 @@ def world(cli: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def real(world: Path, tiny: Path, tmp_path: Path) -> tuple[str, ...]:
     """Arguments of a recipe that reads a copy of the world as if it were anyone's data."""
     shutil.copytree(world, tmp_path / "data")
-    return (str(tiny), f"out={tmp_path / 'runs'}", "data.simulate=null", f"data.root={tmp_path / 'data'}",
-            f"encoder.tokenizer={world / 'tokenizer'}")  # fmt: skip
+    return (
+        str(tiny),
+        f"out={tmp_path / 'runs'}",
+        "data.simulate=null",
+        f"data.root={tmp_path / 'data'}",
+        f"encoder.tokenizer={world / 'tokenizer'}",
+    )
 
 
 def test_missing_recipe_names_the_shipped_ones(refused: Callable) -> None:
@@ -127,8 +132,19 @@ def test_weights_that_are_not_what_the_folder_says_are_refused(
 
 def test_rows_that_were_trained_on_are_never_scored(refused: Callable, finished: Path, tmp_path: Path) -> None:
     """Law 7."""
-    error = refused("evaluate", "--model", str(finished / "xnli/model"), "--tasks", "xnli", "--split", "dev",
-                    "--data", str(finished / "world"), "--out", str(tmp_path))  # fmt: skip
+    error = refused(
+        "evaluate",
+        "--model",
+        str(finished / "xnli/model"),
+        "--tasks",
+        "xnli",
+        "--split",
+        "dev",
+        "--data",
+        str(finished / "world"),
+        "--out",
+        str(tmp_path),
+    )
     assert "trained on" in error
 
 

@@ -12,8 +12,17 @@ import pytest
 import yaml
 
 RUNS = ["mnli-n40", "pretrain", "udpos", "xnli"]
-MODEL_FILES = ["1_Pooling/config.json", "COMPLETE", "config.json", "heads.safetensors", "model.safetensors", "modules.json",
-               "provenance.json", "tokenizer.json", "tokenizer_config.json"]  # fmt: skip
+MODEL_FILES = [
+    "1_Pooling/config.json",
+    "COMPLETE",
+    "config.json",
+    "heads.safetensors",
+    "model.safetensors",
+    "modules.json",
+    "provenance.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+]
 
 
 def records(run: Path) -> list[dict]:
@@ -29,8 +38,17 @@ def test_a_run_folder_holds_exactly_what_the_layout_says(finished: Path) -> None
     assert {"table.md", "page.html"} <= {path.name for path in finished.iterdir()}
     run = finished / "xnli"
     plain = [name for name in files(run) if not name.startswith(("events/", "checkpoints/"))]
-    assert plain == sorted(["config.yaml", "metrics.jsonl", "results.jsonl", "status.json", *(f"model/{name}" for name in MODEL_FILES),
-                            "predictions/xnli/dev_70--en.tsv", "predictions/xnli/dev_70--qaa.tsv"])  # fmt: skip
+    assert plain == sorted(
+        [
+            "config.yaml",
+            "metrics.jsonl",
+            "results.jsonl",
+            "status.json",
+            *(f"model/{name}" for name in MODEL_FILES),
+            "predictions/xnli/dev_70--en.tsv",
+            "predictions/xnli/dev_70--qaa.tsv",
+        ]
+    )
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step-000008", "step-000016"]
     assert len(list((run / "events").iterdir())) == 1
 
@@ -40,9 +58,21 @@ def test_status_says_done_and_records_carry_their_conditions(finished: Path) -> 
         status = json.loads((finished / name / "status.json").read_text())
         assert (status["state"], status["world_size"], status["reason"]) == ("done", 2, None)
     record = records(finished / "xnli")[0]
-    expected = {"task": "xnli", "split": "dev[70%:]", "language": "en", "metric": "accuracy", "run": "xnli", "origin": "pretrained",
-                "train_tasks": ["xnli"], "intermediate": "mnli,commonsenseqa", "intermediate_size": 80, "seed": 3, "world_size": 2,
-                "dtype": "float32", "inputs": "full"}  # fmt: skip
+    expected = {
+        "task": "xnli",
+        "split": "dev[70%:]",
+        "language": "en",
+        "metric": "accuracy",
+        "run": "xnli",
+        "origin": "pretrained",
+        "train_tasks": ["xnli"],
+        "intermediate": "mnli,commonsenseqa",
+        "intermediate_size": 80,
+        "seed": 3,
+        "world_size": 2,
+        "dtype": "float32",
+        "inputs": "full",
+    }
     assert {key: record[key] for key in expected} == expected
     assert record["count"] == len((finished / "xnli/predictions/xnli/dev_70--en.tsv").read_text().split())
     assert record["versions"]["torch"]
@@ -84,8 +114,20 @@ def test_ranks_do_not_change_a_prediction(finished: Path, cli: Callable, tmp_pat
     for ranks in (1, 2):
         out = tmp_path / str(ranks)
         program = ("-m", "torch.distributed.run", f"--nproc-per-node={ranks}", "--standalone", "-m", "dist_stilts")
-        done = cli("evaluate", "--model", str(finished / "udpos/model"), "--tasks", "udpos,tatoeba", "--data", str(finished / "world"),
-                   "--out", str(out), "--languages", "qaa", program=program)  # fmt: skip
+        done = cli(
+            "evaluate",
+            "--model",
+            str(finished / "udpos/model"),
+            "--tasks",
+            "udpos,tatoeba",
+            "--data",
+            str(finished / "world"),
+            "--out",
+            str(out),
+            "--languages",
+            "qaa",
+            program=program,
+        )
         assert done.returncode == 0, done.stderr
         found[ranks] = {name: (out / "predictions" / name).read_text() for name in files(out / "predictions")}
         found[ranks]["values"] = str([(r["task"], r["metric"], r["value"], r["count"]) for r in records(out)])
