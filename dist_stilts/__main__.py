@@ -311,7 +311,7 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False) or 0
     except UserError as error:
-        if rank == 0:
+        if rank == 0 or not error.everywhere:
             say(f"error: {error}")
         else:  # all ranks meet the same error; leave rank 0 the time to say so before the launcher ends it
             time.sleep(2)

@@ -25,6 +25,7 @@ class UserError(Exception):
         where: file and, if known, line: ``data/xnli/dev-en.tsv`` or ``("recipe.yaml", 12)``.
         fix: what to do about it.
         code: the exit code of the program.
+        everywhere: whether every rank meets this error at the same place, so that one of them need say it.
     """
 
     def __init__(
@@ -34,9 +35,10 @@ class UserError(Exception):
         where: str | Path | tuple[str | Path, int] | None = None,
         fix: str = "",
         code: int = EXIT_BAD_INPUT,
+        everywhere: bool = True,
     ) -> None:
         place = f"{where[0]}:{where[1]}" if isinstance(where, tuple) else str(where) if where else ""
-        self.what, self.place, self.fix, self.code = what, place, fix, code
+        self.what, self.place, self.fix, self.code, self.everywhere = what, place, fix, code, everywhere
         super().__init__(" ".join(f"{place + ': ' if place else ''}{what}{'. ' + fix if fix else ''}".split()))
 
 

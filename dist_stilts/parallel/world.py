@@ -15,10 +15,13 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.parallel.launchers import detect
 
 TIMEOUT_SECONDS = 600
 """How long a collective waits for the other ranks before the job ends (law 10)."""
+LOST = ("closed by peer", "reset by peer", "Timed out waiting", "timed out", "Broken pipe", "NCCL")
+"""Words by which torch's backends say that another rank is gone."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,15 @@ def started(timeout_seconds: int = TIMEOUT_SECONDS) -> Iterator[World]:
     _world = World(launch.rank, launch.world_size, launch.local_rank, device, launch.launcher)
     try:
         yield _world
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in LOST):
+            raise
+        raise UserError(
+            f"rank {launch.rank} lost the connection to another rank",
+            code=EXIT_FAILED,
+            everywhere=False,
+            fix="See what that rank said; the same command continues from the last checkpoint",
+        ) from error
     finally:
         _world = World(0, 1, 0, torch.device("cpu"), "none")
         dist.destroy_process_group()

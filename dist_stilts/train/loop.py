@@ -112,7 +112,7 @@ def flush(meter: Meter, engine: Any, state: TrainState, rate: float, hooks: Hook
     """Sum over ranks, check that training is sound, log.
 
     Raises:
-        UserError: the loss is not finite (on every rank alike, before anything is saved).
+        UserError: the loss or a gradient is not finite (on every rank alike, before anything is saved).
     """
     tasks = sorted(meter.losses)  # the same on every rank: a step's task is
     totals = sum_values(float(meter.tokens), float(meter.slots), *(float(meter.losses[task]) for task in tasks))
@@ -129,9 +129,9 @@ def flush(meter: Meter, engine: Any, state: TrainState, rate: float, hooks: Hook
     }
     if len(tasks) > 1:
         values |= {f"loss/{task}": loss / meter.steps[task] for task, loss in zip(tasks, losses, strict=True)}
-    if not math.isfinite(values["loss"]):
+    if not math.isfinite(values["loss"]) or engine.skipped_steps:  # DeepSpeed passes over a gradient that is not finite
         raise UserError(
-            f"the loss is not finite at step {state.step}",
+            f"the loss or its gradient is not finite at step {state.step}",
             code=EXIT_FAILED,
             fix="Lower train.learning_rate or raise train.warmup; the last checkpoint is untouched",
         )
