@@ -83,28 +83,22 @@ def train_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
     if run.tasks:
         model = optimise(model, run, folder, tokenizer, data, world)
     if world.is_main:
-        trained = [
-            {
-                "phase": run.phase,
-                "role": run.role,
-                "task": spec.name,
-                "split": task.split,
-                "languages": task.languages,
-                "examples": examples,
-            }
-            for (spec, task, examples) in zip(data.specs, run.tasks.values(), data.examples, strict=True)
-        ]
-        heads: dict[str, list[str]] = {}
-        for spec in data.specs:
-            heads.setdefault(head_name(spec), []).append(spec.name)
-        digest = encoder_digest(model.encoder)
-        provenance = Provenance(
-            run.name, run.id, run.origin, digest, [*(before.trained_on if before else []), *trained], heads
-        )
+        provenance = provenance_of(run, data, before, encoder_digest(model.encoder))
         with whole_folder(folder.model) as temporary:
             export(temporary, model.encoder, model.heads, tokenizer, provenance)
-        write_status(folder, "running", digest=digest)
+        write_status(folder, "running", digest=provenance.digest)
     barrier()
+
+
+def provenance_of(run: Run, data: TrainingData, before: Provenance | None, digest: str) -> Provenance:
+    """What the run's model is: its start's history, and this phase."""
+    trained_on = list(before.trained_on) if before else []
+    heads: dict[str, list[str]] = {}
+    for spec, task, examples in zip(data.specs, run.tasks.values(), data.examples, strict=True):
+        heads.setdefault(head_name(spec), []).append(spec.name)
+        entry = {"phase": run.phase, "role": run.role, "task": spec.name, "examples": examples}
+        trained_on.append({**entry, "split": task.split, "languages": task.languages})
+    return Provenance(run.name, run.id, run.origin, digest, trained_on, heads)
 
 
 def recipe_tokenizer(recipe: Recipe) -> Any:
