@@ -97,6 +97,11 @@ class RecipeFolder:
         """The table of all runs, in Markdown."""
         return self.path / "table.md"
 
+    @property
+    def lock(self) -> Path:
+        """Held by the program that runs the recipe."""
+        return self.path / ".lock"
+
     def run(self, name: str) -> RunFolder:
         """The folder of one run."""
         return RunFolder(self.path / name)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 
 @pytest.fixture
@@ -165,6 +166,12 @@ def test_a_taken_port_is_named(refused: Callable, tiny: Path, tmp_path: Path) ->
         taken.listen()
         port = taken.getsockname()[1]
         assert f"port {port} is taken" in refused("run", str(tiny), f"out={tmp_path}", "--port", str(port))
+
+
+def test_two_programs_do_not_run_one_recipe_at_once(refused: Callable, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    with FileLock(tmp_path / "tiny/.lock"):
+        assert "another program" in refused("run", str(tiny), f"out={tmp_path}")
 
 
 @pytest.mark.parametrize("verb", [("study", "plan", "x.yaml"), ("preflight",), ("translate",)])
