@@ -140,7 +140,6 @@ def run(
 
     Example: `dist-stilts run quickstart --ranks 2 seed=1`
     """
-    from dist_stilts.parallel.once import alone
     from dist_stilts.study import execute
     from dist_stilts.study.plan import folder_of
 
@@ -151,22 +150,21 @@ def run(
 
         print(describe(config, recipe, overrides or [], ranks))
         return
-    folder, left = folder_of(config), execute.pending(config, phase)
+    left = execute.pending(config, phase)
     execute.check_before_start(config, left, ranks)
     started = time.monotonic()
     if left:
-        with alone(folder.lock):
-            execute.make_world(config)
-            names = ", ".join(run.name for run in left)
-            say(f"{config.name}: {len(left)} runs to do on {ranks} ranks: {names}")
-            if code := execute.launch(config, recipe, overrides or [], ranks, port, phase):
-                raise typer.Exit(code)
+        execute.make_world(config)
+        names = ", ".join(run.name for run in left)
+        say(f"{config.name}: {len(left)} runs to do on {ranks} ranks: {names}")
+        if code := execute.launch(config, recipe, overrides or [], ranks, port, phase):
+            raise typer.Exit(code)
     command = " ".join(["dist-stilts", *sys.argv[1:]])
     files = execute.finish(config, command)
     print(files[0].read_text(encoding="utf-8"))
     took = f"done in {time.monotonic() - started:.0f} s" if left else "nothing to do: every run is done"
     say(f"{took}\ntable: {files[0]}\npage:  {files[1]}")
-    say(f"next:  tensorboard --logdir {folder.path}")
+    say(f"next:  tensorboard --logdir {folder_of(config).path}")
     say(f"       dist-stilts run {recipe} name={config.name}-seed{config.seed + 1} seed={config.seed + 1}")
 
 

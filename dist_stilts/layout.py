@@ -65,6 +65,11 @@ class RunFolder:
         return self.path / "results.jsonl"
 
     @property
+    def lock(self) -> Path:
+        """Held by rank 0 while it works here."""
+        return self.path / ".lock"
+
+    @property
     def predictions(self) -> Path:
         """XTREME's submission layout."""
         return self.path / "predictions"
@@ -96,11 +101,6 @@ class RecipeFolder:
     def table(self) -> Path:
         """The table of all runs, in Markdown."""
         return self.path / "table.md"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the program that runs the recipe."""
-        return self.path / ".lock"
 
     def run(self, name: str) -> RunFolder:
         """The folder of one run."""

@@ -89,6 +89,7 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     """
     from transformers import AutoTokenizer
 
+    _quiet_transformers()  # it warns of long texts, which we cut, or split, and count
     folder = fetch_model(path, revision)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise UserError(
@@ -99,7 +100,6 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(str(folder))
     if not tokenizer.is_fast:
         raise UserError("the tokenizer has no fast implementation", where=folder, fix="Convert it to tokenizer.json")
-    tokenizer.model_max_length = int(1e9)  # we cut and count ourselves
     return tokenizer
 
 
@@ -223,7 +223,7 @@ def export(folder: Path, encoder: nn.Module, heads: nn.ModuleDict, tokenizer: An
 
 
 def _quiet_transformers() -> None:
-    """Its load report is our :class:`LoadReport`; its bars last milliseconds."""
+    """Its load report is our :class:`LoadReport`; its bars last milliseconds; its warnings are about what we handle."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()

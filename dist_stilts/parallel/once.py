@@ -6,13 +6,11 @@ into no time-out, and different jobs may share the folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dist_stilts.errors import UserError
 from dist_stilts.layout import is_complete, whole_folder
 
 
@@ -33,22 +31,12 @@ def build(path: Path, make: Callable[[Path], None]) -> bool:
     return True
 
 
-@contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """Hold a lock file; it is free again when this process ends, however it ends.
-
-    Raises:
-        UserError: another program holds it.
-    """
+def hold(lock: Path) -> FileLock | None:
+    """Take a lock file, or None if another program has it. It is free again when its holder ends, however that ends."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(lock, timeout=0)
     try:
         held.acquire()
     except Timeout:
-        raise UserError(
-            "another program is running this recipe", where=lock.parent, fix="Wait for it, or choose another name=…"
-        ) from None
-    try:
-        yield
-    finally:
-        held.release()
+        return None
+    return held

@@ -13,8 +13,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from dist_stilts.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
+from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from dist_stilts.parallel.launchers import check_port, free_port
 from dist_stilts.report.monitor import say
 from dist_stilts.study.plan import Run, expand, folder_of, select
@@ -110,6 +111,7 @@ def launch(
     process = subprocess.Popen(
         launch_command(name, overrides, ranks, port, wanted), env=environment, start_new_session=True
     )
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = process.wait()
     except KeyboardInterrupt:
@@ -122,6 +124,8 @@ def launch(
     left = pending(recipe, wanted)
     if not left:
         return 0
+    if code == EXIT_BAD_INPUT:
+        return code
     if (status := read_status(folder_of(recipe).run(left[0].name))).get("state") == "failed":
         return int(status["code"])
     raise UserError(
@@ -167,6 +171,11 @@ def language_distances(recipe: Recipe) -> dict[str, float] | None:
     languages = json.loads((folder_of(recipe).world / "world.json").read_text(encoding="utf-8"))["languages"]
     entries = languages if isinstance(languages, dict) else {entry["code"]: entry for entry in languages}
     return {code: entry["distance"] for code, entry in entries.items()}
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """Treat a polite request to end as Ctrl-C, so that no rank is left behind."""
+    raise KeyboardInterrupt
 
 
 def _mark_interrupted(recipe: Recipe) -> None:

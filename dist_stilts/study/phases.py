@@ -26,7 +26,8 @@ from dist_stilts.model.encoder import (
 )
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.parallel.collectives import barrier
+from dist_stilts.parallel.collectives import any_rank, barrier
+from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import Progress, say
 from dist_stilts.study.optimise import optimise
@@ -45,6 +46,11 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
     folder = folder_of(recipe).run(run.name)
     if is_done(run, folder):
         return
+    lock = hold(folder.lock) if world.is_main else None
+    if any_rank(world.is_main and lock is None):
+        raise UserError(
+            "another program is working here", where=folder.path, fix="Wait for it, or choose another name=…"
+        )
     if world.is_main:
         claim(run, folder)
         write_status(folder, "running", run_id=run.id, world_size=world.size, versions=versions())
@@ -57,6 +63,9 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
         if world.is_main:
             write_status(folder, "failed", reason=str(error), code=getattr(error, "code", EXIT_FAILED))
         raise
+    finally:
+        if lock:
+            lock.release()
     if world.is_main:
         write_status(folder, "done", evaluated=evaluation_id(run))
     barrier()

@@ -169,8 +169,8 @@ def test_a_taken_port_is_named(refused: Callable, tiny: Path, tmp_path: Path) ->
 
 
 def test_two_programs_do_not_run_one_recipe_at_once(refused: Callable, tiny: Path, tmp_path: Path) -> None:
-    (tmp_path / "tiny").mkdir()
-    with FileLock(tmp_path / "tiny/.lock"):
+    (tmp_path / "tiny/pretrain").mkdir(parents=True)
+    with FileLock(tmp_path / "tiny/pretrain/.lock"):
         assert "another program" in refused("run", str(tiny), f"out={tmp_path}")
 
 

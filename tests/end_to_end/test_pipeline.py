@@ -40,6 +40,7 @@ def test_a_run_folder_holds_exactly_what_the_layout_says(finished: Path) -> None
     plain = [name for name in files(run) if not name.startswith(("events/", "checkpoints/"))]
     assert plain == sorted(
         [
+            ".lock",
             "config.yaml",
             "metrics.jsonl",
             "results.jsonl",
