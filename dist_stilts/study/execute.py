@@ -22,6 +22,8 @@ from dist_stilts.study.plan import Run, expand, folder_of, select
 from dist_stilts.study.run_config import Recipe
 from dist_stilts.study.status import check_folder, is_done, read_status, write_status
 from dist_stilts.study.training_data import data_root
+from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.sources import hub_source
 from dist_stilts.train.plan import derive
 
 SECONDS_TO_END = 15
@@ -40,12 +42,14 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
     """Find what would stop the ranks while nothing is started yet.
 
     Raises:
-        UserError: ranks that do not divide a batch, a data folder that is not there, a folder of another recipe.
+        UserError: ranks that do not divide a batch, missing data, a folder of another recipe.
     """
     root = data_root(recipe)
     if root and not recipe.data.simulate and not root.is_dir():
         raise UserError("the data folder does not exist", where=root, fix="Set data.root=DIR")
     for run in runs:
+        for name in [*run.tasks, *run.evaluate] if root is None else []:
+            hub_source(get_task(name))
         if run.tasks:
             derive(run.train, [1] * len(run.tasks), ranks)
         check_folder(run, folder_of(recipe).run(run.name))

@@ -125,7 +125,7 @@ def file_digests(spec: TaskSpec, root: Path | None, split: str, lang: str) -> di
     part = _check_split(spec, split)
     check_language(spec, root, lang)
     if root is None:
-        hub = _hub(spec)
+        hub = hub_source(spec)
         return {f"{hub.path}/{_config(hub, lang) or 'default'}/{part.name}": hub.revision}
     files = _require_files(spec, root, part.name, lang)
     return {path.relative_to(root).as_posix(): sha256(path) for path in files}
@@ -163,7 +163,8 @@ def _simulated(root: Path | None) -> list[str]:
     return known
 
 
-def _hub(spec: TaskSpec) -> HubSource:
+def hub_source(spec: TaskSpec) -> HubSource:
+    """Return where the Hub has the task; UserError if it is read from local files only."""
     if spec.hub is None:
         raise _not_on_hub(spec)
     return spec.hub
@@ -179,7 +180,7 @@ def _config(hub: HubSource, lang: str) -> str | None:
 
 
 def _hub_rows(spec: TaskSpec, split: str, lang: str) -> list[Row]:
-    hub = _hub(spec)
+    hub = hub_source(spec)
     if split not in hub.splits:
         raise UserError(f"{hub.path} has no split '{split}'", fix=nearest(split, hub.splits))
     try:
