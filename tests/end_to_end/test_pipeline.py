@@ -34,7 +34,7 @@ def files(folder: Path) -> list[str]:
 
 
 def test_a_run_folder_holds_exactly_what_the_layout_says(finished: Path) -> None:
-    assert sorted(path.name for path in finished.iterdir() if path.is_dir()) == [*RUNS, "world"]
+    assert sorted(path.name for path in finished.iterdir() if path.is_dir()) == sorted([*RUNS, "world"])
     assert {"table.md", "page.html"} <= {path.name for path in finished.iterdir()}
     run = finished / "xnli"
     plain = [name for name in files(run) if not name.startswith(("events/", "checkpoints/"))]
