@@ -140,6 +140,7 @@ def run(
 
     Example: `dist-stilts run quickstart --ranks 2 seed=1`
     """
+    from dist_stilts.report.lists import show
     from dist_stilts.study import execute
     from dist_stilts.study.plan import folder_of
 
@@ -160,8 +161,8 @@ def run(
         if code := execute.launch(config, recipe, overrides or [], ranks, port, phase):
             raise typer.Exit(code)
     command = " ".join(["dist-stilts", *sys.argv[1:]])
-    files = execute.finish(config, command)
-    print(files[0].read_text(encoding="utf-8"))
+    tables, files = execute.finish(config, command)
+    show(tables)
     took = f"done in {time.monotonic() - started:.0f} s" if left else "nothing to do: every run is done"
     say(f"{took}\ntable: {files[0]}\npage:  {files[1]}")
     say(f"next:  tensorboard --logdir {folder_of(config).path}")
@@ -189,7 +190,8 @@ def evaluate(
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job
     from dist_stilts.evaluate.suite import evaluate as score_all
     from dist_stilts.parallel.world import started
-    from dist_stilts.report.table import pivot, render
+    from dist_stilts.report.lists import show
+    from dist_stilts.report.table import pivot
     from dist_stilts.study.phases import bar
 
     if not data.is_dir():
@@ -210,7 +212,10 @@ def evaluate(
     with started() as world:
         records = score_all(job, world, bar(world))
     if world.is_main:
-        print(json.dumps(records, indent=2) if as_json else render(pivot(records), "md"))
+        if as_json:
+            print(json.dumps(records, indent=2))
+        else:
+            show(pivot(records))
 
 
 @app.command()
@@ -260,12 +265,19 @@ def score(
 @app.command()
 def table(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs or of recipes.")],
-    format: Annotated[str, typer.Option(help="md, csv, latex or json.")] = "md",
+    format: Annotated[
+        str | None, typer.Option(help="md, csv, latex or json; default: drawn on a terminal, md elsewhere.")
+    ] = None,
 ) -> None:
     """Print the scores of runs as tables. Example: `dist-stilts table runs/quickstart --format latex`"""
+    from dist_stilts.report.lists import show
     from dist_stilts.report.table import collect, pivot, render
 
-    print(render(pivot(collect(runs)), format))
+    tables = pivot(collect(runs))
+    if format:
+        print(render(tables, format))
+    else:
+        show(tables)
 
 
 @app.command()

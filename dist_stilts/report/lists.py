@@ -1,9 +1,20 @@
-"""Plain listings for the terminal: tasks, and the scores of a predictions folder."""
+"""What verbs print: tables as the output allows, tasks, the scores of a predictions folder."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
+
+from dist_stilts.report.table import Table, print_rich, render
+
+
+def show(tables: Sequence[Table]) -> None:
+    """Print tables: drawn on a terminal, Markdown elsewhere."""
+    if sys.stdout.isatty():
+        print_rich(tables)
+    else:
+        print(render(tables, "md"))
 
 
 def task_rows(rows: Sequence[dict[str, Any]]) -> str:

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from dist_stilts.parallel.launchers import check_port, free_port
@@ -25,6 +25,9 @@ from dist_stilts.study.training_data import data_root
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import hub_source
 from dist_stilts.train.plan import derive
+
+if TYPE_CHECKING:
+    from dist_stilts.report.table import Table
 
 SECONDS_TO_END = 15
 """How long ranks may take to end when asked, before they are killed."""
@@ -152,8 +155,8 @@ def end(session: int) -> None:
             return
 
 
-def finish(recipe: Recipe, command: str) -> list[Path]:
-    """Write the table and the page of all runs; returns the files."""
+def finish(recipe: Recipe, command: str) -> tuple[list[Table], list[Path]]:
+    """Write the table and the page of all runs; returns the tables and the files."""
     from dist_stilts.layout import write_text
     from dist_stilts.report.table import collect, pivot, render
     from dist_stilts.study.page import write_page
@@ -161,9 +164,10 @@ def finish(recipe: Recipe, command: str) -> list[Path]:
     folder = folder_of(recipe)
     records = collect([folder.path])
     distances = language_distances(recipe)
-    write_text(folder.table, render(pivot(records, distances), "md"))
+    tables = pivot(records, distances)
+    write_text(folder.table, render(tables, "md"))
     page = write_page(folder.path, recipe.name, records, distances, [command])
-    return [folder.table, page]
+    return tables, [folder.table, page]
 
 
 def language_distances(recipe: Recipe) -> dict[str, float] | None:
