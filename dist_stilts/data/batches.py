@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -34,9 +35,19 @@ class Vocabulary:
     @classmethod
     def of(cls, tokenizer: object) -> Vocabulary:
         """Read them off a Hugging Face tokenizer."""
-        special = set(tokenizer.all_special_ids)  # type: ignore[attr-defined]
-        ordinary = np.array([i for i in range(len(tokenizer)) if i not in special])  # type: ignore[arg-type]
+        special = tokenizer.all_special_ids  # type: ignore[attr-defined]
+        ordinary = np.setdiff1d(np.arange(len(tokenizer)), special)  # type: ignore[arg-type]
         return cls(tokenizer.pad_token_id, tokenizer.mask_token_id, ordinary)  # type: ignore[attr-defined]
+
+    def is_ordinary(self, ids: np.ndarray) -> np.ndarray:
+        """Whether each id is neither special nor padding; a table look-up, for it is asked at every step."""
+        return self._table[np.minimum(ids, len(self._table) - 1)]
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        table = np.zeros(self.ordinary.max() + 2, bool)  # the last place stands for all ids above
+        table[self.ordinary] = True
+        return table
 
 
 def collate(features: Features, rows: Sequence[int] | np.ndarray, family: Family, vocabulary: Vocabulary) -> Batch:
@@ -65,9 +76,9 @@ def collate(features: Features, rows: Sequence[int] | np.ndarray, family: Family
 def masked(batch: Batch, rows: np.ndarray, epochs: np.ndarray, vocabulary: Vocabulary, seed: int, rate: float) -> Batch:
     """Turn a batch of plain text into a masked-language-model batch."""
     ids = batch["input_ids"].numpy()
-    special = np.isin(ids, vocabulary.ordinary, invert=True)
+    ordinary = vocabulary.is_ordinary(ids)
     ids, labels = mask(
-        ids, ~special, rows, epochs, seed=seed, rate=rate, mask_id=vocabulary.mask, ordinary_ids=vocabulary.ordinary
+        ids, ordinary, rows, epochs, seed=seed, rate=rate, mask_id=vocabulary.mask, ordinary_ids=vocabulary.ordinary
     )
     return {**batch, "input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
 
@@ -130,7 +141,7 @@ class Stream:
     def _targets(self, rows: np.ndarray) -> int:
         """Predictions in the global batch, known to every rank without asking the others."""
         if self.family == "mlm":
-            ordinary = np.array([np.isin(self.features.input_ids[row], self.vocabulary.ordinary).sum() for row in rows])
+            ordinary = np.array([self.vocabulary.is_ordinary(self.features.input_ids[row]).sum() for row in rows])
             return int(number_of_targets(ordinary, self.mlm_rate).sum())
         if self.family == "token":
             return int(sum((self.features.labels[row] != IGNORED).sum() for row in rows))

@@ -6,6 +6,7 @@ engine. Whether a run succeeded is what its ``status.json`` says: the launcher's
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
+from dist_stilts.layout import write_text
 from dist_stilts.parallel.launchers import check_port, free_port
 from dist_stilts.report.monitor import say
 from dist_stilts.study.plan import Run, expand, folder_of, select
@@ -157,7 +159,6 @@ def end(session: int) -> None:
 
 def finish(recipe: Recipe, command: str) -> tuple[list[Table], list[Path]]:
     """Write the table and the page of all runs; returns the tables and the files."""
-    from dist_stilts.layout import write_text
     from dist_stilts.report.table import collect, pivot, render
     from dist_stilts.study.page import write_page
 
@@ -172,8 +173,6 @@ def finish(recipe: Recipe, command: str) -> tuple[list[Table], list[Path]]:
 
 def language_distances(recipe: Recipe) -> dict[str, float] | None:
     """Distance of each language from English, where the simulated world declares it."""
-    import json
-
     if not recipe.data.simulate:
         return None
     languages = json.loads((folder_of(recipe).world / "world.json").read_text(encoding="utf-8"))["languages"]

@@ -16,8 +16,7 @@ from dist_stilts.data.prepare import Prepared, Wanted, prepare
 from dist_stilts.data.subsets import subset
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import languages_of
-from dist_stilts.layout import RecipeFolder
-from dist_stilts.study.plan import Run
+from dist_stilts.study.plan import Run, folder_of
 from dist_stilts.study.run_config import Recipe
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
@@ -48,7 +47,7 @@ class TrainingData:
 def data_root(recipe: Recipe) -> Path | None:
     """Where the recipe's data are; None is the Hub."""
     if recipe.data.simulate:
-        return RecipeFolder(Path(recipe.out), recipe.name).world
+        return folder_of(recipe).world
     return Path(recipe.data.root) if recipe.data.root else None
 
 
@@ -58,7 +57,7 @@ def load_training_data(run: Run, recipe: Recipe, tokenizer: Any, progress: Progr
     Raises:
         UserError: missing or broken data; a subset larger than the data.
     """
-    root, folder = data_root(recipe), RecipeFolder(Path(recipe.out), recipe.name).prepared
+    root, folder = data_root(recipe), folder_of(recipe).prepared
     specs, features, rows, examples, revisions, truncated = [], [], [], [], [], {}
     dev: dict[str, Prepared] = {}
     for name, task in run.tasks.items():
@@ -89,7 +88,7 @@ def load_training_data(run: Run, recipe: Recipe, tokenizer: Any, progress: Progr
 
 def prepare_scored_data(run: Run, recipe: Recipe, tokenizer: Any, progress: Progress | None = None) -> None:
     """Tokenise what ``run`` is scored on, so that no GPU waits for it; retrieval reads its texts when it needs them."""
-    root, folder = data_root(recipe), RecipeFolder(Path(recipe.out), recipe.name).prepared
+    root, folder = data_root(recipe), folder_of(recipe).prepared
     for name, task in run.evaluate.items():
         spec = get_task(name)
         for split in task.splits if spec.family not in RETRIEVAL else []:

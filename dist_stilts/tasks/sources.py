@@ -79,19 +79,17 @@ def task_folder(spec: TaskSpec, root: Path) -> Path:
     return by_name if by_name.is_dir() and not (root / spec.folder).is_dir() else root / spec.folder
 
 
-def load_rows(spec: TaskSpec, root: Path | None, split: str, lang: str, *, slice: str | None = None) -> list[Row]:
+def load_rows(spec: TaskSpec, root: Path | None, split: str, lang: str) -> list[Row]:
     """Return the examples of a split, in file order.
 
     Args:
         root: the data folder; ``None`` asks the Hub.
         split: ``dev``, or a slice of it as :func:`parse_split` reads it.
-        slice: the slice by itself (``[:60%]``), for callers who keep it apart from the split's name.
 
     Raises:
         UserError: unknown split or language, missing or bad files, no row left.
     """
-    text = split + (slice or "")
-    part = _check_split(spec, text)
+    part = _check_split(spec, split)
     check_language(spec, root, lang)
     if spec.read is None:
         raise UserError(f"{spec.name} is a retrieval task without labelled rows", fix="Use it for evaluation only")
@@ -102,7 +100,7 @@ def load_rows(spec: TaskSpec, root: Path | None, split: str, lang: str, *, slice
         rows = list(spec.read(task_folder(spec, root), part.name, lang))
     rows = [row for row in rows if in_slice(spec.name, row.group, part)]
     if not rows:
-        raise UserError(f"{spec.name} {text} for '{lang}' holds no example", where=root and task_folder(spec, root))
+        raise UserError(f"{spec.name} {split} for '{lang}' holds no example", where=root and task_folder(spec, root))
     return rows
 
 

@@ -40,6 +40,8 @@ def test_vocabulary_knows_padding_mask_and_ordinary_tokens(tokenizer: Any) -> No
     special = {tokenizer.convert_tokens_to_ids(token) for token in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")}
     assert (vocabulary.pad, vocabulary.mask) == (1, len(tokenizer) - 1)
     assert set(vocabulary.ordinary) == set(range(len(tokenizer))) - special
+    ids = np.arange(len(tokenizer) + 3)  # added tokens above the table are not ordinary either
+    assert np.flatnonzero(vocabulary.is_ordinary(ids)).tolist() == vocabulary.ordinary.tolist()
 
 
 def test_pairs_are_padded_to_the_longest(tokenizer: Any) -> None:
