@@ -13,6 +13,8 @@ EXIT_BAD_INPUT = 2
 """The user can mend it: a recipe, a file, a folder, a flag."""
 EXIT_FAILED = 1
 """The work itself failed (a dead rank, a non-finite loss, a full disk)."""
+EXIT_AGAIN = 75
+"""Asked to stop (SIGTERM, SIGUSR1); saved. Start the same command again (sysexits.h calls it a temporary failure)."""
 EXIT_INTERRUPTED = 130
 """Ctrl-C; what was saved resumes."""
 

@@ -55,6 +55,8 @@ class TrainTask:
     """English split on which progress is scored; null = none, and a task without `dev` has none by default."""
     sampling: float | None = None
     """Languages are sampled in proportion to their rows to this power; null = 0.3 for mlm, 1 for all else."""
+    share: float | None = None
+    """Several tasks: share of the steps that this one gets, whatever its size; the others divide the rest."""
 
 
 @dataclass
@@ -73,6 +75,8 @@ class PhaseConfig:
     `multi` stands for the nine intermediate tasks."""
     sizes: list[int] = field(default_factory=list)
     """Training rows, one run for each; subsets are nested and stratified. Empty = all rows."""
+    heads: str = "fresh"
+    """Task heads: `fresh`, as in Phang et al. 2020, or `reuse` those of the start that fit (same kind, same labels)."""
     inputs: str = "full"
     """`hypothesis` hides the first text of pairs: what a model can know without reading it."""
     train: dict[str, Any] = field(default_factory=dict)
@@ -92,6 +96,8 @@ class Recipe:
     """Processes; null = one per GPU, or 2 without GPUs. `--ranks` wins."""
     seed: int = 0
     """Of initial weights, data order, masks and dropout."""
+    head_seed: int | None = None
+    """Of fresh heads, if apart from `seed`: models of several seeds can only be averaged if their heads began alike."""
     subset_seed: int = 0
     """Of the choice of training subsets, apart from `seed`."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)

@@ -15,8 +15,8 @@ class TrainConfig:
 
     batch_size: int = 32
     """Rows per optimiser step, all ranks and accumulation together."""
-    max_micro_batch: int = 32
-    """Most rows that one rank takes through the model at once; accumulation follows from it."""
+    max_micro_batch: int | str = 32
+    """Most rows that one rank takes through the model at once; accumulation follows from it. `auto` = as many as fit."""
     epochs: float = 2.0
     """Passes over the training rows (of all tasks together)."""
     steps: int | None = None
@@ -37,6 +37,10 @@ class TrainConfig:
     """Clip once per optimiser step; 0 = never."""
     mlm_rate: float = 0.15
     """Share of the tokens that masked language modelling predicts."""
+    task_sampling: str = "proportional"
+    """Several tasks: drawn in proportion to their rows, by `temperature`, or `uniform`; a task's `share` goes before."""
+    temperature: float = 2.0
+    """Of `task_sampling: temperature`: a task of n rows is drawn in proportion to n ** (1 / temperature)."""
     cap: int | None = None
     """Several tasks: each counts as at most so many rows when tasks are drawn."""
     deepspeed: str = "zero2_bf16"
@@ -49,9 +53,20 @@ class TrainConfig:
     """Newest checkpoints that stay on disk."""
     evaluate_every: int = 0
     """Steps between scores on English dev; 0 = only before the first step and after the last."""
+    select: str = "last"
+    """Which weights the phase exports: the `last`, the `best` on English dev, or the `average` of several (Schmidt et
+    al. 2023)."""
+    averaged: int = 10
+    """How many, evenly spaced over the steps, `select: average` averages."""
+    patience: int = 0
+    """Stop after so many dev scores in a row that are no better than the best; 0 = never."""
+    max_skipped: int = 5
+    """Optimiser steps that may be left out because the loss or its gradient is not finite; one more ends the run."""
+    restarts: int = 0
+    """How often a degenerate run (stuck at chance, one predicted class) is trained again with another seed."""
 
 
-OPERATIONAL = ("log_every", "save_every", "keep", "evaluate_every", "max_micro_batch")
+OPERATIONAL = ("log_every", "save_every", "keep", "max_micro_batch", "max_skipped")
 """Settings that change no weight to speak of, and so are not part of a run's identity."""
 
 
@@ -97,7 +112,7 @@ def derive(config: TrainConfig, sizes: Sequence[int], ranks: int) -> BatchPlan:
         )
     if config.schedule not in ("linear", "cosine", "constant"):
         raise UserError(f"unknown train.schedule '{config.schedule}'", fix="Known: linear, cosine, constant")
-    if not 0 <= config.warmup <= 1 or min(config.epochs, config.batch_size, config.max_micro_batch) <= 0:
+    if not 0 <= config.warmup <= 1 or min(config.epochs, config.batch_size, config.averaged) <= 0:
         raise UserError("train.warmup is a share (0 to 1); epochs, batch_size and max_micro_batch are above 0")
     per_rank = config.batch_size // ranks
     micro_batch = max(n for n in range(1, per_rank + 1) if per_rank % n == 0 and n <= config.max_micro_batch)
