@@ -31,6 +31,7 @@ class Tolerance(NamedTuple):
 
 TOLERANCE = {"zero2_fp32": Tolerance(2e-6, 5e-6, 5e-5), "zero2_bf16": Tolerance(2**-7, 2**-5, 0.1)}
 ONE, TWO = ("xnli", 1), ("xnli", 2)
+UNEVEN = [(3, "zero2_fp32", "xnli", 3), (3, "zero2_fp32", "mlm", 3), (5, "zero2_fp32", "xnli", 1)]
 CASES = [
     *[(1, "zero2_fp32", *case) for case in (ONE, TWO, ("mlm", 2), ("xnli+mlm+squad_v1", 2))],
     *[(2, "zero2_fp32", *case) for case in (ONE, TWO, ("mlm", 2), ("xnli+mlm+squad_v1", 2))],
@@ -38,6 +39,7 @@ CASES = [
     *[(1, "zero2_bf16", *case) for case in (ONE, TWO, ("mlm", 2))],
     *[(2, "zero2_bf16", *case) for case in (ONE, TWO, ("mlm", 2))],
     (4, "zero2_bf16", *TWO),
+    *UNEVEN,
 ]
 
 
