@@ -28,7 +28,7 @@ from dist_stilts.train.checkpoint import TrainState, resume, save
 from dist_stilts.train.engine import FILLED_IN, deepspeed_config, start_engine, whole_module
 from dist_stilts.train.loop import Hooks, Work, train
 from dist_stilts.train.owned_state import gather_weights, owned_state
-from dist_stilts.train.plan import BatchPlan, derive
+from dist_stilts.train.plan import BatchPlan, derive, task_probabilities
 from dist_stilts.train.selection import DevScore, Selection
 from dist_stilts.train.stability import degenerate
 
@@ -54,11 +54,11 @@ def optimise(
 ) -> Trained:
     """Train the model; every rank must call it."""
     sizes = [len(rows) for rows in data.rows]
-    plan = derive(run.train, sizes, world.size)
+    plan = derive(run.train, sizes, world.size, run.shares)
     work = Work(
         streams=streams(data, run, tokenizer, plan.accumulation),
         heads=[head_name(spec) for spec in data.specs],
-        mixture=plan_mixture(sizes, plan.steps, run.seed, run.train.cap),
+        mixture=plan_mixture(task_probabilities(run.train, sizes, run.shares), plan.steps, run.seed),
         plan=plan,
         config=run.train,
         seed=run.seed,

@@ -39,7 +39,7 @@ def train_config(precision: str, ranks: int, accumulation: int, **changes: Any) 
     """
     settings: dict[str, Any] = {
         "batch_size": BATCH_SIZE,
-        "max_micro_batch": BATCH_SIZE // ranks // accumulation,
+        "max_micro_batch": -(-BATCH_SIZE // (ranks * accumulation)),
         "steps": STEPS,
         "learning_rate": 3e-3,
         "warmup": 0.25,

@@ -12,6 +12,7 @@ import tiny
 import torch
 
 from dist_stilts.data.mixture import plan as plan_mixture
+from dist_stilts.data.mixture import probabilities
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.heads import head_name
@@ -76,7 +77,7 @@ class Training:
     def __init__(self, model: MultiTaskModel, tasks: list[str], config: TrainConfig, world: World, out: Path) -> None:
         sizes = [tiny.ROWS[task] for task in tasks]
         self.config, self.world, self.run = config, world, RunFolder(out)
-        self.plan, self.mixture = derive(config, sizes, world.size), plan_mixture(sizes, tiny.STEPS, 0)
+        self.plan, self.mixture = derive(config, sizes, world.size), plan_mixture(probabilities(sizes), tiny.STEPS, 0)
         self.streams = [tiny.stream(task, self.plan.accumulation) for task in tasks]
         self.heads = [head_name(get_task(task)) for task in tasks]
         self.logged: list[dict[str, float]] = []

@@ -23,6 +23,7 @@ MORE_TRAININGS = {
         ("zero3_fp32", MIXTURE, 2),
         *[(f"{stage}_{p}", "xnli", 2) for stage in ("zero1", "zero2_offload", "zero3") for p in ("fp32", "bf16")],
     ],
+    3: [("zero2_fp32", "xnli", 3), ("zero2_fp32", "mlm", 3)],
     4: [],
 }
 
@@ -36,7 +37,7 @@ def main() -> None:
         if world.size in MORE_TRAININGS:
             from trainings import train_case
 
-            cases = [*TRAININGS, *MORE_TRAININGS[world.size]]
+            cases = [*(TRAININGS if world.size != 3 else ()), *MORE_TRAININGS[world.size]]
             results["trained"] = {case: train_case(*case, world, out / "none") for case in cases}
         if world.size == 1:
             import plain
