@@ -52,7 +52,7 @@ class Monitor:
         """Training metrics after ``step``.
 
         Args:
-            values: ``loss``, ``learning_rate``, ``grad_norm``, ``tokens_per_second`` (real ones, all ranks together)
+            values: ``loss`` and ``grad_norm`` (unless every step was left out), ``learning_rate``, ``tokens_per_second`` (real ones, all ranks together)
                 and ``padding`` (share of all slots); where known ``mfu`` (share of the peak) and ``skipped`` (steps
                 left out so far); anything else is written and not shown.
         """
@@ -90,9 +90,9 @@ class Monitor:
 def note(values: Mapping[str, float], ranks: int) -> str:
     """The metrics of :meth:`Monitor.log` in one short line; tokens per second are each rank's share."""
     parts = [
-        f"loss {values['loss']:.3f}",
+        f"loss {values['loss']:.3f}" if "loss" in values else "no loss",
         f"lr {values['learning_rate']:.1e}",
-        f"|g| {values['grad_norm']:.2f}",
+        f"|g| {values['grad_norm']:.2f}" if "grad_norm" in values else "no |g|",
         f"{rate(values['tokens_per_second'] / ranks)} tok/s/rank",
         f"pad {values['padding']:.0%}",
     ]

@@ -1,4 +1,4 @@
-"""Law 2 at other world sizes: a run asked to stop goes on with other ranks and another ZeRO stage, on the same batches."""
+"""Law 2 at other world sizes: a run asked to stop goes on with other ranks and stages of ZeRO, on the same batches."""
 
 from __future__ import annotations
 

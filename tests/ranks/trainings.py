@@ -17,7 +17,7 @@ from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.parallel.world import World
+from dist_stilts.parallel.world import World, current
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.train.checkpoint import TrainState, resume, save
 from dist_stilts.train.engine import CONFIGS, deepspeed_config, start_engine, whole_module
@@ -116,9 +116,10 @@ class Training:
         self.logged.append({"step": state.step, **values})
 
 
-def failure(model: MultiTaskModel, precision: str, world: World, out: Path) -> dict[str, Any]:
+def failure(model: MultiTaskModel, precision: str, world: World, out: Path, allowed: int = 0) -> dict[str, Any]:
     """Train a model that cannot be trained, with a checkpoint after every step; how that ended on this rank."""
-    training = Training(model, ["xnli"], tiny.train_config(precision, world.size, 1, save_every=1), world, out)
+    config = tiny.train_config(precision, world.size, 1, save_every=1, max_skipped=allowed)
+    training = Training(model, ["xnli"], config, world, out)
     try:
         training.finish()
     except UserError as error:
@@ -126,7 +127,21 @@ def failure(model: MultiTaskModel, precision: str, world: World, out: Path) -> d
     else:
         ended = {"message": "it trained to the end", "code": 0}
     training.engine.destroy()
-    return {**ended, "checkpoints": sorted(path.name for path in out.rglob("*step-*"))}
+    seen = {"step": training.state.step, "skipped": training.state.skipped, "logged": training.logged}
+    return {**ended, **seen, "checkpoints": sorted(path.name for path in out.rglob("*step-*"))}
+
+
+class NanOnce(MultiTaskModel):
+    """Its loss is not a number in one step and on one rank only."""
+
+    def __init__(self, step: int, rank: int) -> None:
+        super().__init__(tiny.model(["xnli"]).encoder, [get_task("xnli")])
+        self.left, self.rank = step, rank
+
+    def forward(self, head: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        loss = super().forward(head, batch)
+        self.left -= 1
+        return loss * float("nan") if self.left == 0 and current().rank == self.rank else loss
 
 
 def with_nan_weight() -> MultiTaskModel:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import zlib
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def main() -> None:
             code = error.code
         results: dict[str, Any] = {"first": first, "step": training.state.step, "code": code}
         results |= {"logged": training.logged, "weights": training.weights(), "chosen": len(training.selection.chosen)}
-        results["rows"] = [sorted(sum(rows, [])) for rows in zip(*gather_values(SEEN), strict=True)]
+        results["rows"] = [sorted(chain(*rows)) for rows in zip(*gather_values(SEEN), strict=True)]
         tiny.save_for(world.rank, results)
 
 

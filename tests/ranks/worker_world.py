@@ -62,11 +62,16 @@ def exchanges_and_scores(world: World, out: Path) -> dict[str, Any]:
 
 
 def failures(world: World, out: Path) -> dict[str, Any]:
-    from trainings import FiniteLossNanGradient, failure, with_nan_weight
+    from trainings import FiniteLossNanGradient, NanOnce, failure, with_nan_weight
 
     return {
         "loss": failure(with_nan_weight(), "zero2_bf16", world, out / "nan-loss"),
         "gradient bf16": failure(FiniteLossNanGradient(), "zero2_bf16", world, out / "nan-gradient-bf16"),
+        "always": failure(with_nan_weight(), "zero2_bf16", world, out / "nan-always", allowed=3),
+        **{
+            f"once {config}": failure(NanOnce(4, rank=1), config, world, out / f"nan-once-{config}", allowed=3)
+            for config in ("zero2_fp32", "zero2_bf16", "zero1_bf16", "zero3_bf16", "zero2_offload_bf16")
+        },
         "gradient fp32": failure(FiniteLossNanGradient(), "zero2_fp32", world, out / "nan-gradient-fp32"),
     }
 
