@@ -5,7 +5,7 @@ start (parent's export, encoder, or fresh weights) -> engine -> loop -> model/ -
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import torch
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.evaluate.suite import Job, evaluate
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
+from dist_stilts.model.carry_over import carry_over, without_language_model
 from dist_stilts.model.encoder import (
+    LoadReport,
     Provenance,
     encoder_digest,
     export,
@@ -31,8 +33,8 @@ from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import Progress, say
 from dist_stilts.study.optimise import optimise
-from dist_stilts.study.plan import Run, folder_of
-from dist_stilts.study.run_config import FROM_ENCODER, FROM_RANDOM, Recipe
+from dist_stilts.study.plan import REUSE, Run, folder_of
+from dist_stilts.study.run_config import FROM_RANDOM, Recipe
 from dist_stilts.study.status import claim, evaluation_id, is_done, read_status, versions, write_status
 from dist_stilts.study.training_data import TrainingData, data_root, load_training_data
 
@@ -99,15 +101,15 @@ def train_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
     barrier()
 
 
-def provenance_of(run: Run, data: TrainingData, before: Provenance | None, digest: str) -> Provenance:
+def provenance_of(run: Run, data: TrainingData, before: Provenance, digest: str) -> Provenance:
     """What the run's model is: its start's history, and this phase."""
-    trained_on = list(before.trained_on) if before else []
-    heads: dict[str, list[str]] = {}
+    trained_on = list(before.trained_on)
+    heads = {name: list(tasks) for name, tasks in before.heads.items()}
     for spec, task, examples in zip(data.specs, run.tasks.values(), data.examples, strict=True):
         heads.setdefault(head_name(spec), []).append(spec.name)
         entry = {"phase": run.phase, "role": run.role, "task": spec.name, "examples": examples}
         trained_on.append({**entry, "split": task.split, "languages": task.languages})
-    return Provenance(run.name, run.id, run.origin, digest, trained_on, heads)
+    return replace(before, digest=digest, trained_on=trained_on, heads=heads)
 
 
 def recipe_tokenizer(recipe: Recipe) -> Any:
@@ -123,28 +125,40 @@ def recipe_tokenizer(recipe: Recipe) -> Any:
 
 def start_model(
     run: Run, recipe: Recipe, tokenizer: Any, data: TrainingData, world: World
-) -> tuple[MultiTaskModel, Provenance | None]:
-    """The encoder that the run starts from, under fresh heads, and its provenance; says what was loaded (law 8)."""
-    path = model_path(run.parent, recipe) if run.parent else str(recipe.encoder.path)
+) -> tuple[MultiTaskModel, Provenance]:
+    """The run's model before its first step, and what is then known of it; says what was loaded (law 8).
+
+    Fresh heads are drawn from ``head_seed`` alone, so that they are the same on every rank of any number.
+    """
+    path, revision, before = None, None, None
     if run.start == FROM_RANDOM:
         encoder = new_encoder(recipe.encoder.config, recipe.encoder.path, recipe.encoder.revision, tokenizer, run.seed)
-        provenance, line = None, f"encoder tensors: 0 loaded, {len(encoder.state_dict())} fresh (random)"
+        report = LoadReport([], sorted(encoder.state_dict()), [])
     else:
-        provenance = read_provenance_of(path)
+        path = model_path(run.parent, recipe) if run.parent else str(recipe.encoder.path)
+        revision = recipe.encoder.revision if path == recipe.encoder.path else None
+        before = read_provenance_of(path)
         expected = read_status(folder_of(recipe).run(run.parent.name)).get("digest") if run.parent else None
-        encoder, report = load_encoder(
-            path,
-            recipe.encoder.revision if run.start == FROM_ENCODER else None,
-            expected or (provenance.digest if provenance else None),
-        )
-        line = report.line()
+        encoder, report = load_encoder(path, revision, expected or (before.digest if before else None))
     if recipe.encoder.dropout is not None:
         set_dropout(encoder, recipe.encoder.dropout)
-    torch.manual_seed(run.seed)
+    torch.manual_seed(run.head_seed)
     model = MultiTaskModel(encoder, data.specs)
+    heads = carry_over(model.heads, encoder.config, path, revision, reuse=run.heads == REUSE)
     if world.is_main:
-        say(f"{run.name}: start {run.start}; {line}; fresh heads: {', '.join(model.heads) or 'none'}")
-    return model, provenance
+        say(f"{run.name}: start {run.start}; {without_language_model(report, heads).line()}; {heads.line()}")
+        write_status(folder_of(recipe).run(run.name), "running", heads=asdict(heads))
+    return model, Provenance(
+        run.name,
+        run.id,
+        run.origin,
+        digest="",
+        trained_on=list(before.trained_on) if before else [],
+        heads={name: list(before.heads.get(name, [])) for name in heads.loaded} if before else {},
+        start=before.digest if before else encoder_digest(encoder) if world.is_main else "",
+        start_heads=encoder_digest(model.heads),
+        carried=asdict(heads),
+    )
 
 
 def score_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> None:
