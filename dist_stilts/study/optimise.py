@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
