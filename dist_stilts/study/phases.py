@@ -35,12 +35,13 @@ from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
 from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
-from dist_stilts.report.monitor import Progress, say
+from dist_stilts.report.monitor import Progress, record_final, say
 from dist_stilts.study.optimise import optimise
 from dist_stilts.study.plan import REUSE, Run, folder_of
 from dist_stilts.study.run_config import FROM_RANDOM, Recipe
 from dist_stilts.study.status import claim, evaluation_id, is_done, read_status, versions, write_status
 from dist_stilts.study.training_data import TrainingData, data_root, load_training_data
+from dist_stilts.tasks.registry import get_task
 from dist_stilts.train.stability import next_seed
 
 
@@ -216,7 +217,18 @@ def score_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
         recipe.data.qa,
         conditions_of(run, provenance, broadcast_value(_training_story(run, recipe))),
     )
-    evaluate(job, world, bar(world))
+    records = evaluate(job, world, bar(world))
+    if world.is_main and run.tasks:
+        record_final(folder, int(read_status(folder).get("step", 0)), mean_scores(records))
+
+
+def mean_scores(records: list[dict[str, Any]]) -> dict[str, float]:
+    """Each task's main score, the mean over its languages, for TensorBoard."""
+    found: dict[str, list[float]] = {}
+    for record in records:
+        if record["metric"] == get_task(record["task"]).metric and record["value"] is not None:
+            found.setdefault(f"{record['task']} {record['split']}", []).append(record["value"])
+    return {f"{name} (mean of {len(values)})": sum(values) / len(values) for name, values in found.items()}
 
 
 def _training_story(run: Run, recipe: Recipe) -> dict[str, Any]:
