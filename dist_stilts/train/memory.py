@@ -37,12 +37,15 @@ def engine_bytes(sizes: Sequence[int], ranks: int, settings: Mapping[str, Any], 
 
         master weights and two moments   12 P/N  from stage 1 on; none on a GPU whose optimiser is offloaded
         sums of gradients                 4 P/N  from stage 2 on (whole in stage 1); none where offloaded
+        gradients waiting to be summed    b P    up to stage 1, unless b is 4 and they are the sums; later stages take
+                                          each from its parameter at once
         reduction buckets                 b * largest * (2, with ``overlap_comm`` 3): one or two that are filled, one
                                           under way; the largest is ``reduce_bucket_size`` or a larger parameter
         shard of the parameters           b P/N  in stage 3, beside the gathered ones; none where offloaded
 
     Stage 3 is counted as if it gathered all parameters at once, which it does up to ``stage3_max_live_parameters``
-    (DeepSpeed's default: a thousand million).
+    (DeepSpeed's default: a thousand million). What the optimiser's step takes for a moment (12 P/N at most, less where
+    it is fused) is not counted: by then the micro-batch is gone.
 
     Args:
         sizes: elements of each trained parameter.
@@ -59,8 +62,9 @@ def engine_bytes(sizes: Sequence[int], ranks: int, settings: Mapping[str, Any], 
     largest = max([int(zero.get("reduce_bucket_size", BUCKET)), *sizes])
     buckets = width * largest * (3 if zero.get("overlap_comm", stage == 3) else 2)
     shard = width * share(3, "offload_param") if stage == 3 else 0
+    waiting = width * parameters if stage < 2 and width < FP32 else 0
     optimizer, gradients = share(1, "offload_optimizer"), share(2, "offload_optimizer")
-    return int(3 * FP32 * optimizer + FP32 * gradients + buckets + shard)
+    return int(3 * FP32 * optimizer + FP32 * gradients + waiting + buckets + shard)
 
 
 def free_bytes(world: World) -> int:

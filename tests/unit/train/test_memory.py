@@ -23,8 +23,8 @@ def bytes_of(stage: int, ranks: int = 4, device: torch.device = GPU, bf16: bool 
 @pytest.mark.parametrize(
     ("stage", "expected"),
     [
-        (0, 12 * P + 4 * P),
-        (1, 12 * P / 4 + 4 * P),
+        (0, 12 * P + 4 * P + 2 * P),
+        (1, 12 * P / 4 + 4 * P + 2 * P),
         (2, 12 * P / 4 + 4 * P / 4),
         (3, 12 * P / 4 + 4 * P / 4 + 2 * P / 4),
     ],
@@ -34,7 +34,7 @@ def test_each_stage_shards_one_thing_more(stage: int, expected: float) -> None:
 
 
 def test_master_weights_are_there_in_fp32_training_too() -> None:
-    assert bytes_of(2, ranks=1, bf16=False) == 16 * P + 2 * 4 * BUCKET
+    assert bytes_of(2, ranks=1, bf16=False) == bytes_of(1, ranks=1, bf16=False) == 16 * P + 2 * 4 * BUCKET
 
 
 def test_buckets_double_with_overlap_and_hold_the_largest_parameter() -> None:
