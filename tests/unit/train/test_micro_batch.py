@@ -205,7 +205,10 @@ def test_the_model_and_the_random_generator_are_left_as_they_were(
     before = {name: tensor.clone() for name, tensor in model.state_dict(keep_vars=False).items()}
     kept = next(model.parameters()).grad = torch.ones_like(next(model.parameters()))
     state = torch.get_rng_state()
-    probe(model, list(works.values()), 4, 0, torch.bfloat16, ALONE)
+    watched = Limited(model, "nowhere")
+    watched.training = model.training
+    probe(watched, list(works.values()), 4, 0, torch.bfloat16, ALONE)
+    assert watched.seen == {(True, torch.bfloat16)}
     assert torch.equal(torch.get_rng_state(), state)
     assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -249,6 +252,17 @@ def test_trying_ends_where_memory_does(model: MultiTaskModel, works: dict[str, W
     assert largest(useful(32), fits) == 5
     assert max(limited.rows) <= 8
     assert limited.seen == {(True, torch.bfloat16)}
+
+
+def test_gradients_are_gone_as_soon_as_they_are_there(model: MultiTaskModel, works: dict[str, Work]) -> None:
+    (head, stream), weights = works["xnli"], weights_of(model)
+    seen: list[str] = []
+    for name, weight in weights.items():
+        if weight.requires_grad:
+            weight.register_hook(lambda _, name=name: seen.append(name))
+    micro_batch._loss(model, weights, head, heaviest(stream, 2)).backward()
+    assert any("word_embeddings" in name for name in seen)
+    assert all(weight.grad is None for weight in weights.values())
 
 
 def test_what_the_engine_takes_is_held_while_trying(model: MultiTaskModel, works: dict[str, Work]) -> None:
