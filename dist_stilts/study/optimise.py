@@ -7,7 +7,7 @@ import gc
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ from dist_stilts.study.training_data import TrainingData, streams
 from dist_stilts.train.checkpoint import TrainState, resume
 from dist_stilts.train.engine import FILLED_IN, deepspeed_config, start_engine
 from dist_stilts.train.loop import Hooks, Work, train
+from dist_stilts.train.memory import engine_bytes, training_dtype
+from dist_stilts.train.micro_batch import probe, remembered
 from dist_stilts.train.owned_state import gather_weights, owned_state
 from dist_stilts.train.plan import BatchPlan, derive, task_probabilities
 from dist_stilts.train.selection import Selection
@@ -59,26 +61,30 @@ def optimise(
         UserError: settings that need English dev where there is none; training that fails (see the loop).
     """
     check_selection(run, data)
+    if world.device.type == "cpu":  # fused attention's bf16 backward is three times slower there than plain operations
+        model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
+    config = run.train
+    if config.max_micro_batch == "auto":  # found once per number of ranks: a resumed run must add up in the same order
+        found = remembered(folder.micro_batch, world, lambda: fitting(model, run, data, tokenizer, world))
+        config = replace(config, max_micro_batch=found)
     sizes = [len(rows) for rows in data.rows]
-    plan = derive(run.train, sizes, world.size, run.shares)
-    chances = task_probabilities(run.train, sizes, run.shares)
+    plan = derive(config, sizes, world.size, run.shares)
+    chances = task_probabilities(config, sizes, run.shares)
     work = Work(
         streams=streams(data, run, tokenizer, plan.accumulation),
         heads=[head_name(spec) for spec in data.specs],
         mixture=plan_mixture(chances, plan.steps, run.seed),
         plan=plan,
-        config=run.train,
+        config=config,
         seed=run.seed,
     )
-    settings = deepspeed_config(run.train.deepspeed, run.train, plan)
+    settings = deepspeed_config(config.deepspeed, config, plan)
     if world.is_main:
         announce(run, folder, data, plan, settings)
-    if world.device.type == "cpu":  # fused attention's bf16 backward is three times slower there than plain operations
-        model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
     whole = copy.deepcopy(model) if settings["zero_optimization"]["stage"] == 3 else None
-    engine = start_engine(model.to(world.device), settings, run.train, world)
+    engine = start_engine(model.to(world.device), settings, config, world)
     state, chosen = resume(folder, engine, data.revision, world, say)
-    selection = Selection(run.train, plan, chosen)
+    selection = Selection(config, plan, chosen)
     with Monitor(folder, run.name, plan.steps, state.step, world.is_main, world.size) as monitor:
         monitor.hyperparameters({"start": run.start, "seed": run.seed, **asdict(run.train), "ranks": world.size})
         cost = flops_per_token(model, data, chances, run.train.mlm_rate)
@@ -95,6 +101,16 @@ def optimise(
         model.load_state_dict(weights, strict=False)  # buffers are not trained
     verdict = degenerate(state.losses, losses_of_guessing(data), state.collapsed)
     return Trained(model, state, verdict, selection.line(state))
+
+
+def fitting(model: MultiTaskModel, run: Run, data: TrainingData, tokenizer: Any, world: World) -> int:
+    """The most rows per forward pass that fit on every rank."""
+    whole = derive(run.train, [len(rows) for rows in data.rows], world.size, run.shares)
+    settings = deepspeed_config(run.train.deepspeed, run.train, whole)
+    works = list(zip(map(head_name, data.specs), streams(data, run, tokenizer, 1), strict=True))
+    sizes = [parameter.numel() for parameter in model.parameters()]
+    reserve = engine_bytes(sizes, world.size, settings, world.device)
+    return probe(model, works, whole.micro_batch, reserve, training_dtype(settings), world)
 
 
 def check_selection(run: Run, data: TrainingData) -> None:
