@@ -15,7 +15,6 @@ import torch
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
-from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.model.flops import training_flops_per_token
 from dist_stilts.model.heads import head_name
@@ -58,9 +57,8 @@ def optimise(
     """Train the model; every rank must call it.
 
     Raises:
-        UserError: settings that need English dev where there is none; training that fails (see the loop).
+        UserError: training that fails (see the loop); nothing fits.
     """
-    check_selection(run, data)
     if world.device.type == "cpu":  # fused attention's bf16 backward is three times slower there than plain operations
         model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
     config = run.train
@@ -91,7 +89,9 @@ def optimise(
         began, vocabulary = time.perf_counter() - state.wall_seconds, Vocabulary.of(tokenizer)
         desk = Desk(engine, whole, run, folder, data, vocabulary, plan, world, monitor, selection, cost, began)
         train(engine, work, state, selection, world, Hooks(desk.log, desk.save, desk.score_dev))
-        desk.close(state)
+        report = desk.close(state)
+    if world.is_main:
+        say(report)
     weights = gather_weights(engine, selection.weights(engine), owned_state(engine).pieces)
     engine.destroy()
     gc.collect()
@@ -111,18 +111,6 @@ def fitting(model: MultiTaskModel, run: Run, data: TrainingData, tokenizer: Any,
     sizes = [parameter.numel() for parameter in model.parameters()]
     reserve = engine_bytes(sizes, world.size, settings, world.device)
     return probe(model, works, whole.micro_batch, reserve, training_dtype(settings), world)
-
-
-def check_selection(run: Run, data: TrainingData) -> None:
-    """UserError if weights are to be selected on English dev that the run does not have or never scores."""
-    wants = [*(["select: best"] if run.train.select == "best" else []), *(["patience"] if run.train.patience else [])]
-    if wants and not data.dev:
-        raise UserError(
-            f"run '{run.name}' has train.{wants[0]}, but none of its tasks has an English dev split",
-            fix="Name one (tasks.TASK.dev, such as train[90%:]), or select `last` or `average`",
-        )
-    if wants and not run.train.evaluate_every:
-        raise UserError(f"train.{wants[0]} needs dev scores along the way", fix="Set train.evaluate_every")
 
 
 def announce(run: Run, folder: RunFolder, data: TrainingData, plan: BatchPlan, settings: dict[str, Any]) -> None:
