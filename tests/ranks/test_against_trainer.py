@@ -14,7 +14,7 @@ import pytest
 import torch
 
 pytestmark = [
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(400),
     pytest.mark.skipif(find_spec("accelerate") is None, reason="Trainer needs accelerate, which is not installed"),
 ]
 Weights = dict[str, torch.Tensor]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.timeout(300)  # a first use of `saved` starts the workers; they have their own time-out
+pytestmark = pytest.mark.timeout(400)  # a first use of `saved` starts the workers; they have their own time-out
 World = list[dict[str, Any]]
 
 
@@ -59,7 +59,8 @@ def test_ranks_that_build_at_the_same_time_build_once_and_all_find_it_whole(worl
     assert all(rank["found"] == ["COMPLETE", "first", "last"] for rank in built)
 
 
-def test_values_are_gathered_by_rank_on_all_and_tensors_on_rank_0_only(exchanged: list[dict[str, Any]]) -> None:
+def test_values_are_gathered_by_rank_on_all_and_tensors_on_rank_0_only(world: World) -> None:
+    exchanged = [rank["exchanged"] for rank in world]
     ranks = len(exchanged)
     assert [rank["gathered"] for rank in exchanged] == [[(rank, "a") for rank in range(ranks)]] * ranks
     assert exchanged[0]["gathered tensors"] == [[float(rank)] * 3 for rank in range(ranks)]

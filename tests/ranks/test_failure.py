@@ -10,7 +10,7 @@ import pytest
 
 from dist_stilts.errors import EXIT_FAILED
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 Saved = Callable[..., list[dict[str, Any]]]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 Saved = Callable[..., list[dict[str, Any]]]
 
 LABELLED = ("xnli", "commonsenseqa", "udpos")

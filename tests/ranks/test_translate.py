@@ -12,7 +12,7 @@ import pytest
 from dist_stilts.tasks.rows_json import row_to_json
 from dist_stilts.tasks.spec import PairRow
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 RunRanks = Callable[..., list[Any]]
 ROWS = [
     PairRow(f"r{n}", f"g{n // 3}", f"premise {'very ' * n}long.", f"claim {'so ' * (n % 4)}", "y") for n in range(9)

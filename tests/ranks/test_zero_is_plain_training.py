@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 Saved = Callable[..., list[dict[str, Any]]]
 PRECISIONS = ("fp32", "bf16")
 

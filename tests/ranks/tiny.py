@@ -23,7 +23,7 @@ from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import IGNORED, Family
 from dist_stilts.train.plan import TrainConfig
 
-signal.alarm(260)  # the last resort, if the tests were killed and cannot end their ranks
+signal.alarm(330)  # the last resort, if the tests were killed and cannot end their ranks
 
 VOCABULARY = Vocabulary(pad=1, mask=63, ordinary=np.arange(4, 63))
 BATCH_SIZE = 32

@@ -44,7 +44,7 @@ class Watched(Stream):
 
 def main() -> None:
     out = Path(sys.argv[1])
-    with started(timeout_seconds=90) as world, preemption.listening():
+    with started(timeout_seconds=180) as world, preemption.listening():
         training = training_in(out, sys.argv[2], world)
         first, code = training.state.step, 0
         try:

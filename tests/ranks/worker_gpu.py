@@ -13,7 +13,7 @@ from dist_stilts.parallel.world import started
 
 
 def main() -> None:
-    with started(timeout_seconds=90) as world:
+    with started(timeout_seconds=180) as world:
         out = Path(sys.argv[1]) / "none"
         trained = {
             config: train_case(config, "xnli", 2, world, out) for config in ("zero2_fp32", "zero2_bf16", "zero3_bf16")

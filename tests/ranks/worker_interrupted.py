@@ -35,7 +35,7 @@ class Broken(Stream):
 
 def main() -> None:
     out = Path(sys.argv[1])
-    with started(timeout_seconds=90) as world:
+    with started(timeout_seconds=180) as world:
         if sys.argv[2] == "die":
             whole = training(world, out / "whole")
             tiny.save_for(world.rank, finished(whole))

@@ -19,7 +19,7 @@ from dist_stilts.train.memory import free_bytes
 
 def main() -> None:
     file = Path(sys.argv[1]) / "micro_batch.json"
-    with started(timeout_seconds=90) as world:
+    with started(timeout_seconds=180) as world:
         found: dict[str, Any] = {"free": free_bytes(world), "whole": probe(world, 0)}
         micro_batch.counter = lambda *_: lambda rows: rows <= 9 - 3 * world.rank  # type: ignore[assignment]
         found["least"] = probe(world, 0)

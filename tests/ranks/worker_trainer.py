@@ -26,7 +26,7 @@ TASK = "xnli"
 def main() -> None:
     out = Path(sys.argv[1])
     results: dict[str, Any] = {}
-    with started(timeout_seconds=90) as world:
+    with started(timeout_seconds=180) as world:
         for accumulation in (1, 2):
             results["ours", accumulation] = ours(accumulation, world, out)
     for accumulation in (1, 2):

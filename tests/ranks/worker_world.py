@@ -30,7 +30,7 @@ MORE_TRAININGS = {
 
 def main() -> None:
     out = Path(sys.argv[1])
-    with started(timeout_seconds=90) as world:
+    with started(timeout_seconds=180) as world:
         results: dict[str, Any] = {}
         if world.size <= 3:
             results |= exchanges_and_scores(world, out)
