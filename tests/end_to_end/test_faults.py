@@ -1,0 +1,220 @@
+"""Laws 9 and 10: dead ranks, damaged checkpoints, a full disk, numbers that are none; through the verbs, on two ranks.
+
+Each ends, or goes on, within a bounded time with one line that says why, and never with other weights.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+from faults import RECIPE, SECONDS_TO_END, Job, Outcome, outcome, plant_nan
+
+from dist_stilts.errors import EXIT_FAILED
+from dist_stilts.layout import COMPLETE, RunFolder
+
+pytestmark = pytest.mark.timeout(300)
+PHASE = "average"
+
+
+@pytest.fixture
+def job(faults_out: Path) -> Iterator[Job]:
+    job = Job(RECIPE, PHASE, faults_out)
+    job.clear()
+    yield job
+    job.clear()
+
+
+@pytest.fixture(scope="module")
+def killed(faults_out: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of a run that was killed when it had two checkpoints."""
+    job = Job(RECIPE, PHASE, faults_out)
+    ranks = job.start()
+    deadline = time.monotonic() + SECONDS_TO_END
+    while len(job.checkpoints()) < 2:
+        assert time.monotonic() < deadline, ranks.stderr()
+        assert ranks.running, ranks.stderr()
+        time.sleep(0.002)
+    ranks.kill()
+    copy = tmp_path_factory.mktemp("killed") / "run"
+    shutil.copytree(job.run.path, copy)
+    job.clear()
+    return copy
+
+
+def lines_with(words: str, text: str) -> list[str]:
+    return [line for line in text.splitlines() if words in line.lower()]
+
+
+# Checkpoints
+
+
+def largest(checkpoint: Path) -> Path:
+    return max((checkpoint / name for name in json.loads((checkpoint / COMPLETE).read_text())), key=size_of)
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size
+
+
+def truncate(checkpoint: Path) -> None:
+    os.truncate(largest(checkpoint), size_of(largest(checkpoint)) // 2)
+
+
+def flip(checkpoint: Path) -> None:
+    content = bytearray(largest(checkpoint).read_bytes())
+    content[len(content) // 2] ^= 1
+    largest(checkpoint).write_bytes(content)
+
+
+def lose(checkpoint: Path) -> None:
+    largest(checkpoint).unlink()
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, lose])
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
+    damage: Callable[[Path], None], job: Job, killed: Path, whole: dict[str, Outcome]
+) -> None:
+    shutil.copytree(killed, job.run.path)
+    older, newest = job.checkpoints()[-2:]
+    damage(job.run.checkpoint(newest))
+    ranks = job.finish()
+    assert ranks.codes == [0, 0], ranks.stderr()
+    said = lines_with("damaged", ranks.stderr())
+    assert len(said) == 1
+    assert f"step-{newest:06d}" in said[0]
+    assert [event["step"] for event in job.events("resumed")] == [older]
+    assert outcome(job).differences(whole[PHASE]) == []
+
+
+def test_if_all_checkpoints_are_damaged_the_run_starts_afresh(
+    job: Job, killed: Path, whole: dict[str, Outcome]
+) -> None:
+    shutil.copytree(killed, job.run.path)
+    for step in job.checkpoints():
+        flip(job.run.checkpoint(step))
+    ranks = job.finish()
+    assert ranks.codes == [0, 0], ranks.stderr()
+    assert len(lines_with("damaged", ranks.stderr())) == 2
+    assert job.events("resumed") == []
+    assert outcome(job).differences(whole[PHASE]) == []
+
+
+# A full disk
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A file system of its own at a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)], capture_output=True)
+    except OSError as error:
+        pytest.skip(f"cannot mount a small disk: {error}")
+    if made.returncode:
+        pytest.skip(f"cannot mount a small disk: {made.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True, timeout=30)
+
+
+def fill(folder: Path, leave: int) -> Path:
+    """Write a file that leaves so many bytes of the disk free."""
+    disk = os.statvfs(folder)
+    ballast = folder / "ballast"
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - leave)
+    return ballast
+
+
+@pytest.mark.parametrize("checkpoints", [0.4, 1.5, 2.6])
+def test_a_full_disk_ends_the_run_with_one_line_and_the_run_goes_on_once_there_is_space(
+    checkpoints: float, job: Job, killed: Path, whole: dict[str, Outcome]
+) -> None:
+    """It is full in the first save, in the second, or in the third before the oldest checkpoint is gone."""
+    newest = max((RunFolder(killed).checkpoints).iterdir())
+    size = sum(size_of(path) for path in newest.rglob("*") if path.is_file())
+    with small_disk(job.run.path):
+        ballast = fill(job.run.path, int(checkpoints * size))
+        ranks = job.finish(seconds=SECONDS_TO_END)
+        assert ranks.codes == [EXIT_FAILED] * 2, ranks.stderr()
+        assert len(lines_with("no space left", ranks.stderr())) == 1, ranks.stderr()
+        assert "Traceback" not in ranks.stderr()
+        assert len(job.checkpoints()) == int(checkpoints)
+        ballast.unlink()
+
+        kept = max(job.checkpoints(), default=None)
+        again = job.finish()
+        assert again.codes == [0, 0], again.stderr()
+        assert lines_with("damaged", again.stderr()) == []
+        assert [event["step"] for event in job.events("resumed")] == ([kept] if kept else [])
+        assert outcome(job).differences(whole[PHASE]) == []
+
+
+# Numbers that are none
+
+
+def test_a_step_whose_loss_is_not_finite_on_one_rank_is_left_out_on_all_and_counted(job: Job) -> None:
+    ranks = job.finish(before=partial(plant_nan, rank=1, first=5, last=5))
+    assert ranks.codes == [0, 0], ranks.stderr()
+    skipped = [event.get("skipped", 0) for event in job.events("train")]
+    assert max(skipped) == 1
+    assert sum(event["loss"] is None for event in job.events("train")) <= 1
+    assert outcome(job).weights
+
+
+def test_a_loss_that_stays_not_finite_ends_all_ranks_and_leaves_the_last_checkpoint_as_it_was(
+    job: Job, whole: dict[str, Outcome]
+) -> None:
+    limited = Job(job.recipe, job.phase, job.out, ("train.max_skipped=2",))
+    ranks = limited.finish(before=partial(plant_nan, rank=1, first=8, last=10**9), seconds=SECONDS_TO_END)
+    assert ranks.codes == [EXIT_FAILED] * 2, ranks.stderr()
+    assert len(lines_with("not finite", ranks.stderr())) == 1, ranks.stderr()
+    assert "Traceback" not in ranks.stderr()
+    kept = max(job.checkpoints())
+    assert kept < 8  # the steps left out are in no checkpoint
+
+    again = job.finish()
+    assert again.codes == [0, 0], again.stderr()
+    assert [event["step"] for event in job.events("resumed")] == [kept]
+    assert outcome(job).weights == whole[PHASE].weights
+
+
+# A dead rank
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_dies_under_the_run_verb_ends_everything_with_a_reason(
+    rank: int, job: Job, start: Callable, kill: Callable
+) -> None:
+    process = start("run", str(job.recipe), "--phase", job.phase, f"out={job.out}")
+    try:
+        deadline = time.monotonic() + SECONDS_TO_END
+        while not job.events("train"):
+            assert time.monotonic() < deadline
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        family = psutil.Process(process.pid).children(recursive=True)
+        (victim,) = [child for child in family if is_rank(child, rank)]
+        victim.send_signal(signal.SIGKILL)
+        _, said = process.communicate(timeout=SECONDS_TO_END)
+    finally:
+        kill(process.pid)
+    assert process.returncode != 0
+    assert lines_with("error:", said), said
+    assert [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def is_rank(process: psutil.Process, rank: int) -> bool:
+    return "train" in process.cmdline() and process.environ().get("RANK") == str(rank)
