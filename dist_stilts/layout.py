@@ -45,6 +45,11 @@ class RunFolder:
         return self.checkpoints / f"step-{step:06d}"
 
     @property
+    def deepspeed(self) -> Path:
+        """DeepSpeed's configuration, with what the recipe decides filled in."""
+        return self.path / "deepspeed.json"
+
+    @property
     def model(self) -> Path:
         """The Hugging Face export."""
         return self.path / "model"

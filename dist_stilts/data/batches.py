@@ -158,11 +158,11 @@ class Stream:
 
 
 def scoring_batches(features: Features, batch_size: int, rank: int, ranks: int) -> Iterator[np.ndarray]:
-    """The rows that one rank scores, batch by batch.
+    """The rows that one rank scores, batch by batch; every rank gets equally many batches, the last may be empty.
 
     Batches are cut from all rows in order of length and dealt out whole, so each has the same rows whatever the number
     of ranks: the same padding, the same arithmetic, the same scores (law 3).
     """
     by_length = np.argsort(-features.tokens, kind="stable")
-    for start in range(rank * batch_size, len(by_length), ranks * batch_size):
-        yield by_length[start : start + batch_size]
+    for start in range(0, len(by_length), ranks * batch_size):
+        yield by_length[start + rank * batch_size : start + (rank + 1) * batch_size]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from dist_stilts.data.batches import Vocabulary, collate, scoring_batches, to_de
 from dist_stilts.data.features import Features
 from dist_stilts.errors import UserError
 from dist_stilts.model.heads import head_name
+from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import sum_by_index
 from dist_stilts.parallel.world import World
 from dist_stilts.tasks.spec import IGNORED, TaskSpec
@@ -27,7 +29,7 @@ def predict(
     """
     values, places = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     model.eval()
-    for rows in scoring_batches(features, batch_size, world.rank, world.size):
+    for rows in _own_batches(features, batch_size, world):
         batch = to_device(collate(features, rows, spec.family, vocabulary), world.device)
         values.append(model.predict(head_name(spec), batch).cpu().numpy())
         places.append(_places(features, rows, spec))
@@ -53,7 +55,7 @@ def predict_answers(
     """
     values, places = [np.empty((0, 1 + 3 * n_best))], [np.empty(0, np.int64)]
     model.eval()
-    for rows in scoring_batches(features, batch_size, world.rank, world.size):
+    for rows in _own_batches(features, batch_size, world):
         batch = to_device(collate(features, rows, spec.family, vocabulary), world.device)
         offsets = np.full((len(rows), batch["input_ids"].shape[1], 2), -1)
         for place, row in enumerate(rows):
@@ -85,7 +87,7 @@ def embed(
         raise UserError(f"the encoder has no layer {layer}", fix=f"Set evaluation.layer to 0 (embeddings) to {layers}")
     values, places = [np.empty((0, width), np.float32)], [np.empty(0, np.int64)]
     model.eval()
-    for rows in scoring_batches(features, batch_size, world.rank, world.size):
+    for rows in _own_batches(features, batch_size, world):
         batch = to_device(collate(features, rows, "mlm", vocabulary), world.device)
         values.append(model.embed(batch, layer).cpu().numpy())
         places.append(features.example[rows])
@@ -100,6 +102,14 @@ def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in known:
         raise UserError(f"unknown evaluation.dtype '{name}'", fix=f"Known: auto, {', '.join(known)}")
     return known[name]
+
+
+def _own_batches(features: Features, batch_size: int, world: World) -> Iterator[np.ndarray]:
+    """This rank's batches; between two of them all ranks may agree to stop."""
+    for rows in scoring_batches(features, batch_size, world.rank, world.size):
+        preemption.check()
+        if len(rows):
+            yield rows
 
 
 def _places(features: Features, rows: np.ndarray, spec: TaskSpec) -> np.ndarray:

@@ -127,7 +127,8 @@ def evaluate(job: Job, world: World, progress: Callable[[str, int, int], None] |
             if world.is_main:
                 common = conditions(job, provenance, world, time.perf_counter() - started)
                 for record in records:
-                    append(job.results, {**record, **common})
+                    collapsed = record["degenerate"] or common.get("degenerate")
+                    append(job.results, {**record, **common, "degenerate": collapsed})
         if progress:
             progress("scoring", len(missing), len(missing))
     return broadcast_value(read(job.results) if world.is_main and job.results.exists() else [])

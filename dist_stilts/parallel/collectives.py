@@ -67,6 +67,25 @@ def broadcast_value(value: T, source: int = 0) -> T:
     return result
 
 
+def gather_values(value: T) -> list[T]:
+    """What every rank holds, by rank (anything that pickles; keep it small)."""
+    if _alone():
+        return [value]
+    values: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def gather_tensor(tensor: torch.Tensor) -> list[torch.Tensor]:
+    """Every rank's CPU tensor, of one shape on all ranks, by rank: on rank 0; the others get an empty list."""
+    if _alone():
+        return [tensor]
+    main = dist.get_rank() == 0
+    parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())] if main else []
+    dist.gather(tensor, parts or None)
+    return parts
+
+
 def barrier() -> None:
     """Wait for all ranks."""
     if not _alone():

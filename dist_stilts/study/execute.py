@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
+from dist_stilts.errors import EXIT_AGAIN, EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from dist_stilts.layout import write_text
 from dist_stilts.parallel.launchers import check_port, free_port
 from dist_stilts.report.monitor import say
@@ -31,8 +31,8 @@ from dist_stilts.train.plan import derive
 if TYPE_CHECKING:
     from dist_stilts.report.table import Table
 
-SECONDS_TO_END = 15
-"""How long ranks may take to end when asked, before they are killed."""
+SECONDS_TO_END = 60
+"""How long ranks may take to save and end when asked, before they are killed; a second Ctrl-C does not wait."""
 
 
 def pending(recipe: Recipe, wanted: str = "all") -> list[Run]:
@@ -121,10 +121,11 @@ def launch(
     """Start the ranks through the deepspeed launcher and wait for them; every process ends with this call.
 
     Returns:
-        0, or the exit code of a run that failed; its ranks have said why.
+        0, or the exit code of a run that failed or was asked to stop (75); its ranks have said why.
 
     Raises:
-        UserError: the ranks ended without a word, or Ctrl-C (exit code 130; what was saved resumes).
+        UserError: the ranks ended without a word, or this process was asked to stop (75) or interrupted (130); what
+            was saved resumes.
     """
     port = check_port(port) if port else free_port()
     environment = {
@@ -137,13 +138,18 @@ def launch(
     process = subprocess.Popen(
         launch_command(name, overrides, ranks, port, wanted), env=environment, start_new_session=True
     )
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, _stop)
     try:
         code = process.wait()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        end(process.pid)
+        asked = bool(interrupt.args)  # by a signal, not by Ctrl-C
         _mark_interrupted(recipe)
         raise UserError(
-            "interrupted", fix="The same command continues from the last checkpoint", code=EXIT_INTERRUPTED
+            "asked to stop" if asked else "interrupted",
+            fix="The same command continues from the last checkpoint",
+            code=EXIT_AGAIN if asked else EXIT_INTERRUPTED,
         ) from None
     finally:
         end(process.pid)
@@ -152,7 +158,8 @@ def launch(
         return 0
     if code == EXIT_BAD_INPUT:
         return code
-    if (status := read_status(folder_of(recipe).run(left[0].name))).get("state") == "failed":
+    status = read_status(folder_of(recipe).run(left[0].name))
+    if status.get("state") == "failed" or status.get("code") == EXIT_AGAIN:
         return int(status["code"])
     raise UserError(
         f"the ranks ended (launcher code {code}) before run '{left[0].name}' was done",
@@ -197,9 +204,9 @@ def language_distances(recipe: Recipe) -> dict[str, float] | None:
     return {code: entry["distance"] for code, entry in entries.items()}
 
 
-def _interrupt(*_: object) -> NoReturn:
-    """Treat a polite request to end as Ctrl-C, so that no rank is left behind."""
-    raise KeyboardInterrupt
+def _stop(number: int, _: object) -> NoReturn:
+    """Treat a polite request to end as Ctrl-C, so that no rank is left behind; the signal's number tells them apart."""
+    raise KeyboardInterrupt(number)
 
 
 def _mark_interrupted(recipe: Recipe) -> None:

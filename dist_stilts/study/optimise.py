@@ -1,16 +1,22 @@
-"""Train one model on one run's data: plan, engine, checkpoints, loop; from the newest checkpoint if there is one."""
+"""Train one model on one run's data: plan, engine, loop, and the weights to export; from the newest checkpoint on."""
 
 from __future__ import annotations
 
+import copy
 import gc
+import json
+import math
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
 from dist_stilts.evaluate.suite import EvaluationConfig, score_rows
-from dist_stilts.layout import RunFolder
+from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import World
@@ -19,69 +25,127 @@ from dist_stilts.study.plan import Run
 from dist_stilts.study.status import write_status
 from dist_stilts.study.training_data import TrainingData, streams
 from dist_stilts.train.checkpoint import TrainState, resume, save
-from dist_stilts.train.engine import deepspeed_config, load_fp32_weights, start_engine
+from dist_stilts.train.engine import FILLED_IN, deepspeed_config, start_engine, whole_module
 from dist_stilts.train.loop import Hooks, Work, train
+from dist_stilts.train.owned_state import gather_weights, owned_state
 from dist_stilts.train.plan import BatchPlan, derive
+from dist_stilts.train.selection import DevScore, Selection
+from dist_stilts.train.stability import degenerate
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training led to.
+
+    Attributes:
+        model: on rank 0 with the fp32 weights to export, on the CPU; of no use on the others.
+        degenerate: why the run has learned nothing, if so.
+        chosen: which weights these are, for people.
+    """
+
+    model: MultiTaskModel
+    state: TrainState
+    degenerate: str | None
+    chosen: str
 
 
 def optimise(
     model: MultiTaskModel, run: Run, folder: RunFolder, tokenizer: Any, data: TrainingData, world: World
-) -> MultiTaskModel:
-    """Train the model; every rank gets it back on the CPU with the fp32 master weights."""
+) -> Trained:
+    """Train the model; every rank must call it."""
     sizes = [len(rows) for rows in data.rows]
     plan = derive(run.train, sizes, world.size)
-    if world.is_main:
-        cut = ", ".join(f"{share:.1%} of {task} truncated" for task, share in data.truncated.items())
-        say(f"{run.name}: {sum(data.examples)} examples; {plan.line()}; {cut}")
     work = Work(
         streams=streams(data, run, tokenizer, plan.accumulation),
         heads=[head_name(spec) for spec in data.specs],
         mixture=plan_mixture(sizes, plan.steps, run.seed, run.train.cap),
         plan=plan,
         config=run.train,
+        seed=run.seed,
     )
+    settings = deepspeed_config(run.train.deepspeed, run.train, plan)
+    if world.is_main:
+        announce(run, folder, data, plan, settings)
     if world.device.type == "cpu":  # fused attention's bf16 backward is three times slower there than plain operations
         model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
-    torch.manual_seed(1_000_003 * (run.seed + 1) + world.rank)  # dropout differs between ranks
-    settings = deepspeed_config(run.train.deepspeed, run.train, plan)
+    whole = copy.deepcopy(model) if settings["zero_optimization"]["stage"] == 3 else None
     engine = start_engine(model.to(world.device), settings, run.train, world)
-    state = resume(folder, engine, data.revision, world, say)
+    state, chosen = resume(folder, engine, data.revision, world, say)
+    selection = Selection(run.train, plan, chosen)
     with Monitor(folder, run.name, plan.steps, state.step, world.is_main) as monitor:
-        hooks = make_hooks(engine, run, folder, Vocabulary.of(tokenizer), data, plan, world, monitor)
-        train(engine, work, state, world, hooks)
-    weights = load_fp32_weights(engine)
+        desk = Desk(engine, whole, run, folder, data, Vocabulary.of(tokenizer), plan, world, monitor, selection)
+        train(engine, work, state, selection, world, Hooks(desk.log, desk.save, desk.score_dev))
+    weights = gather_weights(engine, selection.weights(engine), owned_state(engine).pieces)
     engine.destroy()
     gc.collect()
-    model = model.to("cpu", torch.float32)
-    model.load_state_dict(weights, strict=False)  # buffers are not trained
-    return model
+    model = (whole or model).to("cpu", torch.float32)
+    if world.is_main:
+        assert weights.keys() == dict(model.named_parameters()).keys()
+        model.load_state_dict(weights, strict=False)  # buffers are not trained
+    verdict = degenerate(state.losses, chances(data), state.collapsed)
+    return Trained(model, state, verdict, selection.line(state))
 
 
-def make_hooks(
-    engine: Any,
-    run: Run,
-    folder: RunFolder,
-    vocabulary: Vocabulary,
-    data: TrainingData,
-    plan: BatchPlan,
-    world: World,
-    monitor: Monitor,
-) -> Hooks:
-    """What the loop calls: the monitor and the status, checkpoints, scores on English dev."""
+def announce(run: Run, folder: RunFolder, data: TrainingData, plan: BatchPlan, settings: dict[str, Any]) -> None:
+    """Say what is trained on and how; keep the DeepSpeed configuration as it was filled in."""
+    cut = ", ".join(f"{share:.1%} of {task} truncated" for task, share in data.truncated.items())
+    say(f"{run.name}: {sum(data.examples)} examples; {plan.line()}; {cut}")
+    write_text(folder.deepspeed, json.dumps(settings, indent=2) + "\n")
+    filled = ", ".join(f"{key} {settings[key]}" for key in FILLED_IN)
+    say(f"{run.name}: DeepSpeed {run.train.deepspeed} with {filled}: {folder.deepspeed}")
 
-    def log(state: TrainState, values: dict[str, float]) -> None:
-        monitor.log(state.step, values)
-        if world.is_main:
-            progress = {"step": state.step, "steps": plan.steps, "tokens": state.tokens}
-            write_status(folder, "running", **progress, train_seconds=round(state.seconds, 3))
 
-    def score_dev(state: TrainState) -> None:
-        scores: dict[str, float] = {}
-        for name, (wanted, found) in data.dev.items():
-            config = EvaluationConfig(batch_size=plan.micro_batch)
-            values = score_rows(engine.module, wanted, found.features, vocabulary, world, config).values
-            scores |= {f"{name}/{metric}": 100 * value for metric, value in values.items() if value is not None}
-        if scores:
-            monitor.score(state.step, scores)
+def chances(data: TrainingData) -> dict[str, float]:
+    """The loss of guessing, in nats, of the tasks that have classes or choices."""
+    found = {}
+    for spec, features, rows in zip(data.specs, data.features, data.rows, strict=True):
+        if spec.family == "sequence":
+            found[spec.name] = math.log(len(spec.labels))
+        elif spec.family == "choice":
+            found[spec.name] = float(np.mean([math.log(len(features.lengths[row])) for row in rows[:1000]]))
+    return found
 
-    return Hooks(log, lambda state: save(folder, engine, state, world, run.train.keep), score_dev)
+
+@dataclass(frozen=True)
+class Desk:
+    """What the loop calls, with all that it needs: the monitor and the status, checkpoints, scores on English dev."""
+
+    engine: Any
+    copy: nn.Module | None
+    run: Run
+    folder: RunFolder
+    data: TrainingData
+    vocabulary: Vocabulary
+    plan: BatchPlan
+    world: World
+    monitor: Monitor
+    selection: Selection
+
+    def log(self, state: TrainState, values: dict[str, float]) -> None:
+        """Metrics to the monitor, progress to the status."""
+        self.monitor.log(state.step, values)
+        if self.world.is_main:
+            progress = {"step": state.step, "steps": self.plan.steps, "tokens": state.tokens, "skipped": state.skipped}
+            write_status(self.folder, "running", **progress, train_seconds=round(state.seconds, 3))
+
+    def save(self, state: TrainState) -> None:
+        """A checkpoint of this step."""
+        save(self.folder, self.engine, state, self.selection.chosen, self.world, self.run.train.keep)
+
+    def score_dev(self, state: TrainState) -> DevScore:
+        """Score English dev of every task that has it."""
+        module = whole_module(self.engine, self.copy)
+        config = EvaluationConfig(batch_size=self.plan.micro_batch)
+        main: list[float] = []
+        logged: dict[str, float] = {}
+        collapsed: dict[str, str] = {}
+        for name, (wanted, found) in self.data.dev.items():
+            score = score_rows(module, wanted, found.features, self.vocabulary, self.world, config)
+            logged |= {f"{name}/{metric}": 100 * value for metric, value in score.values.items() if value is not None}
+            if (value := score.values[wanted.spec.metric]) is not None:
+                main.append(100 * value)
+            if score.degenerate:
+                collapsed[name] = score.degenerate
+        if logged:
+            self.monitor.score(state.step, logged)
+        return DevScore(sum(main) / len(main) if main else None, collapsed)

@@ -5,12 +5,15 @@ start (parent's export, encoder, or fresh weights) -> engine -> loop -> model/ -
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dist_stilts.config import identity
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.evaluate.suite import Job, evaluate
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
@@ -26,8 +29,9 @@ from dist_stilts.model.encoder import (
 )
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.parallel.collectives import any_rank, barrier
+from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
 from dist_stilts.parallel.once import hold
+from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import Progress, say
 from dist_stilts.study.optimise import optimise
@@ -35,6 +39,7 @@ from dist_stilts.study.plan import Run, folder_of
 from dist_stilts.study.run_config import FROM_ENCODER, FROM_RANDOM, Recipe
 from dist_stilts.study.status import claim, evaluation_id, is_done, read_status, versions, write_status
 from dist_stilts.study.training_data import TrainingData, data_root, load_training_data
+from dist_stilts.train.stability import next_seed
 
 
 def run_phase(run: Run, recipe: Recipe, world: World) -> None:
@@ -61,7 +66,9 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
         score_phase(run, recipe, folder, world)
     except Exception as error:
         if world.is_main:
-            write_status(folder, "failed", reason=str(error), code=getattr(error, "code", EXIT_FAILED))
+            state = "queued" if isinstance(error, Preempted) else "failed"
+            with suppress(OSError):  # a full disk is what the error says; it must not be lost over this
+                write_status(folder, state, reason=str(error), code=getattr(error, "code", EXIT_FAILED))
         raise
     finally:
         if lock:
@@ -85,18 +92,46 @@ def model_path(run: Run, recipe: Recipe) -> str:
 
 def train_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> None:
     """Train from the newest checkpoint, or from the start, to the end, and export the model."""
-    torch.manual_seed(run.seed)  # the same fresh heads on every rank
     tokenizer = recipe_tokenizer(recipe)
     data = load_training_data(run, recipe, tokenizer, bar(world), may_build=world.size == 1)
-    model, before = start_model(run, recipe, tokenizer, data, world)
     if run.tasks:
-        model = optimise(model, run, folder, tokenizer, data, world)
+        model, before = train_until_sound(run, recipe, folder, tokenizer, data, world)
+    else:
+        model, before = start_model(run, recipe, tokenizer, data, world)
     if world.is_main:
         provenance = provenance_of(run, data, before, encoder_digest(model.encoder))
         with whole_folder(folder.model) as temporary:
             export(temporary, model.encoder, model.heads, tokenizer, provenance)
         write_status(folder, "running", digest=provenance.digest)
+        shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is whole, and optimiser states fill disks
     barrier()
+
+
+def train_until_sound(
+    run: Run, recipe: Recipe, folder: RunFolder, tokenizer: Any, data: TrainingData, world: World
+) -> tuple[MultiTaskModel, Provenance | None]:
+    """Train, and again with the next seed while the run is degenerate and the recipe allows it; all is recorded.
+
+    Returns:
+        The model, trained on rank 0 only, and the provenance of its start.
+    """
+    failed: list[dict[str, Any]] = broadcast_value(read_status(folder).get("restarted", []))
+    while True:
+        attempt = replace(run, seed=next_seed(run.seed, len(failed)))
+        model, before = start_model(attempt, recipe, tokenizer, data, world)
+        own = replace(data, revision=identity([data.revision, len(failed)]))  # checkpoints of one attempt only
+        trained = optimise(model, attempt, folder, tokenizer, own, world)
+        if world.is_main:
+            say(f"{run.name}: {trained.chosen}" + (f"; degenerate: {trained.degenerate}" if trained.degenerate else ""))
+            write_status(folder, "running", seed=attempt.seed, degenerate=trained.degenerate, exported=trained.chosen)
+        if not trained.degenerate or len(failed) == run.train.restarts:
+            return trained.model, before
+        failed = [*failed, {"seed": attempt.seed, "degenerate": trained.degenerate}]
+        if world.is_main:
+            say(f"{run.name}: starting again with seed {next_seed(run.seed, len(failed))}")
+            write_status(folder, "running", restarted=failed)
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+        barrier()
 
 
 def provenance_of(run: Run, data: TrainingData, before: Provenance | None, digest: str) -> Provenance:
@@ -164,12 +199,24 @@ def score_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
         folder.predictions,
         run.inputs,
         recipe.data.qa,
-        conditions_of(run, provenance),
+        conditions_of(run, provenance, broadcast_value(_training_story(run, recipe))),
     )
     evaluate(job, world, bar(world))
 
 
-def conditions_of(run: Run, provenance: Provenance | None) -> dict[str, Any]:
+def _training_story(run: Run, recipe: Recipe) -> dict[str, Any]:
+    """The seed that the run was trained with in the end, and why it or one before it is degenerate, if so."""
+    statuses = {ancestor.name: read_status(folder_of(recipe).run(ancestor.name)) for ancestor in run.lineage()}
+    reasons = [f"run {name}, {status['degenerate']}" for name, status in statuses.items() if status.get("degenerate")]
+    own = statuses[run.name]
+    return {
+        "seed": own.get("seed", run.seed),
+        "restarts": len(own.get("restarted", [])),
+        "degenerate": "; ".join(reasons) or None,
+    }
+
+
+def conditions_of(run: Run, provenance: Provenance | None, story: dict[str, Any]) -> dict[str, Any]:
     """What every record of a run says of it."""
     trained = provenance.trained_on if provenance else []
     own = [entry for entry in trained if entry["phase"] == run.phase]
@@ -184,7 +231,7 @@ def conditions_of(run: Run, provenance: Provenance | None) -> dict[str, Any]:
         "intermediate": ",".join(entry["task"] for entry in before) or None,
         "intermediate_size": sum(entry["examples"] for entry in before),
         "origin": run.origin,
-        "seed": run.seed,
+        **story,
         "subset_seed": run.subset_seed,
         "train": asdict(run.train),
         "versions": versions(),

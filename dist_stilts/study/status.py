@@ -27,7 +27,7 @@ def read_status(folder: RunFolder) -> dict[str, Any]:
 
 def write_status(folder: RunFolder, state: str, **more: Any) -> None:
     """Set the state (``queued``, ``running``, ``done``, ``failed``) and keep what else is known."""
-    content = {**read_status(folder), "reason": None, **more, "state": state, "heartbeat": time.time()}
+    content = {**read_status(folder), "reason": None, "code": None, **more, "state": state, "heartbeat": time.time()}
     write_text(folder.status, json.dumps(content, indent=2))
 
 

@@ -1,130 +1,188 @@
-"""Checkpoints: whole or absent, with checksums, the newest good one found again (laws 2 and 9).
+"""Checkpoints: whole or absent, with checksums, the newest good one found again at any number of ranks (laws 2 and 9).
 
-checkpoints/step-000500/engine/…          DeepSpeed: parameters, fp32 master weights, optimiser state, per rank
-                        rank-0.pt         this rank's random generators
-                        state.json        step, tokens, seconds, world size, identity of the data order
-                        COMPLETE          SHA-256 of every file above, written last
+checkpoints/step-000500/shard-0.safetensors   what rank 0 owns: fp32 weights, moments, and the weights chosen so far;
+                                              its header says which stretch of which parameter lies where
+                        state.json            how far training was
+                        COMPLETE              SHA-256 of every file above, written last
+
+Nothing in it depends on the number of ranks or the ZeRO stage. Random generators have no place in it: each step seeds
+its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import random
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
+from safetensors import SafetensorError
 
-from dist_stilts.errors import UserError
-from dist_stilts.layout import COMPLETE, RunFolder, publish, write_text
-from dist_stilts.parallel.collectives import barrier, broadcast_value
+from dist_stilts.errors import EXIT_FAILED, UserError
+from dist_stilts.layout import COMPLETE, RunFolder, is_complete, publish, write_text
+from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value, gather_values
 from dist_stilts.parallel.world import World
-from dist_stilts.train.engine import load_engine, save_engine
+from dist_stilts.train.shards import read_shards, sha256, write_shard
+
+T = TypeVar("T")
 
 
 @dataclass
 class TrainState:
-    """How far a phase has come.
+    """How far a phase has come; the same on every rank.
 
     Attributes:
-        step: optimiser steps taken.
-        tokens: real tokens seen, all ranks.
-        seconds: wall time spent, restarts included.
+        step: optimiser steps gone through; skipped: those of them that were left out.
+        tokens: real tokens seen, all ranks; slots: padded places that they lay in.
+        seconds, saving_seconds, scoring_seconds: wall time, restarts included: training, checkpoints, English dev.
+        losses: task to its training loss, smoothed over the last tenth of the steps.
+        best, best_step: highest score on English dev; worse: scores in a row that were no better.
+        averaged: how many points are in the average so far.
+        collapsed: task to why the exported weights' predictions on English dev are those of no model.
+        stopped: whether early stopping ended the phase.
         data: identity of tasks, rows, order and batch size: a resumed run must have the same.
     """
 
     step: int = 0
+    skipped: int = 0
     tokens: int = 0
+    slots: int = 0
     seconds: float = 0.0
+    saving_seconds: float = 0.0
+    scoring_seconds: float = 0.0
+    losses: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
+    best_step: int = 0
+    worse: int = 0
+    averaged: int = 0
+    collapsed: dict[str, str] = field(default_factory=dict)
+    stopped: bool = False
     data: str = ""
 
 
-def save(run: RunFolder, engine: Any, state: TrainState, world: World, keep: int) -> None:
-    """Write one checkpoint and remove the oldest beyond ``keep``; every rank must call it."""
-    final = run.checkpoint(state.step)
-    temporary = final.with_name(f".{final.name}.partial")
-    if world.is_main:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-    barrier()
-    save_engine(engine, temporary)
-    torch.save(_random_state(), temporary / f"rank-{world.rank}.pt")
-    barrier()
-    if world.is_main:
-        write_text(temporary / "state.json", json.dumps({**asdict(state), "world_size": world.size}))
-        publish(temporary, final, json.dumps(checksums(temporary)))
-        for old in _all(run)[keep:]:
-            shutil.rmtree(old)
-    barrier()
+def save(
+    run: RunFolder, engine: Any, state: TrainState, chosen: Sequence[torch.Tensor], world: World, keep: int
+) -> None:
+    """Write one checkpoint and remove the oldest beyond ``keep``; every rank must call it.
 
-
-def resume(run: RunFolder, engine: Any, data: str, world: World, warn: Callable[[str], None]) -> TrainState:
-    """Load the newest undamaged checkpoint into the engine, or start at step 0; every rank must call it.
+    Args:
+        chosen: flat fp32 weights, laid out as the engine's, that may be exported in the place of the last; or none.
 
     Raises:
-        UserError: the checkpoint is of other data, or of another world size.
+        UserError: one rank could not write (on every rank alike); what was there before is untouched.
     """
-    folder = broadcast_value(_newest_good(run, warn) if world.is_main else None)
+    final = run.checkpoint(state.step)
+    if broadcast_value(is_complete(final)):
+        return
+    temporary = final.with_name(f".{final.name}.partial")
+    here = f"cannot save the checkpoint of step {state.step}"
+    together(lambda: _clear(temporary) if world.is_main else None, here)
+    shard = temporary / f"shard-{world.rank}.safetensors"
+    try:
+        digests = together(lambda: (shard.name, write_shard(shard, engine, chosen)), here)
+        together(lambda: _finish(temporary, final, state, dict(digests)) if world.is_main else None, here)
+    except UserError:
+        if world.is_main:
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    if world.is_main:
+        for old in _all(run)[keep:]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def resume(
+    run: RunFolder, engine: Any, data: str, world: World, warn: Callable[[str], None]
+) -> tuple[TrainState, list[torch.Tensor]]:
+    """Load the newest undamaged checkpoint into the engine, or start at step 0; every rank must call it.
+
+    Returns:
+        The state, and the chosen weights laid out as the engine's, if the checkpoint has some.
+
+    Raises:
+        UserError: the checkpoint is of other data.
+    """
+    folder = _newest_good(run, world, warn)
     if folder is None:
-        return TrainState(data=data)
-    content = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    size = content.pop("world_size")
-    if size != world.size:
-        raise UserError(
-            f"the checkpoint was taken with {size} ranks, this job has {world.size}",
-            where=folder,
-            fix=f"Continue with --ranks {size}, or delete the run's checkpoints to start it afresh",
-        )
-    state = TrainState(**content)
+        return TrainState(data=data), []
+    state = TrainState(**json.loads((folder / "state.json").read_text(encoding="utf-8")))
     if state.data != data:
         raise UserError(
             "the checkpoint was trained on other rows or in another order",
             where=folder,
             fix="Delete the run's checkpoints, or bring the data back as it was",
         )
-    load_engine(engine, folder)
-    _set_random_state(torch.load(folder / f"rank-{world.rank}.pt", weights_only=False))
-    return state
+    return state, read_shards(folder, engine, state.step - state.skipped)
 
 
-def checksums(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder, but for the marker."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != COMPLETE)
-    return {str(path.relative_to(folder)): _sha256(path) for path in files}
+def together(action: Callable[[], T], what: str) -> list[T]:
+    """Do something with files on every rank; returns what each got. Where it fails on one, it fails on all (law 10)."""
+    try:
+        outcome: tuple[Any, str] = (action(), "")
+    except (OSError, SafetensorError) as problem:
+        outcome = (None, str(getattr(problem, "strerror", None) or problem))
+    outcomes = gather_values(outcome)
+    for rank, (_, said) in enumerate(outcomes):
+        if said:
+            raise UserError(
+                f"{what}: {said} (rank {rank})",
+                code=EXIT_FAILED,
+                fix="Mend that; the same command continues from the checkpoint before",
+            )
+    return [result for result, _ in outcomes]
 
 
-def _newest_good(run: RunFolder, warn: Callable[[str], None]) -> Path | None:
-    for folder in _all(run):
-        if (folder / COMPLETE).read_bytes() == json.dumps(checksums(folder)).encode():
+def _clear(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _finish(temporary: Path, final: Path, state: TrainState, digests: dict[str, str]) -> None:
+    """State and marker, last of all the name."""
+    text = json.dumps(asdict(state), indent=2)
+    write_text(temporary / "state.json", text)
+    digests["state.json"] = hashlib.sha256(text.encode()).hexdigest()
+    publish(temporary, final, json.dumps(digests))
+
+
+def _newest_good(run: RunFolder, world: World, warn: Callable[[str], None]) -> Path | None:
+    """The newest checkpoint whose files are what was written; each rank reads its share of them.
+
+    Damaged ones are renamed: they count no more, neither as the newest nor among those that are kept.
+    """
+    for folder in broadcast_value(_all(run) if world.is_main else []):
+        damage = [name for name in _shares(folder, world) if name]
+        if not any_rank(bool(damage)):
             return folder
-        warn(f"{folder} is damaged (a checksum differs); using the one before")
+        for names in gather_values(damage):
+            for name in names if world.is_main else ():
+                warn(f"{folder} is damaged ({name}); using the one before")
+        if world.is_main:
+            folder.rename(folder.with_name(f".{folder.name}.damaged"))
+        barrier()
     return None
+
+
+def _shares(folder: Path, world: World) -> Iterator[str]:
+    """What is wrong with this rank's share of a checkpoint's files."""
+    try:
+        digests = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
+        names = sorted(digests)
+    except (OSError, ValueError, TypeError):
+        yield f"{COMPLETE} cannot be read" if world.is_main else ""
+        return
+    for name in names[world.rank :: world.size]:
+        try:
+            if sha256(folder / name) != digests[name]:
+                yield f"the checksum of {name} differs"
+        except OSError as error:
+            yield f"{name}: {error.strerror}"
 
 
 def _all(run: RunFolder) -> list[Path]:
     """Finished checkpoints, newest first."""
     found = (path.parent for path in run.checkpoints.glob(f"step-*/{COMPLETE}"))
     return sorted(found, key=lambda folder: int(folder.name.removeprefix("step-")), reverse=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _random_state() -> dict[str, Any]:
-    state = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
-    return {**state, "cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else state
-
-
-def _set_random_state(state: dict[str, Any]) -> None:
-    random.setstate(state["python"])
-    np.random.set_state(state["numpy"])
-    torch.set_rng_state(state["torch"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])

@@ -1,4 +1,4 @@
-"""DeepSpeed, and nothing else of the product imports it: configuration, start, save, load, full fp32 weights.
+"""DeepSpeed, and nothing else of the product imports it: configuration, start, and what a step did.
 
 The engine owns accumulation: the loop calls ``backward`` and ``step`` for every micro-batch, and DeepSpeed steps the
 optimiser at the boundary. (Accumulating by hand under ZeRO-2 keeps only the last micro-batch's gradient.)
@@ -21,7 +21,15 @@ from dist_stilts.parallel.world import World
 from dist_stilts.train.plan import BatchPlan, TrainConfig
 
 CONFIGS = "dist_stilts.ds_configs"
-TAG = "engine"
+
+
+FILLED_IN = (
+    "train_batch_size",
+    "train_micro_batch_size_per_gpu",
+    "gradient_accumulation_steps",
+    "gradient_clipping",
+)
+"""Keys that follow from the recipe and the number of ranks."""
 
 
 def deepspeed_config(name: str, config: TrainConfig, plan: BatchPlan) -> dict[str, Any]:
@@ -46,13 +54,10 @@ def deepspeed_config(name: str, config: TrainConfig, plan: BatchPlan) -> dict[st
         settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read the DeepSpeed config: {error}", where=path) from None
-    ours = {
-        "train_batch_size": plan.batch_size,
-        "train_micro_batch_size_per_gpu": plan.micro_batch,
-        "gradient_accumulation_steps": plan.accumulation,
-        "gradient_clipping": config.max_grad_norm,
-        "steps_per_print": 10**9,
-    }
+    # DeepSpeed wants a product here; where ranks do not divide the batch, some micro-batches are a row smaller.
+    product = plan.micro_batch * plan.accumulation * plan.ranks
+    values = (product, plan.micro_batch, plan.accumulation, config.max_grad_norm)
+    ours = {**dict(zip(FILLED_IN, values, strict=True)), "steps_per_print": 10**9}
     for key, value in ours.items():
         if settings.get(key, "auto") not in ("auto", value):
             raise UserError(
@@ -89,6 +94,11 @@ def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig
     return engine
 
 
+def skipped(engine: Any) -> int:
+    """Steps that were left out on all ranks, because a gradient was not finite on one."""
+    return int(engine.skipped_steps)
+
+
 def set_learning_rate(engine: Any, rate: float) -> None:
     """Set the rate of the coming optimiser step."""
     for group in engine.optimizer.param_groups:
@@ -101,26 +111,17 @@ def gradient_norm(engine: Any) -> float:
     return float("nan") if norm is None else float(norm)
 
 
-def save_engine(engine: Any, folder: Path) -> None:
-    """Write parameters, master weights and optimiser state; every rank must call it."""
-    engine.save_checkpoint(str(folder), tag=TAG, save_latest=False)
+def whole_module(engine: Any, copy: nn.Module | None) -> nn.Module:
+    """A module whose parameters are whole on every rank, so that ranks may run it unequally often.
 
+    That is the engine's own but for stage 3, where parameters are gathered into ``copy``; every rank must call it.
+    """
+    if copy is None:
+        module: nn.Module = engine.module
+        return module
+    import deepspeed
 
-def load_engine(engine: Any, folder: Path) -> None:
-    """Read what :func:`save_engine` wrote at the same world size; every rank must call it."""
-    path, _ = engine.load_checkpoint(str(folder), tag=TAG)
-    if path is None:
-        raise UserError(
-            "the checkpoint has no engine state", where=folder, fix="Delete it; the one before will be used"
-        )
-
-
-def load_fp32_weights(engine: Any) -> dict[str, torch.Tensor]:
-    """Gather the fp32 master weights by parameter name; every rank must call it and gets them all."""
-    from deepspeed.utils import safe_get_full_fp32_param
-
-    weights = {}
-    for name, parameter in engine.module.named_parameters():
-        full = safe_get_full_fp32_param(parameter)
-        weights[name] = (parameter.detach() if full is None else full).float().cpu()
-    return weights
+    for (_, parameter), (_, target) in zip(engine.module.named_parameters(), copy.named_parameters(), strict=True):
+        with deepspeed.zero.GatheredParameters([parameter]):
+            target.data = parameter.detach().clone()
+    return copy.to(engine.device)

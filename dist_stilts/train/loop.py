@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import torch
+
 from dist_stilts.data.batches import Stream, to_device
 from dist_stilts.data.mixture import Mixture
-from dist_stilts.errors import EXIT_FAILED, UserError
+from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import sum_values
+from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
 from dist_stilts.train.checkpoint import TrainState
-from dist_stilts.train.engine import gradient_norm, set_learning_rate
+from dist_stilts.train.engine import gradient_norm, set_learning_rate, skipped
 from dist_stilts.train.plan import BatchPlan, TrainConfig, learning_rate
+from dist_stilts.train.selection import DevScore, Selection
+from dist_stilts.train.stability import refuse_more_skips
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Work:
     Attributes:
         streams: one per task; heads: the streams' heads in the model.
         mixture: which stream feeds which step.
+        seed: of dropout.
     """
 
     streams: Sequence[Stream]
@@ -32,6 +39,7 @@ class Work:
     mixture: Mixture
     plan: BatchPlan
     config: TrainConfig
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,53 +54,92 @@ class Hooks:
 
     log: Callable[[TrainState, dict[str, float]], None]
     save: Callable[[TrainState], None]
-    score_dev: Callable[[TrainState], None]
+    score_dev: Callable[[TrainState], DevScore]
 
 
-@dataclass
-class Meter:
-    """Sums since the last log line, on this rank."""
+def train(engine: Any, work: Work, state: TrainState, selection: Selection, world: World, hooks: Hooks) -> TrainState:
+    """Train from ``state`` to the plan's last step, or until English dev stops improving.
 
-    losses: dict[str, Any] = field(default_factory=dict)
-    steps: dict[str, int] = field(default_factory=dict)
-    tokens: int = 0
-    slots: int = 0
-    started: float = field(default_factory=time.perf_counter)
+    Raises:
+        Preempted: a rank was asked to stop; all have saved.
+        UserError: too many steps whose loss or gradient was not finite (on every rank alike).
+    """
+    try:
+        steps(engine, work, state, selection, world, hooks)
+    except Preempted:  # between two steps, or between two batches of a dev score that the next start does again
+        hooks.save(state)
+        raise Preempted(f"asked to stop at step {state.step}; saved") from None
+    return state
 
 
-def train(engine: Any, work: Work, state: TrainState, world: World, hooks: Hooks) -> TrainState:
-    """Train from ``state`` to the plan's last step."""
-    plan, config = work.plan, work.config
-    if state.step == 0:
-        hooks.score_dev(state)  # a broken evaluation shows in the first minute
-    engine.train()
-    meter = Meter()
-    while state.step < plan.steps:
-        task = int(work.mixture.task[state.step])
-        batch = work.streams[task].step(int(work.mixture.turn[state.step]), world.rank, world.size)
-        set_learning_rate(engine, learning_rate(config, plan, state.step))
-        loss = 0.0
-        for micro_batch in batch.micro_batches:
-            loss_sum = engine(work.heads[task], to_device(micro_batch, world.device))
-            # DeepSpeed divides by accumulation and by ranks; the loss is the mean over the global batch's targets.
-            engine.backward(loss_sum * (plan.accumulation * world.size / batch.targets))
-            engine.step()
-            loss += loss_sum.detach() / batch.targets
-        state.step += 1
-        count(meter, work.streams[task].task, loss, batch.tokens, batch.slots)
+def steps(engine: Any, work: Work, state: TrainState, selection: Selection, world: World, hooks: Hooks) -> None:
+    """The loop itself; every rank is always at the same line of it."""
+    plan, config, meter = work.plan, work.config, Meter()
+    while True:
+        last = state.step == plan.steps
+        # Before the first step, so that a broken evaluation shows in the first minute; after the last; in between as
+        # often as asked for. Sharded and exact, see evaluate/predict.py.
+        if last or state.step == 0 or due(state.step, config.evaluate_every):
+            with timed(state, "scoring_seconds"):
+                selection.after_score(engine, state, hooks.score_dev(state))
+        if last or state.stopped:
+            return
+
+        rate = learning_rate(config, plan, state.step)
+        stop = take_step(engine, work, rate, state, meter, world)
+        refuse_more_skips(state.step, state.skipped, config.max_skipped)
+        selection.after_step(engine, state)
 
         last = state.step == plan.steps
-        if last or due(state.step, config.log_every) or due(state.step, config.save_every):
-            flush(meter, engine, state, learning_rate(config, plan, state.step - 1), hooks)
+        if last or due(state.step, config.log_every):
+            hooks.log(state, meter.values(rate))
             meter = Meter()
-        paused = time.perf_counter()
-        if last or due(state.step, config.evaluate_every):
-            hooks.score_dev(state)
-            engine.train()
-        if not last and due(state.step, config.save_every):
-            hooks.save(state)
-        meter.started += time.perf_counter() - paused  # neither counts as training time
-    return state
+        # Before the score of the same step: whoever starts from here takes that score again, and decides as we do.
+        if last or due(state.step, config.save_every):
+            with timed(state, "saving_seconds"):
+                hooks.save(state)
+        if stop:
+            raise Preempted
+
+
+def take_step(engine: Any, work: Work, rate: float, state: TrainState, meter: Meter, world: World) -> bool:
+    """One optimiser step; returns whether a rank was asked to stop."""
+    started = time.perf_counter()
+    index = int(work.mixture.task[state.step])
+    stream, turn = work.streams[index], int(work.mixture.turn[state.step])
+    batch = stream.step(turn, world.rank, world.size)
+    engine.train()
+    set_learning_rate(engine, rate)
+    seed_dropout(work.seed, state.step, world.rank)
+    left_out, loss = skipped(engine), 0.0
+    for micro_batch in batch.micro_batches:
+        loss_sum = engine(work.heads[index], to_device(micro_batch, world.device))
+        # DeepSpeed divides by accumulation and by ranks; the loss is the mean over the global batch's targets.
+        engine.backward(loss_sum * (work.plan.accumulation * world.size / batch.targets))
+        engine.step()  # at the last micro-batch all ranks step, or none does if a gradient is not finite on one
+        loss += loss_sum.detach() / batch.targets
+    left_out = skipped(engine) - left_out
+    # The one exchange of numbers in a step: what the ranks have seen, and whether one was asked to stop.
+    mean, tokens, slots, stop = sum_values(float(loss), batch.tokens, batch.slots, preemption.requested())
+
+    state.step += 1
+    state.skipped += left_out
+    state.tokens += int(tokens)
+    state.slots += int(slots)
+    if not left_out:
+        share = 1 / max(1.0, work.plan.steps / 10)
+        state.losses[stream.task] = mean * share + state.losses.get(stream.task, mean) * (1 - share)
+        meter.losses.setdefault(stream.task, []).append(mean)
+        meter.grad_norm = gradient_norm(engine)
+    seconds = time.perf_counter() - started
+    state.seconds += seconds
+    meter.add(tokens, slots, seconds, state.skipped)
+    return stop > 0
+
+
+def seed_dropout(seed: int, step: int, rank: int) -> None:
+    """Make dropout a function of (seed, step, rank): a resumed run has no generator to bring back (law 2)."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0]))
 
 
 def due(step: int, every: int) -> bool:
@@ -100,39 +147,44 @@ def due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-def count(meter: Meter, task: str, loss: Any, tokens: int, slots: int) -> None:
-    """Add one step; the loss stays on the device."""
-    meter.losses[task] = meter.losses.get(task, 0.0) + loss
-    meter.steps[task] = meter.steps.get(task, 0) + 1
-    meter.tokens += tokens
-    meter.slots += slots
+@contextmanager
+def timed(state: TrainState, what: str) -> Iterator[None]:
+    """Add the block's wall time to a field of the state, also if it ends in an error."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        setattr(state, what, getattr(state, what) + time.perf_counter() - started)
 
 
-def flush(meter: Meter, engine: Any, state: TrainState, rate: float, hooks: Hooks) -> None:
-    """Sum over ranks, check that training is sound, log.
+@dataclass
+class Meter:
+    """What was seen since the last log line, all ranks together."""
 
-    Raises:
-        UserError: the loss or a gradient is not finite (on every rank alike, before anything is saved).
-    """
-    tasks = sorted(meter.losses)  # the same on every rank: a step's task is
-    totals = sum_values(float(meter.tokens), float(meter.slots), *(float(meter.losses[task]) for task in tasks))
-    tokens, slots, losses = totals[0], totals[1], totals[2:]
-    seconds = time.perf_counter() - meter.started
-    state.tokens += int(tokens)
-    state.seconds += seconds
-    values = {
-        "loss": sum(losses) / sum(meter.steps.values()),
-        "learning_rate": rate,
-        "grad_norm": gradient_norm(engine),
-        "tokens_per_second": tokens / seconds,
-        "padding": 1 - tokens / slots,
-    }
-    if len(tasks) > 1:
-        values |= {f"loss/{task}": loss / meter.steps[task] for task, loss in zip(tasks, losses, strict=True)}
-    if not math.isfinite(values["loss"]) or engine.skipped_steps:  # DeepSpeed passes over a gradient that is not finite
-        raise UserError(
-            f"the loss or its gradient is not finite at step {state.step}",
-            code=EXIT_FAILED,
-            fix="Lower train.learning_rate or raise train.warmup; the last checkpoint is untouched",
-        )
-    hooks.log(state, values)
+    losses: dict[str, list[float]] = field(default_factory=dict)
+    grad_norm: float | None = None
+    tokens: float = 0.0
+    slots: float = 0.0
+    seconds: float = 0.0
+    skipped: int = 0
+
+    def add(self, tokens: float, slots: float, seconds: float, skipped: int) -> None:
+        """Count one step."""
+        self.tokens += tokens
+        self.slots += slots
+        self.seconds += seconds
+        self.skipped = skipped
+
+    def values(self, rate: float) -> dict[str, float]:
+        """The metrics to log; no loss and no gradient norm if every step was left out."""
+        values = {
+            "learning_rate": rate,
+            "tokens_per_second": self.tokens / self.seconds,
+            "padding": 1 - self.tokens / self.slots,
+        }
+        if self.grad_norm is not None:
+            losses = [loss for found in self.losses.values() for loss in found]
+            values |= {"loss": sum(losses) / len(losses), "grad_norm": self.grad_norm}
+        if len(self.losses) > 1:
+            values |= {f"loss/{task}": sum(found) / len(found) for task, found in sorted(self.losses.items())}
+        return {**values, "skipped": float(self.skipped)} if self.skipped else values

@@ -16,7 +16,7 @@ class TrainConfig:
     batch_size: int = 32
     """Rows per optimiser step, all ranks and accumulation together."""
     max_micro_batch: int | str = 32
-    """Most rows that one rank takes through the model at once; accumulation follows from it. `auto` = as many as fit."""
+    """Most rows that one rank takes through the model at once; accumulation follows. `auto` = as many as fit."""
     epochs: float = 2.0
     """Passes over the training rows (of all tasks together)."""
     steps: int | None = None
@@ -38,7 +38,7 @@ class TrainConfig:
     mlm_rate: float = 0.15
     """Share of the tokens that masked language modelling predicts."""
     task_sampling: str = "proportional"
-    """Several tasks: drawn in proportion to their rows, by `temperature`, or `uniform`; a task's `share` goes before."""
+    """Several tasks: drawn in proportion to their rows, by `temperature`, or `uniform`; a `share` goes before."""
     temperature: float = 2.0
     """Of `task_sampling: temperature`: a task of n rows is drawn in proportion to n ** (1 / temperature)."""
     cap: int | None = None

@@ -20,8 +20,11 @@ def train(
 ) -> None:
     """Run one phase inside the process group of whichever launcher started this.
 
+    SIGTERM or SIGUSR1 to any rank: all save within a step and exit with 75; the same command continues.
+
     Example: `torchrun --nproc-per-node 8 -m dist_stilts train xstilts_large --phase mnli`
     """
+    from dist_stilts.parallel import preemption
     from dist_stilts.parallel.collectives import barrier
     from dist_stilts.parallel.world import started
     from dist_stilts.study.execute import make_world
@@ -35,7 +38,8 @@ def train(
             f"the recipe has {len(runs)} runs", fix=f"Choose one with --phase: {', '.join(run.name for run in runs)}"
         )
     chosen = {run.name for run in select(runs, phase or "all")}
-    with completed_by(shlex.join(["dist-stilts", "prepare", recipe, *(overrides or [])])), started() as world:
+    prepare = shlex.join(["dist-stilts", "prepare", recipe, *(overrides or [])])
+    with completed_by(prepare), started() as world, preemption.listening():
         if world.is_main:
             make_world(config)
         barrier()

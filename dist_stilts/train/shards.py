@@ -1,0 +1,85 @@
+"""One rank's share of a checkpoint as a file, and all shares read back at any number of ranks and any ZeRO stage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from dist_stilts.errors import UserError
+from dist_stilts.train.owned_state import Piece, owned_state, publish_weights, set_steps
+
+CHOSEN = "chosen"
+
+
+def write_shard(path: Path, engine: Any, chosen: Sequence[torch.Tensor]) -> str:
+    """Write what this rank owns, and the header that says where which stretch lies; returns the file's SHA-256."""
+    owned = owned_state(engine)
+    kinds = {**owned.partitions, CHOSEN: chosen}
+    tensors = {f"{kind}.{i}": flat.detach().cpu() for kind, flats in kinds.items() for i, flat in enumerate(flats)}
+    pieces = json.dumps([asdict(piece) for piece in owned.pieces])
+    save_file(tensors, path, metadata={"pieces": pieces})
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return sha256(path)
+
+
+def read_shards(folder: Path, engine: Any, steps: int) -> list[torch.Tensor]:
+    """Read a checkpoint into the engine, whatever number of ranks wrote it; every rank must call it.
+
+    Args:
+        steps: what the optimiser's own count becomes.
+
+    Returns:
+        The chosen weights, laid out as the engine's; none if the checkpoint has none.
+    """
+    owned = owned_state(engine)
+    with ExitStack() as stack:
+        read = _reader(folder, stack)
+        chosen = [torch.zeros_like(flat, device="cpu") for flat in owned.partitions["weights"]]
+        kinds: Mapping[str, Sequence[torch.Tensor]] = {**owned.partitions, CHOSEN: chosen}
+        missing = {kind for kind, flats in kinds.items() if not all(read(kind, p, flats) for p in owned.pieces)}
+    if missing - {CHOSEN}:
+        raise UserError("the checkpoint lacks parameters of this model", where=folder, fix="Delete it")
+    set_steps(engine, steps)
+    publish_weights(engine)
+    return [] if CHOSEN in missing else chosen
+
+
+def _reader(folder: Path, stack: ExitStack) -> Callable[[str, Piece, Sequence[torch.Tensor]], bool]:
+    """A function that fills a piece from whichever shards hold parts of it, and says whether it found them all."""
+    where: dict[str, list[tuple[Any, Piece]]] = {}
+    for path in sorted(folder.glob("shard-*.safetensors")):
+        shard = stack.enter_context(safe_open(path, framework="pt"))
+        for content in json.loads(shard.metadata()["pieces"]):
+            where.setdefault(content["name"], []).append((shard, Piece(**content)))
+
+    def read(kind: str, wanted: Piece, into: Sequence[torch.Tensor]) -> bool:
+        found = 0
+        for shard, there in where.get(wanted.name, []):
+            key = f"{kind}.{there.partition}"
+            first, last = max(wanted.start, there.start), min(wanted.start + wanted.size, there.start + there.size)
+            if first >= last or key not in shard.keys():  # noqa: SIM118 - it is no dictionary
+                continue
+            source, target = there.offset + first - there.start, wanted.offset + first - wanted.start
+            size = last - first
+            into[wanted.partition][target : target + size] = shard.get_slice(key)[source : source + size]
+            found += size
+        return found == wanted.size
+
+    return read
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
