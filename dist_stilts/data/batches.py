@@ -138,7 +138,7 @@ class Stream:
         shares = deal(tokens, ranks, self.micro_batches)[rank]
         batches = [self._batch(places[share], epochs[share]) for share in shares]
         slots = sum(batch["input_ids"].numel() for batch in batches)
-        return Step(batches, self._targets(rows), int(tokens[shares].sum()), slots)
+        return Step(batches, self._targets(rows), int(tokens[np.concatenate(shares)].sum()), slots)
 
     def _batch(self, places: np.ndarray, epochs: np.ndarray) -> Batch:
         batch = collate(self.features, self.rows[places], self.family, self.vocabulary)

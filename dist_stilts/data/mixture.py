@@ -1,17 +1,22 @@
 """Which task trains at which optimiser step, and how often the rows of each language occur in an epoch; pure.
 
-One task per step, the same on all ranks.
-
-Tasks are drawn in proportion to ``min(rows, cap)``, the sampling of Phang et al. 2020's multi-task runs (their released
-toolkit's proportional sampler with a per-task cap).
+One task per step, the same on all ranks. Each step draws for itself, so its task depends on the seed, the step and the
+tasks' probabilities, and not on how many steps there are.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from dist_stilts.errors import UserError, nearest
+
+SAMPLERS = ("proportional", "temperature", "uniform")
+ROUNDING = 1e-9
+"""By how much shares that are meant to sum to 1 may miss it."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,76 @@ class Mixture:
     turn: np.ndarray
 
 
-def plan(sizes: list[int], steps: int, seed: int, cap: int | None = None) -> Mixture:
-    """Draw the task of every step; ``sizes`` are the tasks' numbers of training rows."""
-    weights = np.minimum(sizes, cap or max(sizes)).astype(np.float64)
-    task = np.random.default_rng((seed, 1)).choice(len(sizes), size=steps, p=weights / weights.sum())
+def probabilities(
+    sizes: Sequence[int],
+    *,
+    sampling: str = "proportional",
+    temperature: float = 1.0,
+    cap: int | None = None,
+    shares: Sequence[float | None] = (),
+) -> np.ndarray:
+    """How likely each task is to train at a step.
+
+    A task of n rows counts as ``m = min(n, cap)``. ``proportional`` weighs it by m, as the multi-task runs of Phang et
+    al. 2020 do (their released toolkit's proportional sampler with a per-task cap); ``temperature`` by
+    ``m ** (1 / temperature)``, which at 1 / 0.3 is how Conneau et al. 2020, section 3.1, weigh languages; ``uniform``
+    weighs all alike. Raffel et al. 2020, section 3.5.2, compare the three.
+
+    Args:
+        sizes: training rows of each task.
+        shares: probability of each task that has one of its own, whatever its size; the others divide the rest by
+            their weights. None for a task, or nothing at all: no share of its own.
+
+    Returns:
+        ``[tasks]`` float64, sum 1.
+
+    Raises:
+        UserError: an unknown sampler, a temperature that is not above 0, shares that cannot be had together.
+    """
+    if sampling not in SAMPLERS:
+        raise UserError(f"unknown train.task_sampling '{sampling}'", fix=nearest(sampling, SAMPLERS))
+    if not temperature > 0:
+        raise UserError(f"train.temperature={temperature} is not above 0", fix="1 is proportional, larger is more even")
+    exponent = {"proportional": 1.0, "temperature": 1 / temperature, "uniform": 0.0}[sampling]
+    fixed = list(shares) or [None] * len(sizes)
+    found = np.array([share or 0.0 for share in fixed])
+    rest, free = left_by(fixed), np.array([share is None for share in fixed])
+    if rest:
+        counted = np.minimum(sizes, cap or max(sizes))[free].astype(np.float64)
+        weights = (counted / counted.max()) ** exponent  # at most 1: a low temperature does not overflow
+        found[free] = rest * weights / weights.sum()
+    return found
+
+
+def left_by(shares: Sequence[float | None]) -> float:
+    """The probability that fixed shares leave to the tasks without one; 0 if every task has one.
+
+    Raises:
+        UserError: a share that is none, or shares that sum to too much or too little.
+    """
+    fixed = [share for share in shares if share is not None]
+    for share in fixed:
+        if not 0 < share < 1:
+            raise UserError(f"a task's share is {share:g}, not between 0 and 1", fix="A task alone needs no share")
+    total = math.fsum(fixed)
+    if len(fixed) < len(shares) and total > 1 - ROUNDING:
+        raise UserError(f"the tasks' shares sum to {total:g}; tasks without one would never train", fix="Lower them")
+    if fixed and len(fixed) == len(shares) and abs(total - 1) > ROUNDING:
+        raise UserError(f"the tasks' shares sum to {total:g}, not 1", fix="Leave one out: that task gets the rest")
+    return 1 - total if len(fixed) < len(shares) else 0.0
+
+
+def plan(chances: np.ndarray, steps: int, seed: int) -> Mixture:
+    """Draw the task of every step.
+
+    Args:
+        chances: ``[tasks]`` from :func:`probabilities`.
+    """
+    bounds = np.cumsum(chances)
+    draws = np.random.default_rng((seed, 1)).random(steps)  # one number a step: more steps only add to the end
+    task = np.searchsorted(bounds / bounds[-1], draws, side="right")
     turn = np.empty(steps, np.int64)
-    for index in range(len(sizes)):
+    for index in range(len(chances)):
         own = np.flatnonzero(task == index)
         turn[own] = np.arange(len(own))
     return Mixture(task, turn)

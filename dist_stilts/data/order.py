@@ -33,15 +33,20 @@ def global_batch(seed: int, size: int, batch_size: int, step: int) -> tuple[np.n
     return rows, epochs
 
 
-def deal(lengths: np.ndarray, ranks: int, micro_batches: int) -> np.ndarray:
+def deal(lengths: np.ndarray, ranks: int, micro_batches: int) -> list[list[np.ndarray]]:
     """Share one global batch out among ranks and micro-batches, like lengths together to keep padding small.
 
+    Where the rows cannot be shared evenly, the micro-batches of the shortest rows hold one row more, and so do the
+    first ranks: neither two micro-batches nor two ranks ever differ by more than one row.
+
     Args:
-        lengths: ``[batch_size]`` tokens per row; batch_size must be a multiple of ``ranks * micro_batches``.
+        lengths: ``[batch_size]`` tokens per row; at least one row for each of ``ranks * micro_batches``.
 
     Returns:
-        ``[ranks, micro_batches, micro_batch_size]`` positions in the batch. At each micro-batch all ranks hold rows of
+        For each rank and each of its micro-batches, positions in the batch. At each micro-batch all ranks hold rows of
         similar length, so none waits long for another.
     """
-    by_length = np.argsort(lengths, kind="stable").reshape(micro_batches, ranks, -1)
-    return by_length.transpose(1, 0, 2)
+    cells = ranks * micro_batches
+    assert len(lengths) >= cells, f"{len(lengths)} rows for {ranks} ranks x {micro_batches} micro-batches"
+    parts = np.array_split(np.argsort(lengths, kind="stable"), cells)
+    return [parts[rank::ranks] for rank in range(ranks)]

@@ -5,101 +5,72 @@ Only rank 0 makes a :class:`Monitor` that writes; the others make a silent one a
 
 from __future__ import annotations
 
-import sys
+import math
 import time
-from pathlib import Path
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
 
+from dist_stilts.errors import EXIT_AGAIN
 from dist_stilts.layout import RunFolder
+from dist_stilts.report.events import FAILED, FINISHED, EventFile, withdraw_verdict, write_verdict
+from dist_stilts.report.progress import Progress, rate, say
 from dist_stilts.report.records import append
 
-SECONDS_BETWEEN_LINES = 5.0
-"""Where there is no terminal to redraw, one line every so often."""
-
-
-def say(message: str) -> None:
-    """One line for a person, on stderr."""
-    print(message, file=sys.stderr, flush=True)
-
-
-class Progress:
-    """A progress bar on a terminal, a line now and then elsewhere; without an end in sight where ``total`` is 0."""
-
-    def __init__(self, title: str, total: int, done: int = 0, silent: bool = False) -> None:
-        self.title, self.total, self.started_at, self.silent = title, total, done, silent
-        self.start = self.last = time.monotonic()
-        self.bar: Any = None
-        if not silent and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
-
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(24),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[note]}"),
-                TimeRemainingColumn(),
-            )
-            self.bar = Bar(*columns, console=Console(stderr=True), transient=False)
-            self.bar.start()
-            self.task = self.bar.add_task(title, total=total or None, completed=done, note="")
-
-    def update(self, done: int, note: str = "") -> None:
-        """Say how much is done."""
-        if self.bar:
-            self.bar.update(self.task, completed=done, note=note)
-            return
-        now = time.monotonic()
-        unfinished = done < self.total or not self.total
-        if self.silent or (now - self.last < SECONDS_BETWEEN_LINES and unfinished):
-            return
-        self.last = now
-        rate = (done - self.started_at) / max(1e-9, now - self.start)
-        left = f", {(self.total - done) / rate:.0f} s left" if done < self.total and rate > 0 else ""
-        say(f"{self.title}: {done}{f'/{self.total}' if self.total else ''} {note}{left}".rstrip())
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar:
-            self.bar.stop()
+__all__ = ["Monitor", "Progress", "record_final", "say"]
 
 
 class Monitor:
-    """Writes one phase's metrics to all three places.
+    """Writes one phase's metrics to all three places, and says in the end how it went.
+
+    A phase that ends with an error has failed, unless it was asked to stop: then the next process goes on with it.
 
     Args:
         active: whether this rank writes.
-        first_step: steps already taken; events of later steps, written before a crash, are hidden by TensorBoard.
+        first_step: steps already taken; what an earlier process wrote about later ones, before it died, is void.
+        ranks: how many share the work.
     """
 
-    def __init__(self, run: RunFolder, title: str, steps: int, first_step: int, active: bool) -> None:
-        self.run, self.active = run, active
+    def __init__(self, run: RunFolder, title: str, steps: int, first_step: int, active: bool, ranks: int = 1) -> None:
+        self.run, self.ranks, self.step = run, ranks, first_step
         self.progress = Progress(title, steps, first_step, silent=not active)
-        self.events = _EventFile(run.events, first_step) if active else None
-        if active and first_step:
-            append(run.metrics, {"event": "resumed", "step": first_step, "time": time.time()})
+        self.events = self._start() if active else None
 
-    def log(self, step: int, values: dict[str, float]) -> None:
-        """Training metrics after ``step``."""
-        note = (
-            f"loss {values['loss']:.3f} lr {values['learning_rate']:.1e} |g| {values['grad_norm']:.2f} "
-            f"{values['tokens_per_second'] / 1000:.1f}k tok/s pad {values['padding']:.0%}"
-        )
-        self.progress.update(step, note)
+    def _start(self) -> EventFile:
+        withdraw_verdict(self.run.events)
+        if self.run.metrics.exists():
+            append(self.run.metrics, {"event": "resumed", "step": self.step, "time": time.time()})
+        events = EventFile(self.run.events)
+        events.restart(self.step)
+        return events
+
+    def hyperparameters(self, values: Mapping[str, object]) -> None:
+        """What the phase was told to do, for TensorBoard's HPARAMS tab; resumed, it says so again and counts once."""
+        if self.events:
+            self.events.hyperparameters(values)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Training metrics after ``step``.
+
+        Args:
+            values: ``loss`` and ``grad_norm`` (unless every step was left out), ``learning_rate``, ``tokens_per_second`` (real ones, all ranks together)
+                and ``padding`` (share of all slots); where known ``mfu`` (share of the peak) and ``skipped`` (steps
+                left out so far); anything else is written and not shown.
+        """
+        self.progress.update(step, note(values, self.ranks))
         self._write("train", step, values)
 
-    def score(self, step: int, values: dict[str, float]) -> None:
+    def score(self, step: int, values: Mapping[str, float]) -> None:
         """Scores on English dev after ``step``, in percent."""
         self._write("dev", step, values)
 
-    def _write(self, kind: str, step: int, values: dict[str, float]) -> None:
+    def final(self, scores: Mapping[str, float]) -> None:
+        """What came out of the phase, in percent; the HPARAMS tab shows it beside the hyperparameters."""
+        self._write("final", self.step, scores)
+
+    def _write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        self.step = step
         if self.events:
-            append(self.run.metrics, {"event": kind, "step": step, **values, "time": time.time()})
-            self.events.scalars(step, {f"{kind}/{name}": value for name, value in values.items()})
+            _record(self.run, self.events, kind, step, values)
 
     def __enter__(self) -> Monitor:
         return self
@@ -108,29 +79,38 @@ class Monitor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.progress.__exit__()
-        if self.events:
-            self.events.close()
+        if not self.events:
+            return
+        self.events.__exit__()
+        asked_to_stop = isinstance(error, KeyboardInterrupt) or getattr(error, "code", None) == EXIT_AGAIN
+        if not asked_to_stop:
+            write_verdict(self.run.events, FAILED if error else FINISHED)
 
 
-class _EventFile:
-    """TensorBoard scalars, through its own writer (no torch needed)."""
+def note(values: Mapping[str, float], ranks: int) -> str:
+    """The metrics of :meth:`Monitor.log` in one short line; tokens per second are each rank's share."""
+    parts = [
+        f"loss {values['loss']:.3f}" if "loss" in values else "no loss",
+        f"lr {values['learning_rate']:.1e}",
+        f"|g| {values['grad_norm']:.2f}" if "grad_norm" in values else "no |g|",
+        f"{rate(values['tokens_per_second'] / ranks)} tok/s/rank",
+        f"pad {values['padding']:.0%}",
+    ]
+    if "mfu" in values:
+        parts.append(f"MFU {values['mfu']:.1%}")
+    if values.get("skipped"):
+        parts.append(f"skipped {values['skipped']:.0f}")
+    return " ".join(parts)
 
-    def __init__(self, folder: Path, first_step: int) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        folder.mkdir(parents=True, exist_ok=True)
-        self._event, self._summary, self._writer = Event, Summary, EventFileWriter(str(folder))
-        if first_step:
-            restart = SessionLog(status=SessionLog.START)
-            self._writer.add_event(Event(step=first_step + 1, wall_time=time.time(), session_log=restart))
+def record_final(run: RunFolder, step: int, scores: Mapping[str, float]) -> None:
+    """:meth:`Monitor.final` for scores that come after the monitor is closed; said twice, the last word counts."""
+    with EventFile(run.events) as events:
+        _record(run, events, "final", step, scores)
 
-    def scalars(self, step: int, values: dict[str, float]) -> None:
-        summary = self._summary(
-            value=[self._summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
-        )
-        self._writer.add_event(self._event(step=step, wall_time=time.time(), summary=summary))
 
-    def close(self) -> None:
-        self._writer.close()
+def _record(run: RunFolder, events: EventFile, kind: str, step: int, values: Mapping[str, float]) -> None:
+    """To ``metrics.jsonl``, where what is not finite is null, and to TensorBoard, which draws it as a triangle."""
+    finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+    append(run.metrics, {"event": kind, "step": step, **finite, "time": time.time()})
+    events.scalars(step, {f"{kind}/{name}": value for name, value in values.items()})

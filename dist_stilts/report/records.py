@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from dist_stilts.errors import UserError
 
@@ -58,15 +58,25 @@ def _mend_last_line(path: Path) -> None:
     if not path.exists():
         return
     with path.open("r+b") as file:
+        if _ends_well(file):
+            return
         content = file.read()
         tail = content[content.rfind(b"\n") + 1 :]
-        if not tail:
-            return
         if _parse(tail) is None:
             file.truncate(len(content) - len(tail))
             log.warning("%s: dropped a torn last line", path)
         else:
             file.write(b"\n")
+
+
+def _ends_well(file: BinaryIO) -> bool:
+    """Whether the last byte is a newline: all that is looked at in a long file, line after line."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    last = file.read(1)
+    file.seek(0)
+    return last == b"\n"
 
 
 def read(path: Path) -> list[Record]:

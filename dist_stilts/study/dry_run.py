@@ -18,7 +18,7 @@ from dist_stilts.study.training_data import data_root
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import parse_split, stream_rows
 from dist_stilts.train.engine import deepspeed_config
-from dist_stilts.train.plan import derive
+from dist_stilts.train.plan import AUTO, derive, task_probabilities
 
 GIB = 2**30
 ACTIVATION_BYTES = 34
@@ -47,25 +47,37 @@ def describe_run(run: Run, recipe: Recipe, ranks: int) -> list[str]:
     """A run's lines: where it starts, what it trains on and for how long, what it scores."""
     lines = [f"{run.name}: {run.role}, from {run.start}"]
     if run.tasks:
-        sizes = [rows_of(run, recipe, task) for task in run.tasks]
-        if None in sizes:
-            unknown = ", ".join(task for task, size in zip(run.tasks, sizes, strict=True) if size is None)
-            lines.append(
-                f"    trains on {', '.join(run.tasks)}; steps follow from the rows of {unknown}, not known here"
-            )
-        else:
-            known = [size for size in sizes if size is not None]
-            plan = derive(run.train, known, ranks)
-            deepspeed_config(run.train.deepspeed, run.train, plan)
-            rows = plan.steps * plan.batch_size
-            counted = ", ".join(f"{task} ({size:,} rows)" for task, size in zip(run.tasks, known, strict=True))
-            lines.append(f"    trains on {counted}")
-            spans = any(get_task(task).family == "span" for task in run.tasks)
-            length = max(recipe.data.max_length, recipe.data.qa.max_length if spans else 0)
-            lines.append(f"    {plan.line()}; {rows:,} rows, each text at most {length} tokens")
+        lines += describe_training(run, recipe, ranks)
     for task, wanted in run.evaluate.items():
         lines.append(f"    scores {task} {', '.join(wanted.splits)} in {', '.join(wanted.languages)}")
     return lines
+
+
+def describe_training(run: Run, recipe: Recipe, ranks: int) -> list[str]:
+    """The lines of a run that trains: rows and chances of its tasks, steps, batches."""
+    sizes = {task: rows_of(run, recipe, task) for task in run.tasks}
+    # A task with a share of its own trains as often whatever its rows, unless all have one: then all rows count.
+    unsized = [task for task, share in zip(sizes, run.shares, strict=True) if share is not None]
+    needed = [task for task in sizes if task not in unsized] or unsized
+    if unknown := ", ".join(task for task in needed if sizes[task] is None):
+        trained = ", ".join(run.tasks)
+        return [f"    trains on {trained}; steps follow from the rows of {unknown}, not known here"]
+    known = [size or 1 for size in sizes.values()]
+    plan = derive(run.train, known, ranks, run.shares)
+    deepspeed_config(run.train.deepspeed, run.train, plan)
+    spans = any(get_task(task).family == "span" for task in run.tasks)
+    length = max(recipe.data.max_length, recipe.data.qa.max_length if spans else 0)
+    line = f"    {plan.line()}; {plan.steps * plan.batch_size:,} rows, each text at most {length} tokens"
+    if run.train.max_micro_batch == AUTO:
+        line += f"; max_micro_batch: auto, so more accumulation where {plan.micro_batch} rows do not fit"
+    chances = task_probabilities(run.train, known, run.shares)
+    return [f"    trains on {', '.join(map(_trained, sizes, sizes.values(), chances))}", line]
+
+
+def _trained(task: str, size: int | None, chance: float) -> str:
+    """One task with its rows, and its share of the steps if there are others."""
+    rows = "unknown rows" if size is None else f"{size:,} rows"
+    return f"{task} ({rows})" if chance == 1 else f"{task} ({rows}, {chance:.1%} of the steps)"
 
 
 def rows_of(run: Run, recipe: Recipe, task: str) -> int | None:
@@ -97,11 +109,12 @@ def describe_memory(recipe: Recipe, runs: Sequence[Run], ranks: int) -> list[str
     length = recipe.data.max_length
     trained = [run for run in runs if run.tasks]
     rows = max((derive(run.train, [1], ranks).micro_batch for run in trained), default=1)
+    bound = "at most " if any(run.train.max_micro_batch == AUTO for run in trained) else ""
     parts = {
         "bf16 parameters": 2 * parameters,
         "fp32 gradients, sharded": 4 * parameters / ranks,
         "fp32 master weights and two moments, sharded": 12 * parameters / ranks,
-        f"activations of {rows} x {length} tokens": ACTIVATION_BYTES * rows * length * width * layers,
+        f"activations of {bound}{rows} x {length} tokens": ACTIVATION_BYTES * rows * length * width * layers,
     }
     lines = [f"{parameters / 1e6:,.0f} M parameters in the encoder"]
     lines += [f"{size / GIB:7.2f} GiB  {part}" for part, size in parts.items()]

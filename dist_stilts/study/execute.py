@@ -47,7 +47,7 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
     """Find what would stop the ranks while nothing is started yet.
 
     Raises:
-        UserError: ranks that do not divide a batch, missing data, a folder of another recipe.
+        UserError: more ranks than rows in a batch, missing data, a folder of another recipe.
     """
     root = data_root(recipe)
     if root and not recipe.data.simulate and not root.is_dir():
@@ -56,7 +56,7 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
         for name in [*run.tasks, *run.evaluate] if root is None else []:
             hub_source(get_task(name))
         if run.tasks:
-            derive(run.train, [1] * len(run.tasks), ranks)
+            derive(run.train, [1] * len(run.tasks), ranks, run.shares)
         check_folder(run, folder_of(recipe).run(run.name))
 
 

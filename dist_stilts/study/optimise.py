@@ -6,7 +6,8 @@ import copy
 import gc
 import json
 import math
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,21 @@ from torch import nn
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
-from dist_stilts.evaluate.suite import EvaluationConfig, score_rows
 from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.model.flops import training_flops_per_token
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import Monitor, say
+from dist_stilts.study.desk import Desk
 from dist_stilts.study.plan import Run
-from dist_stilts.study.status import write_status
 from dist_stilts.study.training_data import TrainingData, streams
-from dist_stilts.train.checkpoint import TrainState, resume, save
-from dist_stilts.train.engine import FILLED_IN, deepspeed_config, start_engine, whole_module
+from dist_stilts.train.checkpoint import TrainState, resume
+from dist_stilts.train.engine import FILLED_IN, deepspeed_config, start_engine
 from dist_stilts.train.loop import Hooks, Work, train
 from dist_stilts.train.owned_state import gather_weights, owned_state
-from dist_stilts.train.plan import BatchPlan, derive
-from dist_stilts.train.selection import DevScore, Selection
+from dist_stilts.train.plan import BatchPlan, derive, task_probabilities
+from dist_stilts.train.selection import Selection
 from dist_stilts.train.stability import degenerate
 
 
@@ -54,11 +55,12 @@ def optimise(
 ) -> Trained:
     """Train the model; every rank must call it."""
     sizes = [len(rows) for rows in data.rows]
-    plan = derive(run.train, sizes, world.size)
+    plan = derive(run.train, sizes, world.size, run.shares)
+    chances = task_probabilities(run.train, sizes, run.shares)
     work = Work(
         streams=streams(data, run, tokenizer, plan.accumulation),
         heads=[head_name(spec) for spec in data.specs],
-        mixture=plan_mixture(sizes, plan.steps, run.seed, run.train.cap),
+        mixture=plan_mixture(chances, plan.steps, run.seed),
         plan=plan,
         config=run.train,
         seed=run.seed,
@@ -72,9 +74,13 @@ def optimise(
     engine = start_engine(model.to(world.device), settings, run.train, world)
     state, chosen = resume(folder, engine, data.revision, world, say)
     selection = Selection(run.train, plan, chosen)
-    with Monitor(folder, run.name, plan.steps, state.step, world.is_main) as monitor:
-        desk = Desk(engine, whole, run, folder, data, Vocabulary.of(tokenizer), plan, world, monitor, selection)
+    with Monitor(folder, run.name, plan.steps, state.step, world.is_main, world.size) as monitor:
+        monitor.hyperparameters({"start": run.start, "seed": run.seed, **asdict(run.train), "ranks": world.size})
+        cost = flops_per_token(model, data, chances, run.train.mlm_rate)
+        began, vocabulary = time.perf_counter() - state.wall_seconds, Vocabulary.of(tokenizer)
+        desk = Desk(engine, whole, run, folder, data, vocabulary, plan, world, monitor, selection, cost, began)
         train(engine, work, state, selection, world, Hooks(desk.log, desk.save, desk.score_dev))
+        desk.close(state)
     weights = gather_weights(engine, selection.weights(engine), owned_state(engine).pieces)
     engine.destroy()
     gc.collect()
@@ -82,7 +88,7 @@ def optimise(
     if world.is_main:
         assert weights.keys() == dict(model.named_parameters()).keys()
         model.load_state_dict(weights, strict=False)  # buffers are not trained
-    verdict = degenerate(state.losses, chances(data), state.collapsed)
+    verdict = degenerate(state.losses, losses_of_guessing(data), state.collapsed)
     return Trained(model, state, verdict, selection.line(state))
 
 
@@ -95,7 +101,7 @@ def announce(run: Run, folder: RunFolder, data: TrainingData, plan: BatchPlan, s
     say(f"{run.name}: DeepSpeed {run.train.deepspeed} with {filled}: {folder.deepspeed}")
 
 
-def chances(data: TrainingData) -> dict[str, float]:
+def losses_of_guessing(data: TrainingData) -> dict[str, float]:
     """The loss of guessing, in nats, of the tasks that have classes or choices."""
     found = {}
     for spec, features, rows in zip(data.specs, data.features, data.rows, strict=True):
@@ -106,46 +112,13 @@ def chances(data: TrainingData) -> dict[str, float]:
     return found
 
 
-@dataclass(frozen=True)
-class Desk:
-    """What the loop calls, with all that it needs: the monitor and the status, checkpoints, scores on English dev."""
-
-    engine: Any
-    copy: nn.Module | None
-    run: Run
-    folder: RunFolder
-    data: TrainingData
-    vocabulary: Vocabulary
-    plan: BatchPlan
-    world: World
-    monitor: Monitor
-    selection: Selection
-
-    def log(self, state: TrainState, values: dict[str, float]) -> None:
-        """Metrics to the monitor, progress to the status."""
-        self.monitor.log(state.step, values)
-        if self.world.is_main:
-            progress = {"step": state.step, "steps": self.plan.steps, "tokens": state.tokens, "skipped": state.skipped}
-            write_status(self.folder, "running", **progress, train_seconds=round(state.seconds, 3))
-
-    def save(self, state: TrainState) -> None:
-        """A checkpoint of this step."""
-        save(self.folder, self.engine, state, self.selection.chosen, self.world, self.run.train.keep)
-
-    def score_dev(self, state: TrainState) -> DevScore:
-        """Score English dev of every task that has it."""
-        module = whole_module(self.engine, self.copy)
-        config = EvaluationConfig(batch_size=self.plan.micro_batch)
-        main: list[float] = []
-        logged: dict[str, float] = {}
-        collapsed: dict[str, str] = {}
-        for name, (wanted, found) in self.data.dev.items():
-            score = score_rows(module, wanted, found.features, self.vocabulary, self.world, config)
-            logged |= {f"{name}/{metric}": 100 * value for metric, value in score.values.items() if value is not None}
-            if (value := score.values[wanted.spec.metric]) is not None:
-                main.append(100 * value)
-            if score.degenerate:
-                collapsed[name] = score.degenerate
-        if logged:
-            self.monitor.score(state.step, logged)
-        return DevScore(sum(main) / len(main) if main else None, collapsed)
+def flops_per_token(model: MultiTaskModel, data: TrainingData, chances: np.ndarray, mlm_rate: float) -> float | None:
+    """Floating-point operations of training per real token, averaged over the tokens of the mixture."""
+    costs, weights = [], []
+    for spec, features, rows, chance in zip(data.specs, data.features, data.rows, chances, strict=True):
+        lengths = np.concatenate([features.lengths[row] for row in rows[:1000]]).astype(float)
+        predicted = mlm_rate if spec.family == "mlm" else 0.0
+        costs.append(training_flops_per_token(model.encoder.config, (lengths**2).sum() / lengths.sum(), predicted))
+        weights.append(chance * features.tokens[rows].mean())
+    known = [cost for cost in costs if cost is not None]
+    return float(np.average(known, weights=weights)) if len(known) == len(costs) else None

@@ -77,6 +77,11 @@ class Run:
             return "pretrained"
         return self.parent.origin if self.parent else "random"
 
+    @property
+    def shares(self) -> list[float | None]:
+        """The share of the steps that each task asks for, if it does."""
+        return [task.share for task in self.tasks.values()]
+
     def lineage(self) -> list[Run]:
         """This run and its ancestors, oldest first."""
         return [*(self.parent.lineage() if self.parent else []), self]

@@ -22,7 +22,7 @@ from dist_stilts.study.plan import Run, folder_of
 from dist_stilts.study.run_config import Recipe
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import task
-from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
+from dist_stilts.tasks.spec import RETRIEVAL, Family, TaskSpec
 
 Progress = Callable[[str, int, int], None]
 MLM_SAMPLING = 0.3
@@ -124,7 +124,7 @@ def load_training_data(
     for name, parts in to_train_on(run, recipe).items():
         spec, opened = parts[0].spec, [open_(part) for part in parts]
         joined = concatenated([part.features for part in opened])
-        chosen = _chosen(joined, run, name)
+        chosen = chosen_examples(joined, run, spec)
         specs.append(spec)
         features.append(joined)
         rows.append(_sampled(np.flatnonzero(np.isin(joined.example, chosen)), opened, run, name))
@@ -153,6 +153,40 @@ def streams(data: TrainingData, run: Run, tokenizer: Any, accumulation: int) -> 
     ]
 
 
+def chosen_examples(features: Features, run: Run, spec: TaskSpec) -> np.ndarray:
+    """Numbers of the examples that the run trains on: all, or a subset stratified by :func:`classes_of`.
+
+    Raises:
+        UserError: a subset larger than the data.
+    """
+    if run.size is None:
+        return np.arange(features.examples)
+    if run.size > features.examples:
+        raise UserError(
+            f"phase '{run.phase}' wants {run.size} rows of {spec.name}, there are {features.examples}",
+            fix=f"Lower phases.{run.phase}.sizes",
+        )
+    _, first_row = np.unique(features.example, return_index=True)
+    return subset(
+        [features.ids[row] for row in first_row], classes_of(features, spec.family), run.size, run.subset_seed
+    )
+
+
+def classes_of(features: Features, family: Family) -> list[int]:
+    """What subsets of the examples are stratified by: class, right choice, whether a question has its answer; else 0.
+
+    A question has its answer if any of its windows holds it: the first need not.
+
+    Returns:
+        One class per example.
+    """
+    examples, first_row = np.unique(features.example, return_index=True)
+    if family == "span":
+        answered = {int(features.example[row]) for row in range(len(features)) if features.labels[row].any()}
+        return [int(example in answered) for example in examples.tolist()]
+    return [int(features.labels[row][0]) if len(features.labels[row]) == 1 else 0 for row in first_row]
+
+
 def _sampled(rows: np.ndarray, parts: Sequence[Prepared], run: Run, name: str) -> np.ndarray:
     """The rows of an epoch, with those of smaller languages repeated as the task's sampling asks for."""
     exponent = run.tasks[name].sampling
@@ -163,17 +197,3 @@ def _sampled(rows: np.ndarray, parts: Sequence[Prepared], run: Run, name: str) -
     ends = np.cumsum([len(part.features) for part in parts])
     by_language = np.split(rows, np.searchsorted(rows, ends[:-1]))
     return repeated([part for part in by_language if len(part)], exponent, run.seed)
-
-
-def _chosen(features: Features, run: Run, task: str) -> np.ndarray:
-    """Numbers of the examples that the run trains on."""
-    if run.size is None:
-        return np.arange(features.examples)
-    if run.size > features.examples:
-        raise UserError(
-            f"phase '{run.phase}' wants {run.size} rows of {task}, there are {features.examples}",
-            fix=f"Lower phases.{run.phase}.sizes",
-        )
-    _, first_row = np.unique(features.example, return_index=True)
-    classes = [int(features.labels[row][0]) if len(features.labels[row]) == 1 else 0 for row in first_row]
-    return subset([features.ids[row] for row in first_row], classes, run.size, run.subset_seed)

@@ -38,7 +38,8 @@ class TrainState:
     Attributes:
         step: optimiser steps gone through; skipped: those of them that were left out.
         tokens: real tokens seen, all ranks; slots: padded places that they lay in.
-        seconds, saving_seconds, scoring_seconds: wall time, restarts included: training, checkpoints, English dev.
+        seconds, saving_seconds, scoring_seconds: wall time, earlier processes included: training, checkpoints, English
+            dev; wall_seconds: all of it, as of the last checkpoint.
         losses: task to its training loss, smoothed over the last tenth of the steps.
         best, best_step: highest score on English dev; worse: scores in a row that were no better.
         averaged: how many points are in the average so far.
@@ -54,6 +55,7 @@ class TrainState:
     seconds: float = 0.0
     saving_seconds: float = 0.0
     scoring_seconds: float = 0.0
+    wall_seconds: float = 0.0
     losses: dict[str, float] = field(default_factory=dict)
     best: float | None = None
     best_step: int = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from contextlib import redirect_stdout
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig
 
     logger.setLevel(logging.WARNING)
     warnings.filterwarnings(
-        "ignore", message=".*all_gather_into_tensor.*", category=FutureWarning
+        "ignore", message=r".*(all_gather_into_tensor|reduce_scatter_tensor).*", category=FutureWarning
     )  # DeepSpeed's to mend
     # On CPU DeepSpeed compiles a shared-memory collective and has no fallback without a compiler; gloo does the work.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
@@ -90,7 +91,8 @@ def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig
     optimizer = torch.optim.AdamW(
         parameter_groups, lr=config.learning_rate, betas=betas, eps=config.eps, fused=world.device.type == "cuda"
     )
-    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings, dist_init_required=False)
+    with redirect_stdout(None):  # stage 1 prints memory figures that nobody asked for
+        engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings, dist_init_required=False)
     return engine
 
 

@@ -6,7 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dist_stilts.errors import UserError
+import numpy as np
+
+from dist_stilts.data.mixture import left_by, probabilities
+from dist_stilts.errors import UserError, nearest
+
+AUTO = "auto"
 
 
 @dataclass
@@ -18,7 +23,7 @@ class TrainConfig:
     max_micro_batch: int | str = 32
     """Most rows that one rank takes through the model at once; accumulation follows. `auto` = as many as fit."""
     epochs: float = 2.0
-    """Passes over the training rows (of all tasks together)."""
+    """Passes over the training rows (of all tasks together; the steps of tasks with a `share` come on top)."""
     steps: int | None = None
     """Optimiser steps; given, it replaces `epochs`."""
     max_steps: int | None = None
@@ -38,7 +43,7 @@ class TrainConfig:
     mlm_rate: float = 0.15
     """Share of the tokens that masked language modelling predicts."""
     task_sampling: str = "proportional"
-    """Several tasks: drawn in proportion to their rows, by `temperature`, or `uniform`; a `share` goes before."""
+    """Several tasks: `proportional` to their rows, by `temperature`, or `uniform`; a task's own `share` goes before."""
     temperature: float = 2.0
     """Of `task_sampling: temperature`: a task of n rows is drawn in proportion to n ** (1 / temperature)."""
     cap: int | None = None
@@ -70,12 +75,20 @@ OPERATIONAL = ("log_every", "save_every", "keep", "max_micro_batch", "max_skippe
 """Settings that change no weight to speak of, and so are not part of a run's identity."""
 
 
+CHOICES = {"schedule": ("linear", "cosine", "constant"), "select": ("last", "best", "average")}
+LEAST = {
+    **dict.fromkeys(("batch_size", "max_micro_batch", "steps", "max_steps", "cap", "averaged"), 1),
+    "keep": 1,  # with none kept, saving a checkpoint would delete the only good one
+    **dict.fromkeys(("patience", "max_skipped", "restarts"), 0),
+}
+
+
 @dataclass(frozen=True)
 class BatchPlan:
     """One phase in numbers.
 
     Attributes:
-        micro_batch: rows per rank and forward pass.
+        micro_batch: most rows per rank and forward pass; where the rows cannot be shared evenly, some have one less.
         accumulation: forward passes per optimiser step.
         warmup_steps: part of ``steps``.
     """
@@ -89,42 +102,94 @@ class BatchPlan:
 
     def line(self) -> str:
         """The plan as one line."""
+        fewest = self.batch_size // (self.ranks * self.accumulation)
+        rows = f"{self.micro_batch}" if fewest == self.micro_batch else f"{fewest} or {self.micro_batch}"
         return (
             f"{self.steps} steps ({self.warmup_steps} warm-up) of {self.batch_size} rows = {self.ranks} ranks "
-            f"x {self.micro_batch} rows x {self.accumulation} accumulation"
+            f"x {rows} rows x {self.accumulation} accumulation"
         )
 
 
-def derive(config: TrainConfig, sizes: Sequence[int], ranks: int) -> BatchPlan:
-    """Derive a phase's numbers.
+def derive(config: TrainConfig, sizes: Sequence[int], ranks: int, shares: Sequence[float | None] = ()) -> BatchPlan:
+    """Derive a phase's numbers. The global batch is what the recipe says at any number of ranks.
+
+    ``max_micro_batch: auto`` stands for no bound here: a rank's rows in one pass, which is where a probe starts.
 
     Args:
         sizes: training rows of each task.
+        shares: see :func:`task_probabilities`.
 
     Raises:
-        UserError: the ranks do not divide the batch; settings that contradict each other.
+        UserError: more ranks than rows; settings without meaning, or that contradict each other.
     """
-    if config.batch_size % ranks:
-        fits = [n for n in range(1, config.batch_size + 1) if config.batch_size % n == 0 and n <= 2 * ranks]
-        raise UserError(
-            f"{ranks} ranks do not divide train.batch_size={config.batch_size}",
-            fix=f"Use one of {fits} ranks, or another batch size",
-        )
-    if config.schedule not in ("linear", "cosine", "constant"):
-        raise UserError(f"unknown train.schedule '{config.schedule}'", fix="Known: linear, cosine, constant")
-    if not 0 <= config.warmup <= 1 or min(config.epochs, config.batch_size, config.averaged) <= 0:
-        raise UserError("train.warmup is a share (0 to 1); epochs, batch_size and max_micro_batch are above 0")
-    per_rank = config.batch_size // ranks
-    micro_batch = max(n for n in range(1, per_rank + 1) if per_rank % n == 0 and n <= config.max_micro_batch)
-    rows = sum(min(size, config.cap or size) for size in sizes)
-    steps = config.steps or max(1, math.ceil(rows * config.epochs / config.batch_size))
-    if config.max_steps and not config.steps:
-        steps = min(steps, config.max_steps)
-    plan = BatchPlan(
-        steps, math.ceil(steps * config.warmup), config.batch_size, ranks, micro_batch, per_rank // micro_batch
-    )
-    assert plan.ranks * plan.micro_batch * plan.accumulation == plan.batch_size, plan
+    _check(config)
+    micro_batch, accumulation = _shared_out(config, ranks)
+    steps = config.steps or _steps(config, sizes, shares)
+    task_probabilities(config, sizes, shares)  # refuses what cannot be sampled, whether or not steps follow from it
+    plan = BatchPlan(steps, math.ceil(steps * config.warmup), config.batch_size, ranks, micro_batch, accumulation)
+    cells = plan.ranks * plan.accumulation
+    assert cells <= plan.batch_size <= cells * plan.micro_batch < plan.batch_size + cells, plan
+    assert config.max_micro_batch == AUTO or plan.micro_batch <= int(config.max_micro_batch), (plan, config)
     return plan
+
+
+def task_probabilities(config: TrainConfig, sizes: Sequence[int], shares: Sequence[float | None] = ()) -> np.ndarray:
+    """How likely each task is to train at a step: ``[tasks]``, see :func:`dist_stilts.data.mixture.probabilities`."""
+    return probabilities(
+        sizes, sampling=config.task_sampling, temperature=config.temperature, cap=config.cap, shares=shares
+    )
+
+
+def _check(config: TrainConfig) -> None:
+    """Refuse settings without meaning.
+
+    Raises:
+        UserError: the first that has none.
+    """
+    for name, known in CHOICES.items():
+        if (value := getattr(config, name)) not in known:
+            raise UserError(f"unknown train.{name} '{value}'", fix=nearest(value, known))
+    if isinstance(config.max_micro_batch, str) and config.max_micro_batch != AUTO:
+        raise UserError(f"train.max_micro_batch '{config.max_micro_batch}' is no number", fix=f"Or use {AUTO}")
+    for name, least in LEAST.items():
+        value = getattr(config, name)
+        if value not in (None, AUTO) and value < least:
+            raise UserError(f"train.{name}={value} is too low", fix=f"Use {least} or more")
+    if not 0 <= config.warmup <= 1:
+        raise UserError(f"train.warmup={config.warmup} is no share of the steps", fix="Use 0 to 1")
+    if not config.epochs > 0:
+        raise UserError(f"train.epochs={config.epochs} is not above 0")
+
+
+def _shared_out(config: TrainConfig, ranks: int) -> tuple[int, int]:
+    """Rows of the largest micro-batch, and micro-batches per rank."""
+    batch_size, per_rank = config.batch_size, _ceil(config.batch_size, ranks)
+    if ranks > batch_size:
+        raise UserError(
+            f"train.batch_size={batch_size} leaves some of {ranks} ranks without a row",
+            fix=f"Use at most {batch_size} ranks, or a batch of {ranks} rows or more",
+        )
+    accumulation = 1 if config.max_micro_batch == AUTO else _ceil(per_rank, int(config.max_micro_batch))
+    if ranks * accumulation > batch_size:  # only single rows on ranks that do not divide the batch
+        raise UserError(
+            f"{ranks} ranks cannot take train.batch_size={batch_size} row by row: some would have none at the end",
+            fix="Use train.max_micro_batch=2, or ranks that divide the batch",
+        )
+    return _ceil(batch_size, ranks * accumulation), accumulation
+
+
+def _steps(config: TrainConfig, sizes: Sequence[int], shares: Sequence[float | None]) -> int:
+    """Steps in which the tasks without a share of their own have their epochs; those with one come on top."""
+    fixed = list(shares) or [None] * len(sizes)
+    counted = [min(size, config.cap or size) for size in sizes]
+    own = [rows for rows, share in zip(counted, fixed, strict=True) if share is None]
+    needed = sum(own or counted) * config.epochs / config.batch_size / (left_by(fixed) or 1)
+    steps = max(1, math.ceil(round(needed, 6)))  # 1 - 0.9 is less than 0.1, and no reason for another step
+    return min(steps, config.max_steps or steps)
+
+
+def _ceil(rows: int, parts: int) -> int:
+    return -(-rows // parts)
 
 
 def learning_rate(config: TrainConfig, plan: BatchPlan, step: int) -> float:

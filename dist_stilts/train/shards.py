@@ -33,6 +33,7 @@ def write_shard(path: Path, engine: Any, chosen: Sequence[torch.Tensor]) -> str:
     return sha256(path)
 
 
+@torch.no_grad()
 def read_shards(folder: Path, engine: Any, steps: int) -> list[torch.Tensor]:
     """Read a checkpoint into the engine, whatever number of ranks wrote it; every rank must call it.
 

@@ -149,8 +149,9 @@ def test_rows_that_were_trained_on_are_never_scored(refused: Callable, finished:
     assert "trained on" in error
 
 
-def test_ranks_that_do_not_divide_the_batch_are_refused(refused: Callable, tiny: Path, tmp_path: Path) -> None:
-    assert "3 ranks do not divide" in refused("run", str(tiny), f"out={tmp_path}", "--ranks", "3")
+def test_more_ranks_than_rows_in_a_batch_are_refused(refused: Callable, tiny: Path, tmp_path: Path) -> None:
+    error = refused("run", str(tiny), f"out={tmp_path}", "--ranks", "17")
+    assert "leaves some of 17 ranks without a row" in error
 
 
 def test_a_folder_of_another_recipe_is_left_alone(refused: Callable, finished: Path, tiny: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-TIMEOUT = 100.0  # seconds; below pytest's own limit for a test, so that the ranks' messages are seen
+TIMEOUT = 200.0  # seconds; below pytest's own limit for a test, so that the ranks' messages are seen
 TAIL = 3000  # characters of a failed rank's stderr that are shown
 
 

@@ -12,6 +12,7 @@ import tiny
 import torch
 
 from dist_stilts.data.mixture import plan as plan_mixture
+from dist_stilts.data.mixture import probabilities
 from dist_stilts.model.heads import head_name
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.train.plan import TrainConfig, derive, learning_rate
@@ -21,7 +22,7 @@ def train(tasks: list[str]) -> dict[str, Any]:
     """Losses and gradient norms of every step, and the weights before and after."""
     config = tiny.train_config("none", ranks=1, accumulation=1)
     sizes = [tiny.ROWS[task] for task in tasks]
-    plan, mixture = derive(config, sizes, ranks=1), plan_mixture(sizes, tiny.STEPS, 0)
+    plan, mixture = derive(config, sizes, ranks=1), plan_mixture(probabilities(sizes), tiny.STEPS, 0)
     streams, heads = [tiny.stream(task, 1) for task in tasks], [head_name(get_task(task)) for task in tasks]
     model = tiny.model(tasks).train()
     before = tiny.weights_of(model)

@@ -32,6 +32,24 @@ def test_a_gradient_that_is_not_finite_ends_every_rank_before_anything_is_saved(
         assert ended["checkpoints"] == []
 
 
+def test_steps_are_left_out_up_to_the_limit_and_one_more_ends_every_rank(saved: Saved) -> None:
+    for rank in saved("worker_world.py", 2):
+        ended = rank["failed"]["always"]
+        assert "not finite at step 4, and 3 steps were left out before" in ended["message"]
+        assert ended["code"] == EXIT_FAILED
+
+
+@pytest.mark.parametrize("config", ["zero2_fp32", "zero2_bf16", "zero1_bf16", "zero3_bf16", "zero2_offload_bf16"])
+def test_a_loss_that_is_not_finite_on_one_rank_leaves_the_step_out_on_all(saved: Saved, config: str) -> None:
+    for rank in saved("worker_world.py", 2):
+        ended = rank["failed"][f"once {config}"]
+        assert ended["message"] == "it trained to the end"
+        assert (ended["step"], ended["skipped"]) == (20, 1)
+        without_loss = [values["step"] for values in ended["logged"] if "loss" not in values]
+        assert without_loss == [4]
+        assert [values.get("skipped", 0) for values in ended["logged"]] == [0] * 3 + [1] * 17
+
+
 def test_the_launcher_of_these_tests_ends_ranks_that_hang(run_ranks: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(TimeoutError, match="ranks \\[0, 1\\] were still running"):
         run_ranks("worker_sleeper.py", 2, tmp_path, timeout=2)

@@ -63,7 +63,7 @@ def test_a_second_start_goes_on_from_the_newest_checkpoint(story: Story) -> None
 def test_a_resumed_run_logs_exactly_what_the_uninterrupted_run_logged(story: Story, metric: str) -> None:
     for whole, resumed in zip(story.whole, story.resumed, strict=True):
         assert [values[metric] for values in resumed["logged"]] == [values[metric] for values in whole["logged"][6:]]
-        assert len(resumed["logged"]) == 6
+        assert len(resumed["logged"]) == 14
         assert resumed["tokens"] == whole["tokens"]
 
 
@@ -79,13 +79,9 @@ def test_a_checkpoint_of_other_rows_is_refused_on_every_rank(story: Story) -> No
     assert all("was trained on other rows" in rank["other rows"] for rank in story.resumed)
 
 
-def test_a_checkpoint_of_another_world_size_is_refused_on_every_rank(story: Story) -> None:
-    assert all("was taken with 2 ranks, this job has 3" in rank["other ranks"] for rank in story.resumed)
-
-
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_with_a_warning(story: Story) -> None:
     main, other = (rank["after damage"] for rank in story.resumed)
-    assert (main["step"], other["step"]) == (6, 6)
+    assert (main["step"], other["step"]) == (18, 18)
     assert len(main["warnings"]) == 1
-    assert "step-000009 is damaged" in main["warnings"][0]
+    assert "step-000020 is damaged" in main["warnings"][0]
     assert other["warnings"] == []

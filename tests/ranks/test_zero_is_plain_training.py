@@ -3,7 +3,7 @@
 Weights are compared by ``|ours - reference| / |reference - start|``: how far off the training's result is, in units of
 how far training went. Losses alone would hide much, and Adam hides the scale of gradients from weights, so norms count.
 
-Tolerances. fp32: sums in another order differ by some 1e-7, which Adam's division and twelve steps grow to some 5e-6.
+Tolerances. fp32: sums in another order differ by some 1e-7, which Adam's division and twenty steps grow to some 1e-5.
 bf16 against an fp32 reference: a number has 8 significant bits, so gradients carry errors of half a percent; Adam gives
 small elements steps as large as those of large ones, and 4 to 5 % of the way remain. A lost micro-batch or rank costs
 ten times as much.
@@ -19,6 +19,7 @@ import torch
 
 pytestmark = pytest.mark.timeout(300)
 Saved = Callable[..., list[dict[str, Any]]]
+PRECISIONS = ("fp32", "bf16")
 
 
 class Tolerance(NamedTuple):
@@ -29,15 +30,19 @@ class Tolerance(NamedTuple):
     weights: float
 
 
-TOLERANCE = {"zero2_fp32": Tolerance(2e-6, 5e-6, 5e-5), "zero2_bf16": Tolerance(2**-7, 2**-5, 0.1)}
-ONE, TWO = ("xnli", 1), ("xnli", 2)
+FP32, BF16 = Tolerance(2e-6, 5e-6, 1e-4), Tolerance(2**-7, 2**-5, 0.1)
+ALL = [("xnli", 1), ("xnli", 2), ("xnli", 4), ("mlm", 2)]
 CASES = [
-    *[(1, "zero2_fp32", *case) for case in (ONE, TWO, ("mlm", 2), ("xnli+mlm+squad_v1", 2))],
-    *[(2, "zero2_fp32", *case) for case in (ONE, TWO, ("mlm", 2), ("xnli+mlm+squad_v1", 2))],
-    *[(4, "zero2_fp32", *case) for case in (ONE, TWO, ("mlm", 2))],
-    *[(1, "zero2_bf16", *case) for case in (ONE, TWO, ("mlm", 2))],
-    *[(2, "zero2_bf16", *case) for case in (ONE, TWO, ("mlm", 2))],
-    (4, "zero2_bf16", *TWO),
+    *[(ranks, "zero2_fp32", *case) for ranks in (1, 2, 4) for case in ALL],
+    *[(ranks, "zero2_bf16", *case) for ranks in (1, 2, 4) for case in ALL],
+    *[(ranks, "zero2_fp32", "xnli+mlm+squad_v1", 2) for ranks in (1, 2)],
+    *[
+        (2, f"{stage}_{precision}", "xnli", 2)
+        for stage in ("zero1", "zero2_offload", "zero3")
+        for precision in PRECISIONS
+    ],
+    (2, "zero3_fp32", "xnli+mlm+squad_v1", 2),
+    *[(3, "zero2_fp32", task, 3) for task in ("xnli", "mlm")],  # 32 rows in nine parts
 ]
 
 
@@ -61,11 +66,11 @@ def plain(saved: Saved, case: tuple[int, str, str, int]) -> dict[str, Any]:
 
 @pytest.fixture
 def tolerance(case: tuple[int, str, str, int]) -> Tolerance:
-    return TOLERANCE[case[1]]
+    return FP32 if case[1].endswith("fp32") else BF16
 
 
 def test_losses_are_those_of_plain_training(ours: Any, plain: Any, tolerance: Tolerance) -> None:
-    assert len(plain["loss"]) == 12
+    assert len(plain["loss"]) == 20
     for rank in ours:
         assert rank["loss"] == pytest.approx(plain["loss"], rel=tolerance.loss)
 
@@ -76,17 +81,22 @@ def test_gradient_norms_are_those_of_plain_training(ours: Any, plain: Any, toler
 
 
 def test_weights_are_those_of_plain_training(ours: Any, plain: Any, tolerance: Tolerance) -> None:
-    for rank in ours:
-        off = distance(rank["weights"], plain["weights"]) / distance(plain["before"], plain["weights"])
-        assert off < tolerance.weights
+    off = distance(ours[0]["weights"], plain["weights"]) / distance(plain["before"], plain["weights"])
+    assert off < tolerance.weights
 
 
-def test_fp32_weights_cover_every_parameter_and_are_the_same_on_every_rank(ours: Any) -> None:
+def test_rank_0_gathers_every_parameter_whole_in_fp32_and_the_others_hold_none(ours: Any) -> None:
+    weights = ours[0]["weights"]
+    assert {name: tuple(weight.shape) for name, weight in weights.items()} == ours[0]["parameters"]
+    assert {weight.dtype for weight in weights.values()} == {torch.float32}
+    assert [rank["weights"] for rank in ours[1:]] == [{}] * (len(ours) - 1)
+
+
+def test_the_weights_that_every_rank_computes_with_are_the_master_weights_rounded(ours: Any) -> None:
     for rank in ours:
-        shapes = {name: tuple(weight.shape) for name, weight in rank["weights"].items()}
-        assert shapes == rank["parameters"]
-        assert {weight.dtype for weight in rank["weights"].values()} == {torch.float32}
-        assert all(torch.equal(weight, ours[0]["weights"][name]) for name, weight in rank["weights"].items())
+        assert rank["module"].keys() == ours[0]["weights"].keys()
+        for name, weight in rank["module"].items():
+            assert torch.equal(weight, ours[0]["weights"][name].to(weight.dtype)), name
 
 
 def test_fp32_weights_are_the_master_weights_and_not_their_bf16_copies(saved: Saved) -> None:
@@ -97,13 +107,14 @@ def test_fp32_weights_are_the_master_weights_and_not_their_bf16_copies(saved: Sa
         assert not any(torch.equal(weight, weight.bfloat16().float()) for weight in changed)
 
 
-def test_gradients_are_accumulated_in_fp32_and_communication_does_not_overlap(ours: Any, case: Any) -> None:
+def test_gradients_are_added_up_in_fp32_and_communication_does_not_overlap(ours: Any, case: Any) -> None:
     ranks, precision, _, accumulation = case
     for rank in ours:
-        assert rank["zero_stage"] == 2
+        assert rank["zero_stage"] == int(precision.removeprefix("zero")[0])
+        assert rank["communication_data_type"] is torch.float32
         assert rank["grad_accum_dtype"] is torch.float32
         assert rank["overlap_comm"] is False
-        assert rank["model_dtype"] is (torch.bfloat16 if precision == "zero2_bf16" else torch.float32)
+        assert rank["model_dtype"] is (torch.bfloat16 if precision.endswith("bf16") else torch.float32)
         assert (rank["ranks"], rank["accumulation"]) == (ranks, accumulation)
 
 

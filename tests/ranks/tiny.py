@@ -23,11 +23,11 @@ from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import IGNORED, Family
 from dist_stilts.train.plan import TrainConfig
 
-signal.alarm(150)  # the last resort, if the tests were killed and cannot end their ranks
+signal.alarm(260)  # the last resort, if the tests were killed and cannot end their ranks
 
 VOCABULARY = Vocabulary(pad=1, mask=63, ordinary=np.arange(4, 63))
-BATCH_SIZE = 24
-STEPS = 12
+BATCH_SIZE = 32
+STEPS = 20
 ROWS = {"xnli": 50, "mlm": 40, "squad_v1": 30}  # examples; no multiple of the batch size
 
 
@@ -39,7 +39,7 @@ def train_config(precision: str, ranks: int, accumulation: int, **changes: Any) 
     """
     settings: dict[str, Any] = {
         "batch_size": BATCH_SIZE,
-        "max_micro_batch": BATCH_SIZE // ranks // accumulation,
+        "max_micro_batch": -(-BATCH_SIZE // (ranks * accumulation)),
         "steps": STEPS,
         "learning_rate": 3e-3,
         "warmup": 0.25,

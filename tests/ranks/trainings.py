@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +12,19 @@ import tiny
 import torch
 
 from dist_stilts.data.mixture import plan as plan_mixture
+from dist_stilts.data.mixture import probabilities
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.parallel.world import World
+from dist_stilts.parallel.world import World, current
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.train.checkpoint import TrainState, resume, save
-from dist_stilts.train.engine import deepspeed_config, load_fp32_weights, start_engine
+from dist_stilts.train.engine import CONFIGS, deepspeed_config, start_engine, whole_module
 from dist_stilts.train.loop import Hooks, Work, train
+from dist_stilts.train.owned_state import gather_weights, owned_state
 from dist_stilts.train.plan import TrainConfig, derive
+from dist_stilts.train.selection import DevScore, Selection
 
 DATA = "the same rows"
 
@@ -27,23 +33,38 @@ def train_case(precision: str, tasks: str, accumulation: int, world: World, out:
     """Train one case; what was logged, the fp32 weights, and what the engine says of its configuration."""
     names = tasks.split("+")
     model = tiny.model(names)
-    training = Training(model, names, tiny.train_config(precision, world.size, accumulation), world, out)
+    parameters = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    config = tiny.train_config(in_precision(precision, out, world), world.size, accumulation)
+    training = Training(model, names, config, world, out)
     training.finish()
     engine = training.engine
+    module = whole_module(engine, training.whole)
     result = {
         "loss": [values["loss"] for values in training.logged],
         "grad_norm": [values["grad_norm"] for values in training.logged],
-        "weights": load_fp32_weights(engine),
-        "parameters": {name: tuple(parameter.shape) for name, parameter in model.named_parameters()},
+        "weights": training.weights(),
+        "parameters": parameters,
+        "module": {name: parameter.detach().clone() for name, parameter in module.named_parameters()},
         "accumulation": engine.gradient_accumulation_steps(),
         "ranks": engine.dp_world_size,
         "model_dtype": next(engine.module.parameters()).dtype,
         "grad_accum_dtype": engine.get_data_types()[1],
         "overlap_comm": engine.zero_overlap_comm(),
+        "communication_data_type": engine.communication_data_type,
         "zero_stage": engine.zero_optimization_stage(),
     }
     engine.destroy()
     return result
+
+
+def in_precision(name: str, out: Path, world: World) -> str:
+    """A shipped DeepSpeed configuration's name, or a file: the shipped one of bf16 turned to fp32."""
+    if name in ("zero2_fp32",) or not name.endswith("fp32"):
+        return name
+    file = out.parent / f"{name}-{world.rank}.json"
+    settings = json.loads((resources.files(CONFIGS) / f"{name.replace('fp32', 'bf16')}.json").read_text())
+    file.write_text(json.dumps({**settings, "bf16": {"enabled": False}}))
+    return str(file)
 
 
 class Training:
@@ -56,37 +77,49 @@ class Training:
     def __init__(self, model: MultiTaskModel, tasks: list[str], config: TrainConfig, world: World, out: Path) -> None:
         sizes = [tiny.ROWS[task] for task in tasks]
         self.config, self.world, self.run = config, world, RunFolder(out)
-        self.plan, self.mixture = derive(config, sizes, world.size), plan_mixture(sizes, tiny.STEPS, 0)
+        self.plan, self.mixture = derive(config, sizes, world.size), plan_mixture(probabilities(sizes), tiny.STEPS, 0)
         self.streams = [tiny.stream(task, self.plan.accumulation) for task in tasks]
         self.heads = [head_name(get_task(task)) for task in tasks]
         self.logged: list[dict[str, float]] = []
         self.warnings: list[str] = []
-        torch.manual_seed(100 + world.rank)  # dropout differs between ranks
-        self.engine = start_engine(model, deepspeed_config(config.deepspeed, config, self.plan), config, world)
-        self.state = self.resumed(DATA, world)
+        settings = deepspeed_config(config.deepspeed, config, self.plan)
+        self.whole = copy.deepcopy(model) if settings["zero_optimization"]["stage"] == 3 else None
+        self.engine = start_engine(model, settings, config, world)
+        self.state, chosen = self.resumed(DATA)
+        self.selection = Selection(config, self.plan, chosen)
 
-    def resumed(self, data: str, world: World) -> TrainState:
+    def resumed(self, data: str) -> tuple[TrainState, list[torch.Tensor]]:
         """Load the newest good checkpoint."""
-        return resume(self.run, self.engine, data, world, self.warnings.append)
+        return resume(self.run, self.engine, data, self.world, self.warnings.append)
 
     def finish(self) -> TrainState:
         """Train to the plan's last step."""
-        hooks = Hooks(
-            log=lambda state, values: self.log(state, values),
-            save=lambda state: save(self.run, self.engine, state, self.world, self.config.keep),
-            score_dev=lambda state: None,
-        )
-        work = Work(self.streams, self.heads, self.mixture, self.plan, self.config)
-        return train(self.engine, work, self.state, self.world, hooks)
+        hooks = Hooks(log=self.log, save=self.save, score_dev=self.score_dev)
+        work = Work(self.streams, self.heads, self.mixture, self.plan, self.config, seed=100)
+        return train(self.engine, work, self.state, self.selection, self.world, hooks)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """What would be exported: whole fp32 parameters, on rank 0."""
+        return gather_weights(self.engine, self.selection.weights(self.engine), owned_state(self.engine).pieces)
+
+    def save(self, state: TrainState) -> None:
+        """Take a checkpoint if the training is one that saves."""
+        if self.config.save_every:
+            save(self.run, self.engine, state, self.selection.chosen, self.world, self.config.keep)
+
+    def score_dev(self, state: TrainState) -> DevScore:
+        """There is no dev."""
+        return DevScore(None)
 
     def log(self, state: TrainState, values: dict[str, float]) -> None:
         """Keep what was logged."""
         self.logged.append({"step": state.step, **values})
 
 
-def failure(model: MultiTaskModel, precision: str, world: World, out: Path) -> dict[str, Any]:
+def failure(model: MultiTaskModel, precision: str, world: World, out: Path, allowed: int = 0) -> dict[str, Any]:
     """Train a model that cannot be trained, with a checkpoint after every step; how that ended on this rank."""
-    training = Training(model, ["xnli"], tiny.train_config(precision, world.size, 1, save_every=1), world, out)
+    config = tiny.train_config(precision, world.size, 1, save_every=1, max_skipped=allowed)
+    training = Training(model, ["xnli"], config, world, out)
     try:
         training.finish()
     except UserError as error:
@@ -94,7 +127,21 @@ def failure(model: MultiTaskModel, precision: str, world: World, out: Path) -> d
     else:
         ended = {"message": "it trained to the end", "code": 0}
     training.engine.destroy()
-    return {**ended, "checkpoints": sorted(path.name for path in out.rglob("*step-*"))}
+    seen = {"step": training.state.step, "skipped": training.state.skipped, "logged": training.logged}
+    return {**ended, **seen, "checkpoints": sorted(path.name for path in out.rglob("*step-*"))}
+
+
+class NanOnce(MultiTaskModel):
+    """Its loss is not a number in one step and on one rank only."""
+
+    def __init__(self, step: int, rank: int) -> None:
+        super().__init__(tiny.model(["xnli"]).encoder, [get_task("xnli")])
+        self.left, self.rank = step, rank
+
+    def forward(self, head: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        loss = super().forward(head, batch)
+        self.left -= 1
+        return loss * float("nan") if self.left == 0 and current().rank == self.rank else loss
 
 
 def with_nan_weight() -> MultiTaskModel:

@@ -10,19 +10,22 @@ import tiny
 
 from dist_stilts.parallel.world import World, started
 
-FEW_TRAININGS = [
-    ("zero2_fp32", "xnli", 1),
-    ("zero2_fp32", "xnli", 2),
-    ("zero2_fp32", "mlm", 2),
-    ("zero2_bf16", "xnli", 2),
+TRAININGS = [
+    (f"zero2_{precision}", *case)
+    for precision in ("fp32", "bf16")
+    for case in [("xnli", 1), ("xnli", 2), ("xnli", 4), ("mlm", 2)]
 ]
-ALL_TRAININGS = [
-    *FEW_TRAININGS,
-    ("zero2_fp32", "xnli+mlm+squad_v1", 2),
-    ("zero2_bf16", "xnli", 1),
-    ("zero2_bf16", "mlm", 2),
-]
-TRAININGS = {1: ALL_TRAININGS, 2: ALL_TRAININGS, 3: [], 4: FEW_TRAININGS}
+MIXTURE = "xnli+mlm+squad_v1"
+MORE_TRAININGS = {
+    1: [("zero2_fp32", MIXTURE, 2)],
+    2: [
+        ("zero2_fp32", MIXTURE, 2),
+        ("zero3_fp32", MIXTURE, 2),
+        *[(f"{stage}_{p}", "xnli", 2) for stage in ("zero1", "zero2_offload", "zero3") for p in ("fp32", "bf16")],
+    ],
+    3: [("zero2_fp32", "xnli", 3), ("zero2_fp32", "mlm", 3)],
+    4: [],
+}
 
 
 def main() -> None:
@@ -31,10 +34,11 @@ def main() -> None:
         results: dict[str, Any] = {}
         if world.size <= 3:
             results |= exchanges_and_scores(world, out)
-        if TRAININGS[world.size]:
+        if world.size in MORE_TRAININGS:
             from trainings import train_case
 
-            results["trained"] = {case: train_case(*case, world, out / "none") for case in TRAININGS[world.size]}
+            cases = [*(TRAININGS if world.size != 3 else ()), *MORE_TRAININGS[world.size]]
+            results["trained"] = {case: train_case(*case, world, out / "none") for case in cases}
         if world.size == 1:
             import plain
 
@@ -58,11 +62,16 @@ def exchanges_and_scores(world: World, out: Path) -> dict[str, Any]:
 
 
 def failures(world: World, out: Path) -> dict[str, Any]:
-    from trainings import FiniteLossNanGradient, failure, with_nan_weight
+    from trainings import FiniteLossNanGradient, NanOnce, failure, with_nan_weight
 
     return {
         "loss": failure(with_nan_weight(), "zero2_bf16", world, out / "nan-loss"),
         "gradient bf16": failure(FiniteLossNanGradient(), "zero2_bf16", world, out / "nan-gradient-bf16"),
+        "always": failure(with_nan_weight(), "zero2_bf16", world, out / "nan-always", allowed=3),
+        **{
+            f"once {config}": failure(NanOnce(4, rank=1), config, world, out / f"nan-once-{config}", allowed=3)
+            for config in ("zero2_fp32", "zero2_bf16", "zero1_bf16", "zero3_bf16", "zero2_offload_bf16")
+        },
         "gradient fp32": failure(FiniteLossNanGradient(), "zero2_fp32", world, out / "nan-gradient-fp32"),
     }
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from collections import Counter
 
 import numpy as np
@@ -44,33 +43,60 @@ def test_seeds_and_epochs_have_orders_of_their_own() -> None:
     assert len(orders) == 16
 
 
-shares = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4))
-
-
-def draw_lengths(data: st.DataObject, share: tuple[int, int, int]) -> np.ndarray:
-    rows = math.prod(share)
-    return np.array(data.draw(st.lists(st.integers(1, 9), min_size=rows, max_size=rows)))
-
-
-@given(st.data(), shares)
-def test_deal_gives_every_row_of_the_batch_to_one_place(data: st.DataObject, share: tuple[int, int, int]) -> None:
-    lengths = draw_lengths(data, share)
-    ranks, micro_batches, size = share
+@st.composite
+def dealt_batches(draw: st.DrawFn) -> tuple[np.ndarray, list[list[np.ndarray]]]:
+    """Lengths of a batch, and the batch dealt out to some ranks and micro-batches, evenly or not."""
+    ranks, micro_batches, spare = draw(st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(0, 25)))
+    rows = ranks * micro_batches + spare
+    lengths = np.array(draw(st.lists(st.integers(1, 9), min_size=rows, max_size=rows)))
     dealt = deal(lengths, ranks, micro_batches)
-    assert dealt.shape == (ranks, micro_batches, size)
-    assert sorted(dealt.ravel()) == list(range(len(lengths)))
+    assert [len(cells) for cells in dealt] == [micro_batches] * ranks
+    return lengths, dealt
 
 
-@given(st.data(), shares)
-def test_at_each_micro_batch_no_rank_holds_a_row_that_belongs_to_the_next(
-    data: st.DataObject, share: tuple[int, int, int]
+@given(dealt_batches())
+def test_deal_gives_every_row_of_the_batch_to_one_place(batch: tuple[np.ndarray, list[list[np.ndarray]]]) -> None:
+    lengths, dealt = batch
+    assert sorted(row for cells in dealt for cell in cells for row in cell.tolist()) == list(range(len(lengths)))
+
+
+@given(dealt_batches())
+def test_neither_ranks_nor_micro_batches_differ_by_more_than_a_row(
+    batch: tuple[np.ndarray, list[list[np.ndarray]]],
 ) -> None:
-    lengths = draw_lengths(data, share)
-    ranks, micro_batches, _ = share
-    by_micro_batch = lengths[deal(lengths, ranks, micro_batches)].transpose(1, 0, 2).reshape(micro_batches, -1)
-    assert (np.diff(by_micro_batch.ravel()) >= 0).all()
+    sizes = np.array([[len(cell) for cell in cells] for cells in batch[1]])
+    assert sizes.min() >= 1
+    assert np.ptp(sizes) <= 1
+    assert np.ptp(sizes.sum(axis=1)) <= 1
 
 
-def test_deal_refuses_a_batch_that_does_not_divide() -> None:
-    with pytest.raises(ValueError, match="reshape"):
-        deal(np.arange(7), 2, 2)
+@given(dealt_batches())
+def test_at_each_micro_batch_no_rank_holds_a_row_that_belongs_to_the_next(
+    batch: tuple[np.ndarray, list[list[np.ndarray]]],
+) -> None:
+    lengths, dealt = batch
+    in_order = np.concatenate([lengths[cell] for micro_batch in zip(*dealt, strict=True) for cell in micro_batch])
+    assert (np.diff(in_order) >= 0).all()
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(0, 99))
+def test_an_even_deal_is_the_order_of_length_cut_into_equal_blocks(
+    ranks: int, micro_batches: int, size: int, seed: int
+) -> None:
+    lengths = np.random.default_rng(seed).integers(1, 9, ranks * micro_batches * size)
+    blocks = np.argsort(lengths, kind="stable").reshape(micro_batches, ranks, size).transpose(1, 0, 2)
+    assert np.array(deal(lengths, ranks, micro_batches)).tolist() == blocks.tolist()
+
+
+def test_thirty_two_rows_on_three_ranks_are_eleven_eleven_and_ten() -> None:
+    dealt = deal(np.arange(32), 3, 1)
+    assert [[cell.tolist() for cell in cells] for cells in dealt] == [
+        [list(range(11))],
+        [list(range(11, 22))],
+        [list(range(22, 32))],
+    ]
+
+
+def test_deal_leaves_no_place_without_a_row() -> None:
+    with pytest.raises(AssertionError, match="3 rows for 2 ranks x 2 micro-batches"):
+        deal(np.arange(3), 2, 2)

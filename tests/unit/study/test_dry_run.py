@@ -81,9 +81,40 @@ def test_commands_carry_recipe_ranks_and_overrides() -> None:
     assert "learning_rate: 3.0e-05" in text
 
 
-def test_ranks_that_do_not_divide_the_batch_are_found_in_the_dry_run() -> None:
-    with pytest.raises(UserError, match="3 ranks do not divide"):
-        described("xstilts_large", ranks=3)
+def test_any_number_of_ranks_up_to_the_batch_is_planned() -> None:
+    assert "32 rows = 3 ranks x 10 or 11 rows x 1 accumulation" in described("xstilts_large", ranks=3)
+    with pytest.raises(UserError, match="leaves some of 33 ranks without a row"):
+        described("xstilts_large", ranks=33)
+
+
+def test_an_auto_micro_batch_is_shown_as_such() -> None:
+    text = described("xstilts_large", "train.max_micro_batch=auto", ranks=2)
+    assert "max_micro_batch: auto, so more accumulation where 16 rows do not fit" in text
+    assert "activations of at most 16 x 256 tokens" in text
+    assert "activations of 16 x 256 tokens" in described("xstilts_large", ranks=2)
+
+
+def with_mlm(tmp_path: Path, mlm: str) -> str:
+    """A recipe of MNLI with MLM, whose rows nobody publishes."""
+    path = tmp_path / "mixed.yaml"
+    path.write_text(f"phases: {{mixed: {{tasks: {{mnli: {{}}, mlm: {mlm}}}}}}}")
+    return str(path)
+
+
+def test_a_task_with_a_share_adds_steps_whatever_its_rows(tmp_path: Path) -> None:
+    text = described(with_mlm(tmp_path, "{share: 0.2}"))
+    assert "trains on mnli (392,702 rows, 80.0% of the steps), mlm (unknown rows, 20.0% of the steps)" in text
+    assert f"{-(-392_702 * 2 * 5 // (32 * 4))} steps" in text
+
+
+def test_without_a_share_its_rows_must_be_known(tmp_path: Path) -> None:
+    text = described(with_mlm(tmp_path, "{}"))
+    assert "trains on mnli, mlm; steps follow from the rows of mlm, not known here" in text
+
+
+def test_a_share_without_meaning_is_found_in_the_dry_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"share is 1\.5, not between 0 and 1"):
+        described(with_mlm(tmp_path, "{share: 1.5}"))
 
 
 def test_an_unknown_engine_config_is_found_in_the_dry_run() -> None:

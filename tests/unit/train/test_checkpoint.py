@@ -1,163 +1,184 @@
+"""Laws 2 and 9 for the files alone, in one process, with an engine that owns what a test gives it."""
+
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from dist_stilts.errors import UserError
+from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import COMPLETE, RunFolder
 from dist_stilts.parallel.world import World
-from dist_stilts.train import checkpoint
-from dist_stilts.train.checkpoint import TrainState, checksums, resume, save
+from dist_stilts.train import checkpoint, shards
+from dist_stilts.train.checkpoint import TrainState, resume, save
+from dist_stilts.train.owned_state import OwnedState, Piece
 
 ALONE = World(0, 1, 0, torch.device("cpu"), "none")
+SIZES = {"a": 7, "b": 5}
+
+
+class Engine(SimpleNamespace):
+    """Rank ``rank`` of ``ranks`` whose flat partition is its part of all parameters, one after another."""
+
+    def __init__(self, rank: int = 0, ranks: int = 1) -> None:
+        total = -(-sum(SIZES.values()) // ranks)
+        flat = {key: torch.zeros(total) for key in ("weights", "exp_avg", "exp_avg_sq")}
+        pieces, begin = [], 0
+        for name, size in SIZES.items():
+            first, last = max(begin, rank * total), min(begin + size, (rank + 1) * total)
+            if first < last:
+                pieces.append(Piece(name, first - begin, last - first, 0, first - rank * total))
+            begin += size
+        owned = OwnedState(pieces, {key: [tensor] for key, tensor in flat.items()}, torch.tensor(0.0))
+        super().__init__(rank=rank, owned=owned, flat=flat, published=0)
+
+    def fill(self) -> Engine:
+        """Every element says which parameter and place it is of."""
+        for piece in self.owned.pieces:
+            for number, tensor in enumerate(self.flat.values()):
+                values = (
+                    1000 * number
+                    + 100 * list(SIZES).index(piece.name)
+                    + torch.arange(piece.start, piece.start + piece.size)
+                )
+                tensor[piece.offset : piece.offset + piece.size] = values.float()
+        return self
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    """A run whose engine is a dictionary, saved as one file."""
-
-    def save_engine(engine: dict[str, int], folder: Path) -> None:
-        (folder / "engine").mkdir()
-        (folder / "engine" / "weights").write_text(json.dumps(engine))
-
-    def load_engine(engine: dict[str, int], folder: Path) -> None:
-        engine.update(json.loads((folder / "engine" / "weights").read_text()))
-
-    monkeypatch.setattr(checkpoint, "save_engine", save_engine)
-    monkeypatch.setattr(checkpoint, "load_engine", load_engine)
-    return RunFolder(tmp_path / "run")
+    monkeypatch.setattr(shards, "owned_state", lambda engine: engine.owned)
+    monkeypatch.setattr(shards, "set_steps", lambda engine, steps: engine.owned.steps.fill_(steps))
+    monkeypatch.setattr(shards, "publish_weights", lambda engine: setattr(engine, "published", engine.published + 1))
+    return RunFolder(tmp_path)
 
 
-def save_at(run: RunFolder, *steps: int, keep: int = 9) -> None:
-    for step in steps:
-        save(run, {"weights": 10 * step}, TrainState(step, 100 * step, 1.5, "data"), ALONE, keep)
+def steps_of(run: RunFolder) -> list[str]:
+    return sorted(path.name for path in run.checkpoints.iterdir())
 
 
-def resumed(run: RunFolder, data: str = "data", world: World = ALONE) -> tuple[TrainState, dict[str, int], list[str]]:
-    engine: dict[str, int] = {}
-    warnings: list[str] = []
-    return resume(run, engine, data, world, warnings.append), engine, warnings
-
-
-def flip(path: Path, place: int = 0) -> None:
+def damage(path: Path) -> None:
     content = bytearray(path.read_bytes())
-    content[place] ^= 1
+    content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
+def test_a_checkpoint_brings_back_state_weights_and_moments(run: RunFolder) -> None:
+    engine, state = Engine().fill(), TrainState(step=5, skipped=1, losses={"x": 0.5}, best=3.0, data="d")
+    save(run, engine, state, [engine.flat["weights"] + 1], ALONE, keep=2)
+    fresh = Engine()
+    found, chosen = resume(run, fresh, "d", ALONE, print)
+    assert found == state
+    assert all(torch.equal(fresh.flat[key], engine.flat[key]) for key in engine.flat)
+    assert torch.equal(chosen[0], engine.flat["weights"] + 1)
+    assert (int(fresh.owned.steps), fresh.published) == (4, 1)
+
+
+@pytest.mark.parametrize("wrote", [1, 2, 3, 5])
+@pytest.mark.parametrize("reads", [1, 2, 3, 5])
+def test_shards_of_any_number_of_ranks_are_read_by_any_other(
+    run: RunFolder, tmp_path: Path, wrote: int, reads: int
+) -> None:
+    for rank in range(wrote):
+        engine = Engine(rank, wrote).fill()
+        shards.write_shard(tmp_path / f"shard-{rank}.safetensors", engine, [engine.flat["exp_avg"].clone()])
+    for rank in range(reads):
+        expected, found = Engine(rank, reads).fill(), Engine(rank, reads)
+        chosen = shards.read_shards(tmp_path, found, 1)
+        assert all(torch.equal(found.flat[key], expected.flat[key]) for key in found.flat)
+        assert torch.equal(chosen[0], expected.flat["exp_avg"])
+
+
 def test_without_a_checkpoint_training_starts_at_step_0(run: RunFolder) -> None:
-    assert resumed(run) == (TrainState(data="data"), {}, [])
+    assert resume(run, Engine(), "d", ALONE, print) == (TrainState(data="d"), [])
 
 
-def test_resume_continues_from_the_newest(run: RunFolder) -> None:
-    save_at(run, 5, 10)
-    assert resumed(run) == (TrainState(10, 1000, 1.5, "data"), {"weights": 100}, [])
+def test_a_checkpoint_of_other_rows_is_refused(run: RunFolder) -> None:
+    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
+    with pytest.raises(UserError, match="other rows"):
+        resume(run, Engine(), "e", ALONE, print)
 
 
-def test_newest_is_by_number_not_by_name(run: RunFolder) -> None:
-    save_at(run, 999_999, 1_000_000)
-    assert resumed(run)[0].step == 1_000_000
+def test_the_newest_are_kept(run: RunFolder) -> None:
+    for step in (1, 2, 9, 10):
+        save(run, Engine(), TrainState(step=step), [], ALONE, keep=2)
+    assert steps_of(run) == ["step-000009", "step-000010"]
 
 
-def test_random_generators_continue_where_they_were(run: RunFolder) -> None:
-    save_at(run, 5)
-    expected = (random.random(), np.random.random(), torch.rand(3).tolist())
-    resumed(run)
-    assert (random.random(), np.random.random(), torch.rand(3).tolist()) == expected
-
-
-@pytest.mark.parametrize("name", ["engine/weights", "rank-0.pt", "state.json"])
-def test_a_flipped_byte_anywhere_is_detected_and_the_one_before_is_used(run: RunFolder, name: str) -> None:
-    save_at(run, 5, 10)
-    path = run.checkpoint(10) / name
-    flip(path, path.stat().st_size // 2)
-    state, engine, warnings = resumed(run)
-    assert (state.step, engine) == (5, {"weights": 50})
-    assert len(warnings) == 1
-    assert "step-000010 is damaged" in warnings[0]
-
-
-@pytest.mark.parametrize("damage", ["flipped", "cut off"])
-def test_a_damaged_marker_is_a_damaged_checkpoint(run: RunFolder, damage: str) -> None:
-    save_at(run, 5, 10)
-    marker = run.checkpoint(10) / COMPLETE
-    if damage == "flipped":
-        flip(marker, 0)
+@pytest.mark.parametrize("how", ["bit", "truncated", "missing", "marker", "state"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(run: RunFolder, how: str) -> None:
+    for step in (1, 2):
+        save(run, Engine().fill(), TrainState(step=step, data="d"), [], ALONE, keep=2)
+    shard = run.checkpoint(2) / "shard-0.safetensors"
+    if how == "bit":
+        damage(shard)
+    elif how == "truncated":
+        shard.write_bytes(shard.read_bytes()[:-3])
+    elif how == "missing":
+        shard.unlink()
+    elif how == "marker":
+        (run.checkpoint(2) / COMPLETE).write_text("{")
     else:
-        marker.write_bytes(marker.read_bytes()[:40])
-    state, _, warnings = resumed(run)
-    assert (state.step, len(warnings)) == (5, 1)
+        damage(run.checkpoint(2) / "state.json")
+    said: list[str] = []
+    state, _ = resume(run, Engine(), "d", ALONE, said.append)
+    assert state.step == 1
+    assert len(said) == 1
+    assert "step-000002 is damaged" in said[0]
 
 
-@pytest.mark.parametrize("name", ["engine/weights", "rank-0.pt"])
-def test_a_missing_file_is_damage(run: RunFolder, name: str) -> None:
-    save_at(run, 5, 10)
-    (run.checkpoint(10) / name).unlink()
-    assert resumed(run)[0].step == 5
+def test_a_damaged_checkpoint_does_not_push_out_the_good_one_before_it(run: RunFolder) -> None:
+    for step in (1, 2):
+        save(run, Engine().fill(), TrainState(step=step, data="d"), [], ALONE, keep=2)
+    damage(run.checkpoint(2) / "shard-0.safetensors")
+    resume(run, Engine(), "d", ALONE, lambda line: None)
+    save(run, Engine().fill(), TrainState(step=3, data="d"), [], ALONE, keep=2)
+    damage(run.checkpoint(3) / "shard-0.safetensors")
+    assert resume(run, Engine(), "d", ALONE, lambda line: None)[0].step == 1
 
 
-def test_when_all_are_damaged_training_starts_over_and_says_so(run: RunFolder) -> None:
-    save_at(run, 5, 10)
-    for step in (5, 10):
-        flip(run.checkpoint(step) / "engine" / "weights")
-    state, engine, warnings = resumed(run)
-    assert (state, engine, len(warnings)) == (TrainState(data="data"), {}, 2)
+def test_if_all_are_damaged_training_starts_afresh_and_says_so(run: RunFolder) -> None:
+    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=2)
+    damage(run.checkpoint(1) / "shard-0.safetensors")
+    said: list[str] = []
+    assert resume(run, Engine(), "d", ALONE, said.append)[0].step == 0
+    assert len(said) == 1
 
 
-def test_a_checkpoint_without_marker_is_not_there(run: RunFolder) -> None:
-    save_at(run, 5, 10)
-    (run.checkpoint(10) / COMPLETE).unlink()
-    assert resumed(run)[0].step == 5
-    assert resumed(run)[2] == []
+def test_unfinished_checkpoints_do_not_count(run: RunFolder) -> None:
+    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=2)
+    save(run, Engine(), TrainState(step=2, data="d"), [], ALONE, keep=2)
+    (run.checkpoint(2) / COMPLETE).unlink()
+    assert resume(run, Engine(), "d", ALONE, print)[0].step == 1
 
 
-def test_what_a_killed_save_left_is_ignored_and_replaced(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_at(run, 5)
+def test_a_disk_that_is_full_ends_the_save_in_one_line_and_leaves_what_was_there(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
 
-    def killed(*_: Any) -> None:
-        raise KeyboardInterrupt
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", killed)
-        with pytest.raises(KeyboardInterrupt):
-            save_at(run, 10)
-    assert resumed(run)[0].step == 5
-    save_at(run, 10)
-    assert resumed(run)[0].step == 10
-    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-000005", "step-000010"]
-
-
-def test_only_the_newest_are_kept(run: RunFolder) -> None:
-    save_at(run, 5, 10, 15, 20, keep=2)
-    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-000015", "step-000020"]
+    monkeypatch.setattr(checkpoint, "write_shard", full)
+    with pytest.raises(UserError, match="cannot save the checkpoint of step 2: No space left on device") as caught:
+        save(run, Engine(), TrainState(step=2, data="d"), [], ALONE, keep=1)
+    assert caught.value.code == EXIT_FAILED
+    assert steps_of(run) == ["step-000001"]
 
 
-def test_a_damaged_checkpoint_is_replaced_when_its_step_comes_again(run: RunFolder) -> None:
-    save_at(run, 5, 10)
-    flip(run.checkpoint(10) / "engine" / "weights")
-    save_at(run, 10)
-    assert resumed(run) == (TrainState(10, 1000, 1.5, "data"), {"weights": 100}, [])
+def test_a_step_that_is_saved_already_is_not_saved_again(run: RunFolder) -> None:
+    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
+    written = (run.checkpoint(1) / COMPLETE).stat().st_mtime_ns
+    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
+    assert (run.checkpoint(1) / COMPLETE).stat().st_mtime_ns == written
 
 
-def test_a_checkpoint_of_other_data_is_refused(run: RunFolder) -> None:
-    save_at(run, 5)
-    with pytest.raises(UserError, match="step-000005: the checkpoint was trained on other rows"):
-        resumed(run, data="other")
-
-
-def test_a_checkpoint_of_another_world_size_is_refused(run: RunFolder) -> None:
-    save_at(run, 5)
-    with pytest.raises(UserError, match=r"taken with 1 ranks, this job has 2.*--ranks 1"):
-        resumed(run, world=World(0, 2, 0, torch.device("cpu"), "none"))
-
-
-def test_checksums_name_every_file_but_the_marker(run: RunFolder) -> None:
-    save_at(run, 5)
-    assert sorted(checksums(run.checkpoint(5))) == ["engine/weights", "rank-0.pt", "state.json"]
-    assert json.loads((run.checkpoint(5) / COMPLETE).read_text()) == checksums(run.checkpoint(5))
+def test_the_marker_lists_every_file(run: RunFolder) -> None:
+    save(run, Engine(), TrainState(step=1), [], ALONE, keep=1)
+    names = {path.name for path in run.checkpoint(1).iterdir()} - {COMPLETE}
+    assert set(json.loads((run.checkpoint(1) / COMPLETE).read_text())) == names

@@ -1,35 +1,63 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dist_stilts.data.order import deal
 from dist_stilts.errors import UserError
-from dist_stilts.train.plan import BatchPlan, TrainConfig, derive, learning_rate
+from dist_stilts.train.plan import BatchPlan, TrainConfig, derive, learning_rate, task_probabilities
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(2, 40) | st.just("auto"))
+def test_the_batch_is_what_the_recipe_says_at_any_number_of_ranks(rows: int, ranks: int, most: int | str) -> None:
+    batch_size = max(rows, ranks)
+    plan = derive(TrainConfig(batch_size=batch_size, max_micro_batch=most), [1000], ranks)
+    assert (plan.batch_size, plan.ranks) == (batch_size, ranks)
+    dealt = deal(np.ones(batch_size), ranks, plan.accumulation)
+    assert sum(len(cell) for cells in dealt for cell in cells) == batch_size
+    assert max(len(cell) for cells in dealt for cell in cells) == plan.micro_batch
+    assert min(len(cell) for cells in dealt for cell in cells) >= max(1, plan.micro_batch - 1)
+    assert most == "auto" or plan.micro_batch <= int(most)
 
 
 @given(st.integers(1, 8), st.integers(1, 24), st.integers(1, 40))
-def test_ranks_times_rows_times_accumulation_is_the_batch(ranks: int, per_rank: int, most: int) -> None:
+def test_accumulation_is_as_small_as_memory_allows(ranks: int, per_rank: int, most: int) -> None:
     plan = derive(TrainConfig(batch_size=ranks * per_rank, max_micro_batch=most), [1000], ranks)
-    assert plan.ranks * plan.micro_batch * plan.accumulation == plan.batch_size == ranks * per_rank
-    assert plan.micro_batch <= most
+    assert (plan.accumulation - 1) * most < per_rank <= plan.accumulation * most
 
 
-def test_accumulation_is_as_small_as_memory_allows() -> None:
-    config = TrainConfig(batch_size=96, max_micro_batch=20)
-    assert [(p.micro_batch, p.accumulation) for p in (derive(config, [1], n) for n in (1, 2, 4, 8))] == [
-        (16, 6),
-        (16, 3),
-        (12, 2),
-        (12, 1),
-    ]
+@pytest.mark.parametrize(
+    ("batch_size", "most", "ranks", "micro_batch", "accumulation"),
+    [
+        (32, 32, 3, 11, 1),
+        (32, 4, 3, 4, 3),
+        (32, 4, 8, 4, 1),
+        (96, 20, 1, 20, 5),
+        (96, 20, 4, 12, 2),
+        (5, 1, 5, 1, 1),
+        (32, "auto", 3, 11, 1),
+    ],
+)
+def test_micro_batches_in_numbers(
+    batch_size: int, most: int | str, ranks: int, micro_batch: int, accumulation: int
+) -> None:
+    plan = derive(TrainConfig(batch_size=batch_size, max_micro_batch=most), [1], ranks)
+    assert (plan.micro_batch, plan.accumulation) == (micro_batch, accumulation)
 
 
-def test_ranks_that_do_not_divide_the_batch_are_refused_with_numbers_that_do() -> None:
-    with pytest.raises(UserError, match=r"3 ranks do not divide train\.batch_size=32.*\[1, 2, 4\] ranks"):
-        derive(TrainConfig(batch_size=32), [100], 3)
+def test_more_ranks_than_rows_are_refused_with_what_would_do() -> None:
+    with pytest.raises(UserError, match=r"train\.batch_size=4 leaves some of 5 ranks without a row.*at most 4 ranks"):
+        derive(TrainConfig(batch_size=4), [100], 5)
+
+
+def test_single_rows_on_ranks_that_do_not_divide_the_batch_are_refused() -> None:
+    with pytest.raises(UserError, match=r"3 ranks cannot take train\.batch_size=32.*Use train\.max_micro_batch=2"):
+        derive(TrainConfig(batch_size=32, max_micro_batch=1), [100], 3)
 
 
 def test_steps_of_mnli_are_those_of_the_paper() -> None:
@@ -55,23 +83,76 @@ def test_steps_follow_from_rows_epochs_and_bounds(changes: dict[str, float], siz
     assert derive(TrainConfig(batch_size=32, **changes), sizes, 1).steps == steps  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("sizes", "shares", "changes", "steps"),
+    [
+        ([320, 10**6], [None, 0.5], {}, 20),
+        ([320, 10**6], [None, 0.9], {}, 100),  # 1 - 0.9 is less than 0.1
+        ([320, 640, 5], [None, None, 0.25], {}, 40),
+        ([320, 640, 5], [None, None, None], {}, 31),
+        ([320, 640], [0.5, 0.5], {}, 30),
+        ([320, 640], [0.5, 0.5], {"cap": 320}, 20),
+        ([320, 10**6], [None, 0.5], {"max_steps": 7}, 7),
+        ([320, 10**6], [None, 0.5], {"steps": 9}, 9),
+    ],
+)
+def test_tasks_with_a_share_add_steps_to_the_epochs_of_the_others(
+    sizes: list[int], shares: list[float | None], changes: dict[str, int], steps: int
+) -> None:
+    config = TrainConfig(batch_size=32, epochs=1, **changes)  # type: ignore[arg-type]
+    assert derive(config, sizes, 1, shares).steps == steps
+
+
+@given(st.integers(100, 10**5), st.integers(1, 10**5), st.floats(0.01, 0.95))
+def test_tasks_without_a_share_have_their_epochs(size: int, other: int, share: float) -> None:
+    plan = derive(TrainConfig(batch_size=32, epochs=2), [size, other], 1, [None, share])
+    assert plan.steps * (1 - share) * 32 == pytest.approx(2 * size, abs=33)
+
+
+def test_probabilities_are_those_of_the_settings() -> None:
+    config = TrainConfig(task_sampling="temperature", temperature=2, cap=900)
+    assert task_probabilities(config, [100, 10**6, 7], [None, None, 0.2]) == pytest.approx([0.2, 0.6, 0.2])
+
+
 @pytest.mark.parametrize("steps", range(10, 200, 10))
 def test_warmup_of_a_tenth_is_a_tenth_of_the_steps(steps: int) -> None:
     assert derive(TrainConfig(steps=steps, warmup=0.1), [1], 1).warmup_steps == steps // 10
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"warmup": 1.5}, {"warmup": -0.1}, {"epochs": 0.0}, {"batch_size": 0}, {"max_micro_batch": 0}],
+    ("changes", "message"),
+    [
+        ({"warmup": 1.5}, r"train\.warmup=1\.5 is no share"),
+        ({"warmup": -0.1}, r"train\.warmup=-0\.1 is no share"),
+        ({"epochs": 0.0}, r"train\.epochs=0\.0 is not above 0"),
+        ({"batch_size": 0}, r"train\.batch_size=0 is too low. Use 1 or more"),
+        ({"max_micro_batch": 0}, r"train\.max_micro_batch=0 is too low. Use 1 or more"),
+        ({"max_micro_batch": "automatic"}, r"train\.max_micro_batch 'automatic' is no number. Or use auto"),
+        ({"steps": 0}, r"train\.steps=0 is too low"),
+        ({"max_steps": -1}, r"train\.max_steps=-1 is too low"),
+        ({"cap": 0}, r"train\.cap=0 is too low"),
+        ({"averaged": 0}, r"train\.averaged=0 is too low"),
+        ({"keep": 0}, r"train\.keep=0 is too low. Use 1 or more"),
+        ({"patience": -1}, r"train\.patience=-1 is too low. Use 0 or more"),
+        ({"max_skipped": -1}, r"train\.max_skipped=-1 is too low"),
+        ({"restarts": -1}, r"train\.restarts=-1 is too low"),
+        ({"schedule": "polynomial"}, r"unknown train\.schedule 'polynomial'. known: constant, cosine, linear"),
+        ({"schedule": "cosin"}, r"did you mean 'cosine'\?"),
+        ({"select": "bets"}, r"unknown train\.select 'bets'. did you mean 'best'\?"),
+        ({"task_sampling": "unifrom"}, r"unknown train\.task_sampling 'unifrom'. did you mean 'uniform'\?"),
+        ({"temperature": 0.0}, r"train\.temperature=0\.0 is not above 0"),
+    ],
 )
-def test_settings_without_meaning_are_refused(changes: dict[str, float]) -> None:
-    with pytest.raises(UserError, match=r"train\.warmup is a share"):
-        derive(TrainConfig(**changes), [100], 1)  # type: ignore[arg-type]
+@pytest.mark.parametrize("steps", [None, 5])
+def test_settings_without_meaning_are_refused(changes: dict[str, Any], message: str, steps: int | None) -> None:
+    with pytest.raises(UserError, match=message):
+        derive(TrainConfig(**{"steps": steps, **changes}), [100], 1)
 
 
-def test_an_unknown_schedule_is_refused() -> None:
-    with pytest.raises(UserError, match=r"unknown train\.schedule 'polynomial'.*linear, cosine, constant"):
-        derive(TrainConfig(schedule="polynomial"), [100], 1)
+@pytest.mark.parametrize("changes", [{}, {"steps": 5}])
+def test_shares_that_cannot_be_had_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"shares sum to 1\.2"):
+        derive(TrainConfig(**changes), [100, 100, 100], 1, [0.6, 0.6, None])
 
 
 def rates(schedule: str, warmup: float = 0.1, steps: int = 100) -> list[float]:
@@ -116,3 +197,8 @@ def test_a_single_step_trains(warmup: float) -> None:
 def test_plan_is_said_on_one_line() -> None:
     line = BatchPlan(100, 10, 32, 2, 8, 2).line()
     assert line == "100 steps (10 warm-up) of 32 rows = 2 ranks x 8 rows x 2 accumulation"
+
+
+def test_the_line_is_true_of_an_uneven_plan() -> None:
+    line = derive(TrainConfig(batch_size=32, max_micro_batch=4, steps=100), [1], 3).line()
+    assert line == "100 steps (10 warm-up) of 32 rows = 3 ranks x 3 or 4 rows x 3 accumulation"

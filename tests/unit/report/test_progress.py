@@ -1,0 +1,114 @@
+"""What the progress line says, and how often: on a terminal one line that is redrawn, elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from dist_stilts.report import progress
+from dist_stilts.report.progress import SECONDS_BETWEEN_LINES, Progress, duration, rate
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress.time, "monotonic", clock)
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0.0 s"),
+        (4.21, "4.2 s"),
+        (9.97, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (190, "3 min 10 s"),
+        (3599.6, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+        (24 * 3600 - 1, "1 d 0 h"),
+        (76 * 3600, "3 d 4 h"),
+    ],
+)
+def test_durations_have_at_most_two_units_and_carry_over(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("per_second", "said"),
+    [(0, "0"), (640, "640"), (999.7, "1.0k"), (6340, "6.3k"), (209_600, "210k"), (999_600, "1.0M"), (1.24e6, "1.2M")],
+)
+def test_rates_have_few_digits(per_second: float, said: str) -> None:
+    assert rate(per_second) == said
+
+
+def test_without_a_terminal_lines_come_every_few_seconds_and_at_the_end(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress("mnli", 100) as line:
+        for step in range(1, 101):
+            clock.now += 0.5
+            line.update(step, f"loss {step}")
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 50 / SECONDS_BETWEEN_LINES
+    assert said[0] == "mnli: 10/100, 45 s left, loss 10"
+    assert said[-1] == "mnli: 100/100, done in 50 s, loss 100"
+
+
+def test_steps_of_an_earlier_process_do_not_count_for_the_pace(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = Progress("mnli", 1000, done=900)
+    clock.now += 10
+    line.update(910)
+    assert capsys.readouterr().err == "mnli: 910/1000, 1 min 30 s left\n"
+
+
+def test_work_that_ends_early_says_so_once(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("mnli", 100) as line:
+        clock.now += 2
+        line.update(30, "loss 1")
+    assert capsys.readouterr().err == "mnli: 30/100, stopped after 2.0 s, loss 1\n"
+
+
+def test_work_without_an_end_in_sight_has_no_time_left(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("tokenising", 0) as line:
+        clock.now += 6
+        line.update(12, "rows")
+    assert capsys.readouterr().err.splitlines() == ["tokenising: 12, rows", "tokenising: 12, done in 6.0 s, rows"]
+
+
+def test_silent_ranks_say_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("mnli", 2, silent=True) as line:
+        clock.now += 60
+        line.update(1)
+        line.update(2)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("columns", ["60", "200"])
+def test_on_a_terminal_one_line_is_redrawn_whatever_its_width(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", "xterm")
+    with Progress("mnli", 100) as line:
+        line.update(50, "[loss] 1.032 lr 9.1e-06 |g| 1.52 6.3k tok/s/rank pad 12% MFU 41.0%")
+        line.update(100, "[loss] 0.9")
+    drawn = terminal.getvalue()
+    assert "mnli: 100/100, done in 0.0 s, [loss] 0.9" in drawn
+    assert drawn.count("\n") == 1
+    assert ("━" in drawn) == (columns == "200")

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dist_stilts.data.features import Features, from_table, schema
+from dist_stilts.data.tokenise import tokenise
+from dist_stilts.data.windows import QaLengths, windows
+from dist_stilts.study.plan import expand
+from dist_stilts.study.run_config import PhaseConfig, Recipe, TrainTask
+from dist_stilts.study.training_data import chosen_examples, classes_of
+from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.spec import Answer, PairRow, SpanRow
+
+LONG = "a bad lamp and a good cat " * 6
+LAST = Answer("cat", LONG.rindex("cat"))
+
+
+@pytest.fixture(scope="module")
+def questions(tokenizer: Any) -> Features:
+    """Long contexts, several windows each: every third question has no answer, the others' is in the last window."""
+    rows = [SpanRow(f"q{n}", f"q{n}", "the cat", LONG, () if n % 3 == 0 else (LAST,)) for n in range(60)]
+    table = windows(rows, tokenizer, QaLengths(max_length=24, stride=8, max_question=8))
+    return from_table(pa.Table.from_pylist(list(table), schema()))
+
+
+def test_questions_are_classed_by_whether_any_window_holds_the_answer(questions: Features) -> None:
+    _, first_row = np.unique(questions.example, return_index=True)
+    assert not any(questions.labels[row].any() for row in first_row)  # the first window alone would tell nothing
+    assert classes_of(questions, "span") == [int(n % 3 > 0) for n in range(60)]
+
+
+@pytest.mark.parametrize("size", [3, 15, 30])
+def test_a_subset_has_its_share_of_unanswerable_questions(questions: Features, size: int) -> None:
+    phase = PhaseConfig(tasks={"squad_v2": TrainTask()}, sizes=[size])
+    chosen = chosen_examples(questions, expand(Recipe(phases={"qa": phase}))[0], get_task("squad_v2"))
+    assert sum(number % 3 == 0 for number in chosen.tolist()) == size // 3
+    assert len(chosen) == size
+
+
+def test_classes_are_labels_and_right_choices_where_there_is_one(tokenizer: Any) -> None:
+    pairs = [PairRow(str(n), str(n), "the cat", "a lamp", label) for n, label in enumerate(("neutral", None))]
+    labels = get_task("xnli").labels
+    rows = list(tokenise("sequence", labels, pairs, tokenizer, 16))
+    found = classes_of(from_table(pa.Table.from_pylist(rows, schema())), "sequence")
+    assert found == [labels.index("neutral"), 0]
