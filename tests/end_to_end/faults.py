@@ -1,7 +1,7 @@
 """Hurt a training at a chosen moment, start it again, and compare where it ends with where it would have ended.
 
-A *job* is one phase of a recipe in a run folder. ``reference`` runs it undisturbed; ``torment`` kills it time after time
-and lets it finish. What a kill met (a save, an evaluation) is seen, not guessed: a save is going on while its
+A *job* is one phase of a recipe in a run folder. ``reference`` runs it undisturbed; ``torment`` kills it time after
+time and lets it finish. What a kill met (a save, an evaluation) is seen, not guessed: a save is going on while its
 ``.partial`` folder exists, and an evaluation while some rank's stack is in ``dist_stilts/evaluate``.
 """
 
@@ -95,6 +95,10 @@ class Job:
             return []
         lines = self.run.metrics.read_text().splitlines()
         return [event for line in lines if (event := _parsed(line)).get("event") == kind]
+
+    def resumptions(self, since: float = 0.0) -> list[int]:
+        """Steps from which starts went on."""
+        return [event["step"] for event in self.events("resumed") if event["time"] >= since]
 
     def checkpoints(self) -> list[int]:
         """Steps of the finished checkpoints, oldest first."""
@@ -241,7 +245,7 @@ def torment(job: Job, kills: list[tuple[str, str]], whole: Outcome, seed: int) -
 
 
 def strike(job: Job, ranks: Ranks, kind: str, aim: str, random: Random, span: float) -> Kill | None:
-    """Kill ranks at a moment of the wanted kind and wait for the end of all; None if they ended before it came.
+    """Kill ranks at a moment of the wanted kind and wait for the end of all; None if they finished before it came.
 
     Args:
         span: seconds from the first logged step to the end of an undisturbed run.
@@ -253,6 +257,8 @@ def strike(job: Job, ranks: Ranks, kind: str, aim: str, random: Random, span: fl
     at = time.monotonic()
     ranks.send(number, random.sample(range(len(ranks.processes)), count) if count else None)
     codes = ranks.wait(SECONDS_TO_END)
+    if not any(codes):  # too late: they had nothing left to do
+        return None
     if number == signal.SIGKILL and during == "training" and job.saving():
         during = "save"
     logged = [event["step"] for event in job.events("train")]
@@ -273,12 +279,15 @@ def strike(job: Job, ranks: Ranks, kind: str, aim: str, random: Random, span: fl
 def await_moment(job: Job, ranks: Ranks, aim: str, random: Random, span: float) -> str | None:
     """Wait for a moment of the wanted kind; returns what is going on then, or None if the ranks ended first."""
     if aim == "start":
-        return "start" if _sleep(ranks, random.uniform(0.1, 1.5)) and not _stepped(job, ranks) else None
+        deadline = time.monotonic() + random.uniform(0.1, 1.5)
+        while time.monotonic() < deadline and not _stepped(job, ranks):
+            if not _sleep(ranks, SECONDS_BETWEEN_LOOKS):
+                return None
+        return doing(job, ranks) if _stepped(job, ranks) else "start"
     while not _stepped(job, ranks):
         if not _sleep(ranks, SECONDS_BETWEEN_LOOKS):
             return None
-    # Several kills share one run: the moments of each are of its first part.
-    if not _sleep(ranks, random.uniform(0, span / (2 if aim == "any" else 4))):
+    if not _sleep(ranks, random.uniform(0, span / 4)):  # several kills share one run: each takes its first part
         return None
     while ranks.running:
         if aim != "save" or job.saving():
@@ -300,8 +309,7 @@ def resumed_at(job: Job, ranks: Ranks, kill: Kill) -> int | None:
     """The step from which this start went on after a kill; None if it had nothing to train or did not come that far."""
     if kill.exported:
         return None
-    steps = [event["step"] for event in job.events("resumed") if event["time"] >= ranks.started]
-    return steps[0] if steps else 0
+    return max(job.resumptions(ranks.started), default=0)
 
 
 def _stepped(job: Job, ranks: Ranks) -> bool:

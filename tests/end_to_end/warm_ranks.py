@@ -1,4 +1,4 @@
-"""Ranks that start in a second: forked from a process that has imported everything, each then runs the program's `main`.
+"""Ranks that start in a second: forked from a process that has imported everything, each runs the program's ``main``.
 
 What a rank does is what ``python -m dist_stilts train`` does, in a process and a session of its own; only the imports,
 which take far longer than a tiny training, are done once. Linux only. Nothing started here outlives this process.
@@ -105,11 +105,12 @@ class Ranks:
             process.join(10)
 
     def stacks(self) -> list[str]:
-        """Where each rank is in its program at this moment, as a traceback; empty for one that has ended."""
+        """Where each rank is in its program at this moment, as a traceback; empty before its start and after its end."""
         paths = [self.logs / f"rank-{rank}.stacks" for rank in range(len(self.processes))]
-        before = [path.stat().st_size for path in paths]
-        self.send(signal.SIGUSR2)
-        return [self._stack(rank, path, size) for rank, (path, size) in enumerate(zip(paths, before, strict=True))]
+        sizes = [path.stat().st_size for path in paths]
+        ready = [rank for rank, size in enumerate(sizes) if size]  # the signal would end the others
+        self.send(signal.SIGUSR2, ready)
+        return [self._stack(rank, paths[rank], sizes[rank]) if rank in ready else "" for rank in range(len(paths))]
 
     def _stack(self, rank: int, path: Path, size: int) -> str:
         deadline = time.monotonic() + SECONDS_TO_LOOK
@@ -157,7 +158,9 @@ def _main(arguments: list[str], environment: dict[str, str], logs: Path, rank: i
     log = os.open(logs / f"rank-{rank}.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    faulthandler.register(signal.SIGUSR2, (logs / f"rank-{rank}.stacks").open("ab"))
+    stacks = (logs / f"rank-{rank}.stacks").open("ab", buffering=0)
+    faulthandler.register(signal.SIGUSR2, stacks)
+    stacks.write(b"ready\n")
     sys.argv = ["dist-stilts", *arguments]
     from dist_stilts.__main__ import main
 
