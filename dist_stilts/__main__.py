@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 
 from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, UserError
-from dist_stilts.verbs import data, later, scoring, training
+from dist_stilts.verbs import averaging, data, later, scoring, training
 from dist_stilts.verbs.common import say
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ VERBS = (
     data.translate,
     training.train,
     training.run,
+    averaging.average,
     scoring.evaluate,
     scoring.mine,
     scoring.score,

@@ -51,6 +51,11 @@ class Provenance:
         digest: SHA-256 over the encoder's fp32 tensors.
         trained_on: one entry per phase and task, oldest first: phase, role, task, split, languages, examples, steps.
         heads: head name to the tasks that trained it.
+        start: digest of the encoder before the first step of the last phase; empty if nobody noted it.
+        start_heads: digest of the heads at that time: models whose heads began apart do not average well.
+        carried: names of the heads that were then loaded, fresh and dropped.
+        degenerate: why the run was labelled so (stuck at chance, one predicted class), if it was.
+        averaged_from: run, run_id and digest of each model that this one is the average of.
     """
 
     run: str
@@ -59,6 +64,11 @@ class Provenance:
     digest: str
     trained_on: list[dict[str, Any]] = field(default_factory=list)
     heads: dict[str, list[str]] = field(default_factory=dict)
+    start: str = ""
+    start_heads: str = ""
+    carried: dict[str, list[str]] = field(default_factory=dict)
+    degenerate: str | None = None
+    averaged_from: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -195,7 +205,7 @@ def set_dropout(encoder: nn.Module, rate: float) -> None:
 
 
 def encoder_digest(encoder: nn.Module) -> str:
-    """SHA-256 over all tensors in order of name, as fp32."""
+    """SHA-256 over all tensors of an encoder, or of heads, in order of name, as fp32."""
     digest = hashlib.sha256()
     for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(name.encode())
@@ -205,13 +215,11 @@ def encoder_digest(encoder: nn.Module) -> str:
 
 def export(folder: Path, encoder: nn.Module, heads: nn.ModuleDict, tokenizer: Any, provenance: Provenance) -> None:
     """Write a model folder: encoder, tokenizer, heads, provenance, and what sentence-transformers reads."""
-    from safetensors.torch import save_file
-
     _quiet_transformers()
     encoder.save_pretrained(str(folder))  # type: ignore[operator]
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.save_pretrained(str(folder))
-    save_file({name: tensor.contiguous() for name, tensor in heads.state_dict().items()}, folder / HEADS)
+    save_heads(folder, heads.state_dict())
     modules = [
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
         {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
@@ -220,6 +228,13 @@ def export(folder: Path, encoder: nn.Module, heads: nn.ModuleDict, tokenizer: An
     pooling = {"word_embedding_dimension": encoder.config.hidden_size, "pooling_mode_mean_tokens": True}  # type: ignore[union-attr]
     write_text(folder / "1_Pooling" / "config.json", json.dumps(pooling, indent=2))
     write_text(folder / PROVENANCE, json.dumps(asdict(provenance), indent=2))
+
+
+def save_heads(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Write the heads of a model folder; a tensor's name begins with its head's."""
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / HEADS)
 
 
 def _quiet_transformers() -> None:

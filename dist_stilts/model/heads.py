@@ -17,6 +17,8 @@ from dist_stilts.tasks.spec import IGNORED, UNSEEN, TaskSpec
 
 Batch = dict[str, torch.Tensor]
 """See :mod:`dist_stilts.data.batches` for its keys and shapes."""
+MLM = "mlm"
+"""Name of the masked-language-model head."""
 
 
 def head_name(spec: TaskSpec) -> str:

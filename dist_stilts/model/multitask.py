@@ -10,8 +10,9 @@ from torch import nn
 
 from dist_stilts.errors import UserError
 from dist_stilts.model.answers import best_spans
-from dist_stilts.model.encoder import HEADS, Provenance, load_encoder, load_tokenizer, read_provenance
-from dist_stilts.model.heads import Batch, head_name, loss_sum, make_head
+from dist_stilts.model.carry_over import load_head, read_heads
+from dist_stilts.model.encoder import Provenance, load_encoder, load_tokenizer, read_provenance
+from dist_stilts.model.heads import MLM, Batch, head_name, loss_sum, make_head
 from dist_stilts.model.pooling import mean_pool
 from dist_stilts.tasks.spec import TaskSpec
 
@@ -36,7 +37,7 @@ class MultiTaskModel(nn.Module):
     def logits(self, head: str, batch: Batch) -> torch.Tensor:
         """Logits of a batch, fp32; see the heads for shapes."""
         hidden = self.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
-        if head == "mlm":
+        if head == MLM:
             embeddings = self.encoder.get_input_embeddings().weight  # type: ignore[operator]
             return self.heads[head](hidden, batch, embeddings)
         return self.heads[head](hidden, batch)
@@ -67,27 +68,19 @@ def load_model(
     """Load a model folder with trained heads for ``tasks`` (none for retrieval), its tokenizer and its provenance.
 
     Raises:
-        UserError: a task whose head the folder does not have; weights that are not what its provenance says.
+        UserError: a task whose head the folder does not have whole; weights that are not what its provenance says.
     """
-    from safetensors.torch import load_file
-
     provenance = read_provenance(Path(folder))
     encoder, _ = load_encoder(folder, revision, provenance.digest if provenance else None)
     model = MultiTaskModel(encoder, tasks)
-    trained = load_file(Path(folder) / HEADS) if (Path(folder) / HEADS).is_file() else {}
+    trained = read_heads(Path(folder))
     for spec in tasks:
-        if not any(name.startswith(f"{head_name(spec)}.") for name in trained):
-            heads = (
-                ", ".join(
-                    sorted({task for names in (provenance.heads if provenance else {}).values() for task in names})
-                )
-                or "none"
-            )
+        if head_name(spec) not in trained:
+            known = sorted({task for names in (provenance.heads if provenance else {}).values() for task in names})
             raise UserError(
-                f"the model has no trained head for '{spec.name}' (heads: {heads})",
+                f"the model has no trained head for '{spec.name}' (heads: {', '.join(known) or 'none'})",
                 where=folder,
                 fix="Train it on the task first",
             )
-    wanted = {name: tensor for name, tensor in trained.items() if name.split(".")[0] in model.heads}
-    model.heads.load_state_dict(wanted)
+        load_head(model.heads[head_name(spec)], trained[head_name(spec)], head_name(spec), Path(folder))
     return model, load_tokenizer(folder, revision), provenance

@@ -52,9 +52,9 @@ class Monitor:
         """Training metrics after ``step``.
 
         Args:
-            values: ``loss`` and ``grad_norm`` (unless every step was left out), ``learning_rate``, ``tokens_per_second`` (real ones, all ranks together)
-                and ``padding`` (share of all slots); where known ``mfu`` (share of the peak) and ``skipped`` (steps
-                left out so far); anything else is written and not shown.
+            values: ``learning_rate``, ``tokens_per_second`` (real ones, all ranks together), ``padding`` (share of all
+                slots), and, unless every step was left out, ``loss`` and ``grad_norm``; where known ``mfu`` (share of
+                the peak) and ``skipped`` (steps left out so far); anything else is written and not shown.
         """
         self.progress.update(step, note(values, self.ranks))
         self._write("train", step, values)

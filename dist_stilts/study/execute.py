@@ -143,7 +143,10 @@ def launch(
     try:
         code = process.wait()
     except KeyboardInterrupt as interrupt:
-        end(process.pid)
+        try:
+            end(process.pid)
+        except KeyboardInterrupt:  # once more: do not wait for the checkpoint
+            end(process.pid, patience=0)
         asked = bool(interrupt.args)  # by a signal, not by Ctrl-C
         _mark_interrupted(recipe)
         raise UserError(
@@ -168,10 +171,10 @@ def launch(
     )
 
 
-def end(session: int) -> None:
+def end(session: int, patience: float = SECONDS_TO_END) -> None:
     """End every process of a session by its id: politely, then for good."""
-    for number, patience in ((signal.SIGTERM, SECONDS_TO_END), (signal.SIGKILL, 1)):
-        deadline = time.monotonic() + patience
+    for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 1)):
+        deadline = time.monotonic() + seconds
         try:
             os.killpg(session, number)
             while time.monotonic() < deadline:
@@ -182,11 +185,13 @@ def end(session: int) -> None:
 
 
 def finish(recipe: Recipe, command: str) -> tuple[list[Table], list[Path]]:
-    """Write the table and the page of all runs; returns the tables and the files."""
+    """Write the table and the page of all runs; returns the tables and the files, none if the recipe scores nothing."""
     from dist_stilts.report.table import collect, pivot, render
     from dist_stilts.study.page import write_page
 
     folder = folder_of(recipe)
+    if not any(folder.run(run.name).results.exists() for run in expand(recipe)):
+        return [], []
     records = collect([folder.path])
     distances = language_distances(recipe)
     tables = pivot(records, distances)

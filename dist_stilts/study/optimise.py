@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
+from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.model.flops import training_flops_per_token
 from dist_stilts.model.heads import head_name
@@ -53,7 +53,12 @@ class Trained:
 def optimise(
     model: MultiTaskModel, run: Run, folder: RunFolder, tokenizer: Any, data: TrainingData, world: World
 ) -> Trained:
-    """Train the model; every rank must call it."""
+    """Train the model; every rank must call it.
+
+    Raises:
+        UserError: settings that need English dev where there is none; training that fails (see the loop).
+    """
+    check_selection(run, data)
     sizes = [len(rows) for rows in data.rows]
     plan = derive(run.train, sizes, world.size, run.shares)
     chances = task_probabilities(run.train, sizes, run.shares)
@@ -90,6 +95,18 @@ def optimise(
         model.load_state_dict(weights, strict=False)  # buffers are not trained
     verdict = degenerate(state.losses, losses_of_guessing(data), state.collapsed)
     return Trained(model, state, verdict, selection.line(state))
+
+
+def check_selection(run: Run, data: TrainingData) -> None:
+    """UserError if weights are to be selected on English dev that the run does not have or never scores."""
+    wants = [*(["select: best"] if run.train.select == "best" else []), *(["patience"] if run.train.patience else [])]
+    if wants and not data.dev:
+        raise UserError(
+            f"run '{run.name}' has train.{wants[0]}, but none of its tasks has an English dev split",
+            fix="Name one (tasks.TASK.dev, such as train[90%:]), or select `last` or `average`",
+        )
+    if wants and not run.train.evaluate_every:
+        raise UserError(f"train.{wants[0]} needs dev scores along the way", fix="Set train.evaluate_every")
 
 
 def announce(run: Run, folder: RunFolder, data: TrainingData, plan: BatchPlan, settings: dict[str, Any]) -> None:

@@ -17,7 +17,9 @@ from dist_stilts.config import identity
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.evaluate.suite import Job, evaluate
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
+from dist_stilts.model.carry_over import carry_over, without_language_model
 from dist_stilts.model.encoder import (
+    LoadReport,
     Provenance,
     encoder_digest,
     export,
@@ -33,12 +35,13 @@ from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
 from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
-from dist_stilts.report.monitor import Progress, say
+from dist_stilts.report.monitor import Progress, record_final, say
 from dist_stilts.study.optimise import optimise
-from dist_stilts.study.plan import Run, folder_of
-from dist_stilts.study.run_config import FROM_ENCODER, FROM_RANDOM, Recipe
+from dist_stilts.study.plan import REUSE, Run, folder_of
+from dist_stilts.study.run_config import FROM_RANDOM, Recipe
 from dist_stilts.study.status import claim, evaluation_id, is_done, read_status, versions, write_status
 from dist_stilts.study.training_data import TrainingData, data_root, load_training_data
+from dist_stilts.tasks.registry import get_task
 from dist_stilts.train.stability import next_seed
 
 
@@ -109,15 +112,16 @@ def train_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
 
 def train_until_sound(
     run: Run, recipe: Recipe, folder: RunFolder, tokenizer: Any, data: TrainingData, world: World
-) -> tuple[MultiTaskModel, Provenance | None]:
+) -> tuple[MultiTaskModel, Provenance]:
     """Train, and again with the next seed while the run is degenerate and the recipe allows it; all is recorded.
 
     Returns:
-        The model, trained on rank 0 only, and the provenance of its start.
+        The model, trained on rank 0 only, and the provenance of its start, with why it is degenerate if it is.
     """
     failed: list[dict[str, Any]] = broadcast_value(read_status(folder).get("restarted", []))
     while True:
-        attempt = replace(run, seed=next_seed(run.seed, len(failed)))
+        seed = next_seed(run.seed, len(failed))
+        attempt = replace(run, seed=seed, head_seed=seed if run.head_seed == run.seed else run.head_seed)
         model, before = start_model(attempt, recipe, tokenizer, data, world)
         own = replace(data, revision=identity([data.revision, len(failed)]))  # checkpoints of one attempt only
         trained = optimise(model, attempt, folder, tokenizer, own, world)
@@ -125,24 +129,24 @@ def train_until_sound(
             say(f"{run.name}: {trained.chosen}" + (f"; degenerate: {trained.degenerate}" if trained.degenerate else ""))
             write_status(folder, "running", seed=attempt.seed, degenerate=trained.degenerate, exported=trained.chosen)
         if not trained.degenerate or len(failed) == run.train.restarts:
-            return trained.model, before
+            return trained.model, replace(before, degenerate=trained.degenerate)
         failed = [*failed, {"seed": attempt.seed, "degenerate": trained.degenerate}]
         if world.is_main:
             say(f"{run.name}: starting again with seed {next_seed(run.seed, len(failed))}")
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)  # before the note: a crash between loses time only
             write_status(folder, "running", restarted=failed)
-            shutil.rmtree(folder.checkpoints, ignore_errors=True)
         barrier()
 
 
-def provenance_of(run: Run, data: TrainingData, before: Provenance | None, digest: str) -> Provenance:
+def provenance_of(run: Run, data: TrainingData, before: Provenance, digest: str) -> Provenance:
     """What the run's model is: its start's history, and this phase."""
-    trained_on = list(before.trained_on) if before else []
-    heads: dict[str, list[str]] = {}
+    trained_on = list(before.trained_on)
+    heads = {name: list(tasks) for name, tasks in before.heads.items()}
     for spec, task, examples in zip(data.specs, run.tasks.values(), data.examples, strict=True):
         heads.setdefault(head_name(spec), []).append(spec.name)
         entry = {"phase": run.phase, "role": run.role, "task": spec.name, "examples": examples}
         trained_on.append({**entry, "split": task.split, "languages": task.languages})
-    return Provenance(run.name, run.id, run.origin, digest, trained_on, heads)
+    return replace(before, digest=digest, trained_on=trained_on, heads=heads)
 
 
 def recipe_tokenizer(recipe: Recipe) -> Any:
@@ -158,28 +162,40 @@ def recipe_tokenizer(recipe: Recipe) -> Any:
 
 def start_model(
     run: Run, recipe: Recipe, tokenizer: Any, data: TrainingData, world: World
-) -> tuple[MultiTaskModel, Provenance | None]:
-    """The encoder that the run starts from, under fresh heads, and its provenance; says what was loaded (law 8)."""
-    path = model_path(run.parent, recipe) if run.parent else str(recipe.encoder.path)
+) -> tuple[MultiTaskModel, Provenance]:
+    """The run's model before its first step, and what is then known of it; says what was loaded (law 8).
+
+    Fresh heads are drawn from ``head_seed`` alone, so that they are the same on every rank of any number.
+    """
+    path, revision, before = None, None, None
     if run.start == FROM_RANDOM:
         encoder = new_encoder(recipe.encoder.config, recipe.encoder.path, recipe.encoder.revision, tokenizer, run.seed)
-        provenance, line = None, f"encoder tensors: 0 loaded, {len(encoder.state_dict())} fresh (random)"
+        report = LoadReport([], sorted(encoder.state_dict()), [])
     else:
-        provenance = read_provenance_of(path)
+        path = model_path(run.parent, recipe) if run.parent else str(recipe.encoder.path)
+        revision = recipe.encoder.revision if path == recipe.encoder.path else None
+        before = read_provenance_of(path)
         expected = read_status(folder_of(recipe).run(run.parent.name)).get("digest") if run.parent else None
-        encoder, report = load_encoder(
-            path,
-            recipe.encoder.revision if run.start == FROM_ENCODER else None,
-            expected or (provenance.digest if provenance else None),
-        )
-        line = report.line()
+        encoder, report = load_encoder(path, revision, expected or (before.digest if before else None))
     if recipe.encoder.dropout is not None:
         set_dropout(encoder, recipe.encoder.dropout)
-    torch.manual_seed(run.seed)
+    torch.manual_seed(run.head_seed)
     model = MultiTaskModel(encoder, data.specs)
+    heads = carry_over(model.heads, encoder.config, path, revision, reuse=run.heads == REUSE)
     if world.is_main:
-        say(f"{run.name}: start {run.start}; {line}; fresh heads: {', '.join(model.heads) or 'none'}")
-    return model, provenance
+        say(f"{run.name}: start {run.start}; {without_language_model(report, heads).line()}; {heads.line()}")
+        write_status(folder_of(recipe).run(run.name), "running", heads=asdict(heads))
+    return model, Provenance(
+        run.name,
+        run.id,
+        run.origin,
+        digest="",
+        trained_on=list(before.trained_on) if before else [],
+        heads={name: list(before.heads.get(name, [])) for name in heads.loaded} if before else {},
+        start=before.digest if before else encoder_digest(encoder) if world.is_main else "",
+        start_heads=encoder_digest(model.heads),
+        carried=asdict(heads),
+    )
 
 
 def score_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> None:
@@ -201,7 +217,18 @@ def score_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
         recipe.data.qa,
         conditions_of(run, provenance, broadcast_value(_training_story(run, recipe))),
     )
-    evaluate(job, world, bar(world))
+    records = evaluate(job, world, bar(world))
+    if world.is_main and run.tasks:
+        record_final(folder, int(read_status(folder).get("step", 0)), mean_scores(records))
+
+
+def mean_scores(records: list[dict[str, Any]]) -> dict[str, float]:
+    """Each task's main score, the mean over its languages, for TensorBoard."""
+    found: dict[str, list[float]] = {}
+    for record in records:
+        if record["metric"] == get_task(record["task"]).metric and record["value"] is not None:
+            found.setdefault(f"{record['task']} {record['split']}", []).append(record["value"])
+    return {f"{name} (mean of {len(values)})": sum(values) / len(values) for name, values in found.items()}
 
 
 def _training_story(run: Run, recipe: Recipe) -> dict[str, Any]:

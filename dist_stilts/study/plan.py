@@ -17,6 +17,11 @@ from dist_stilts.tasks.sources import parse_split
 from dist_stilts.tasks.spec import TRAINABLE
 from dist_stilts.train.plan import OPERATIONAL, TrainConfig
 
+FRESH, REUSE = "fresh", "reuse"
+LATER = ("task_sampling", "temperature", "select", "averaged", "patience", "restarts", "share")
+"""Settings that are younger than the first runs. At its default each leaves training as it was before there was such a
+setting, so it is left out of a run's content then: older runs keep their identities, and with these their folders."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -26,6 +31,8 @@ class Run:
         start: ``encoder``, ``random``, or the name of the parent run.
         parent: the parent run, if there is one.
         size: training rows; None = all.
+        heads: ``fresh``, or ``reuse`` for those of the start that fit.
+        head_seed: of fresh heads.
     """
 
     name: str
@@ -42,17 +49,21 @@ class Run:
     subset_seed: int
     encoder: dict[str, Any]
     data: dict[str, Any]
+    heads: str
+    head_seed: int
 
     @property
     def content(self) -> dict[str, Any]:
         """Everything that shapes the trained weights, and nothing else."""
-        unused = {*OPERATIONAL, *(("epochs", "max_steps") if self.train.steps else ())}
+        unused = {*OPERATIONAL, *_unused(self.train)}
         training = {
-            "tasks": {name: plain(task) for name, task in self.tasks.items()},
+            "tasks": {name: _stated(task) for name, task in self.tasks.items()},
             "size": self.size,
             "inputs": self.inputs,
-            "train": {key: value for key, value in plain(self.train).items() if key not in unused},
+            "train": {key: value for key, value in _stated(self.train).items() if key not in unused},
             "subset_seed": self.subset_seed,
+            **({"heads": self.heads} if self.heads != FRESH else {}),
+            **({"head_seed": self.head_seed} if self.head_seed != self.seed else {}),
         }
         return {
             "phase": self.phase,
@@ -85,6 +96,23 @@ class Run:
     def lineage(self) -> list[Run]:
         """This run and its ancestors, oldest first."""
         return [*(self.parent.lineage() if self.parent else []), self]
+
+
+def _stated(config: TrainConfig | TrainTask) -> dict[str, Any]:
+    """The config as a plain dictionary, without what is :data:`LATER` and at its default."""
+    defaults = plain(type(config)())
+    return {key: value for key, value in plain(config).items() if key not in LATER or value != defaults[key]}
+
+
+def _unused(train: TrainConfig) -> list[str]:
+    """Settings that change no weight because of what the others are."""
+    watched = train.select == "best" or train.patience > 0  # only then has the score on dev a say in the weights
+    return [
+        *(("epochs", "max_steps") if train.steps else ()),
+        *(() if watched else ("evaluate_every",)),
+        *(() if train.task_sampling == "temperature" else ("temperature",)),
+        *(() if train.select == "average" else ("averaged",)),
+    ]
 
 
 def folder_of(recipe: Recipe) -> RecipeFolder:
@@ -132,6 +160,8 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
     where = f"phases.{phase}"
     if config.role not in ROLES:
         raise UserError(f"{where}.role: unknown role '{config.role}'", fix=nearest(config.role, ROLES))
+    if config.heads not in (FRESH, REUSE):
+        raise UserError(f"{where}.heads: unknown '{config.heads}'", fix=nearest(config.heads, (FRESH, REUSE)))
     if config.inputs not in ("full", "hypothesis"):
         raise UserError(f"{where}.inputs: unknown '{config.inputs}'", fix="Known: full, hypothesis")
     tasks = _named(config.tasks)
@@ -170,6 +200,8 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
             subset_seed=recipe.subset_seed,
             encoder=encoder,
             data={**plain(recipe.data), "own_tasks": own},
+            heads=config.heads,
+            head_seed=recipe.seed if recipe.head_seed is None else recipe.head_seed,
         )
         for start, parent in parents
         for size in sizes

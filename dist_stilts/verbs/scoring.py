@@ -37,6 +37,7 @@ def evaluate(
     from dist_stilts.data.windows import QaLengths
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
+    from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import current, started
     from dist_stilts.report.lists import preparation, show
     from dist_stilts.report.table import pivot
@@ -61,7 +62,8 @@ def evaluate(
     if prepare_only:
         print(preparation(prepare_job(job, bar(current()))))
         return
-    with completed_by(shlex.join(["dist-stilts", *sys.argv[1:], "--prepare-only"])), started() as world:
+    prepare = shlex.join(["dist-stilts", *sys.argv[1:], "--prepare-only"])
+    with completed_by(prepare), started() as world, preemption.listening():
         records = score_all(job, world, bar(world))
     if world.is_main:
         if as_json:

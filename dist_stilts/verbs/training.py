@@ -89,6 +89,6 @@ def run(
     tables, files = execute.finish(config, command)
     show(tables)
     took = f"done in {time.monotonic() - started:.0f} s" if left else "nothing to do: every run is done"
-    say(f"{took}\ntable: {files[0]}\npage:  {files[1]}")
+    say("\n".join([took, *(f"{name} {file}" for name, file in zip(("table:", "page: "), files, strict=False))]))
     say(f"next:  tensorboard --logdir {folder_of(config).path}")
     say(f"       dist-stilts run {recipe} name={config.name}-seed{config.seed + 1} seed={config.seed + 1}")

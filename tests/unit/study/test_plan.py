@@ -90,6 +90,7 @@ def test_an_unknown_start_names_the_nearest() -> None:
     [
         (phase("encoder", role="targt"), r"phases\.a\.role: unknown role 'targt'.*'target'\?"),
         (phase("encoder", inputs="premise"), r"phases\.a\.inputs: unknown 'premise'.*full, hypothesis"),
+        (phase("encoder", heads="resue"), r"phases\.a\.heads: unknown 'resue'.*'reuse'\?"),
         (phase("encoder", task="xnl"), r"unknown task 'xnl'.*'xnli'\?"),
         (phase("encoder", task="tatoeba"), r"phases\.a\.tasks: tatoeba is retrieval and trains nothing"),
         (phase("encoder", train={"epoch": 3}), r"phases\.a\.train: unknown key 'epoch'.*'epochs'\?"),
@@ -156,6 +157,59 @@ def test_whatever_changes_training_changes_every_run_that_trains(changes: dict[s
 def test_epochs_that_are_not_used_have_no_part_in_the_identity() -> None:
     few, many = (recipe(train=TrainConfig(steps=9, epochs=epochs)) for epochs in (1, 2))
     assert [run.id for run in expand(few)] == [run.id for run in expand(many)]
+
+
+@pytest.mark.parametrize(
+    ("used", "unused"),
+    [
+        ({"select": "best", "evaluate_every": 50}, {"evaluate_every": 50}),
+        ({"patience": 2, "evaluate_every": 50}, {"evaluate_every": 50}),
+        ({"task_sampling": "temperature", "temperature": 5.0}, {"temperature": 5.0}),
+        ({"select": "average", "averaged": 3}, {"averaged": 3}),
+    ],
+    ids=lambda settings: "+".join(settings),
+)
+def test_a_setting_counts_only_where_another_makes_use_of_it(used: dict[str, Any], unused: dict[str, Any]) -> None:
+    without = {key: value for key, value in used.items() if key not in unused}
+    trained = set(by_name(recipe())) - {"plain"}
+    assert changed_runs({"train": TrainConfig(**unused)}) == set()
+    assert changed_runs({"train": TrainConfig(**used)}) == trained
+    first, second = (by_name(recipe(train=TrainConfig(**settings))) for settings in (used, without))
+    assert {name for name in first if first[name].id != second[name].id} == trained
+
+
+@pytest.mark.parametrize("change", [{"task_sampling": "uniform"}, {"restarts": 1}, {"patience": 3}, {"select": "best"}])
+def test_later_settings_count_once_they_are_not_at_their_defaults(change: dict[str, Any]) -> None:
+    assert changed_runs({"train": TrainConfig(**change)}) == set(by_name(recipe())) - {"plain"}
+
+
+def test_later_settings_at_their_defaults_leave_older_runs_their_identities() -> None:
+    """The identities are those that the version before these settings gave the same recipe."""
+    assert {name: run.id for name, run in by_name(recipe()).items()} == {
+        "plain": "74afd1bad79f",
+        "mnli-n300": "50044e6a87e2",
+        "mnli-n1000": "25915766c66d",
+        "xnli-n50@plain": "c1a40b6a1a59",
+        "xnli-n50@mnli-n300": "19faace7f41d",
+        "xnli-n50@mnli-n1000": "5bd63d07a1c4",
+    }
+
+
+def test_heads_and_shares_are_part_of_what_a_run_is() -> None:
+    before, changed = by_name(recipe()), recipe()
+    changed.phases["mnli"].tasks["mnli"].share = 0.5
+    changed.phases["xnli"].heads = "reuse"
+    after = by_name(changed)
+    assert after["xnli-n50@plain"].heads == "reuse"
+    assert {name for name in before if before[name].id == after[name].id} == {"plain"}
+
+
+def test_fresh_heads_have_the_runs_seed_or_their_own() -> None:
+    trained = set(by_name(recipe())) - {"plain"}
+    assert {run.head_seed for run in expand(recipe(seed=3))} == {3}
+    assert {run.head_seed for run in expand(recipe(seed=3, head_seed=0))} == {0}
+    assert changed_runs({"head_seed": 5}) == trained
+    assert changed_runs({"head_seed": Recipe().seed}) == set()
 
 
 def test_a_change_of_a_parent_changes_its_children_and_nothing_else() -> None:

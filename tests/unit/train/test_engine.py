@@ -35,10 +35,16 @@ def test_every_shipped_config_is_filled_in(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_config_is_zero_2_with_fp32_accumulation(name: str) -> None:
+def test_every_shipped_config_is_of_the_stage_it_names_and_adds_up_in_fp32(name: str) -> None:
     settings = deepspeed_config(name, CONFIG, PLAN)
-    assert settings["zero_optimization"]["stage"] == 2
-    assert settings["data_types"]["grad_accum_dtype"] == "fp32"
+    assert settings["zero_optimization"]["stage"] == int(name.removeprefix("zero")[0])
+    assert settings["zero_optimization"]["overlap_comm"] is False
+    assert settings["data_types"]["grad_accum_dtype"] == settings["communication_data_type"] == "fp32"
+
+
+def test_batches_that_ranks_do_not_divide_are_rounded_up_for_deepspeed() -> None:
+    plan = derive(TrainConfig(batch_size=32), [1000], 3)
+    assert deepspeed_config("zero2_bf16", TrainConfig(batch_size=32), plan)["train_batch_size"] == 33
 
 
 def test_default_is_bf16() -> None:

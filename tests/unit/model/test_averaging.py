@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dist_stilts.errors import UserError
+from dist_stilts.layout import RunFolder, is_complete, whole_folder
+from dist_stilts.model.averaging import average
+from dist_stilts.model.encoder import HEADS, PROVENANCE, Provenance, encoder_digest, export, new_encoder
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel, load_model
+from dist_stilts.tasks.registry import get_task
+
+XNLI, UDPOS = get_task("xnli"), get_task("udpos")
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def make(tiny_config: dict[str, Any], tokenizer: Any, tmp_path: Path) -> Make:
+    """Write the run of a seed: an encoder and heads of that seed's, said to have begun as those of all other seeds."""
+
+    def make_(seed: int, tasks: tuple[str, ...] = ("xnli",), width: int = 16, **known: Any) -> Path:
+        encoder = new_encoder({**tiny_config, "hidden_size": width}, None, None, tokenizer, seed)
+        model = MultiTaskModel(encoder, [get_task(task) for task in tasks])
+        seen = [{"phase": "xnli", "task": task, "split": f"dev[:{10 + seed}%]"} for task in tasks]
+        heads = {head_name(get_task(task)): [task] for task in tasks}
+        digest = encoder_digest(encoder)
+        provenance = Provenance(f"seed{seed}", f"id{seed}", "pretrained", digest, seen, heads, "start", "heads")
+        folder = RunFolder(tmp_path / f"run{seed}-{len(list(tmp_path.iterdir()))}")
+        with whole_folder(folder.model) as temporary:
+            export(temporary, encoder, model.heads, tokenizer, replace(provenance, **known))
+        return folder.path
+
+    return make_
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return {**load_file(folder / "model.safetensors"), **load_file(folder / HEADS)}
+
+
+def test_the_average_is_the_mean_of_every_tensor_encoder_and_heads(make: Make, tmp_path: Path) -> None:
+    runs = [make(seed) for seed in range(3)]
+    average(runs, tmp_path / "out")
+    parts, made = [weights(run / "model") for run in runs], weights(tmp_path / "out")
+    assert made.keys() == parts[0].keys()
+    for name, tensor in made.items():
+        expected = torch.stack([part[name].double() for part in parts]).mean(0).float()
+        torch.testing.assert_close(tensor, expected, rtol=1e-7, atol=0)
+
+
+def test_the_average_of_equal_models_is_the_model_to_the_bit(make: Make, tmp_path: Path) -> None:
+    run = make(1)
+    copies = [shutil.copytree(run, tmp_path / f"copy{number}") for number in range(3)]
+    made, _ = average(copies, tmp_path / "out")
+    assert made.digest == made.averaged_from[0]["digest"]
+    assert all(torch.equal(tensor, weights(run / "model")[name]) for name, tensor in weights(tmp_path / "out").items())
+
+
+def test_the_average_is_a_model_like_any_other(make: Make, tmp_path: Path) -> None:
+    runs = [make(seed, ("xnli", "udpos")) for seed in range(2)]
+    made, doubts = average([runs[0], runs[1] / "model"], tmp_path / "out")
+    model, _, provenance = load_model(str(tmp_path / "out"), [XNLI, UDPOS])
+    assert is_complete(tmp_path / "out")
+    assert provenance == made
+    assert made.digest == encoder_digest(model.encoder)
+    assert doubts == []
+    tokenizers = {(folder / "tokenizer.json").read_bytes() for folder in (tmp_path / "out", runs[0] / "model")}
+    assert len(tokenizers) == 1
+
+
+def test_the_average_says_what_it_was_made_from_and_was_trained_on_all_of_it(make: Make, tmp_path: Path) -> None:
+    runs = [make(seed) for seed in (0, 1)]
+    made, _ = average(runs, tmp_path / "out")
+    parts = [json.loads((run / "model" / PROVENANCE).read_text()) for run in runs]
+    assert made.averaged_from == [{key: part[key] for key in ("run", "run_id", "digest")} for part in parts]
+    assert [entry["split"] for entry in made.trained_on] == ["dev[:10%]", "dev[:11%]"]
+    assert made.heads == {head_name(XNLI): ["xnli"]}
+    assert (made.start, made.start_heads, made.origin) == ("start", "heads", "pretrained")
+
+
+def test_an_average_can_be_averaged(make: Make, tmp_path: Path) -> None:
+    average([make(0), make(1)], tmp_path / "a")
+    average([tmp_path / "a", make(2)], tmp_path / "b")
+    assert is_complete(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        ({"width": 32}, "architecture"),
+        ({"tasks": ("xnli", "udpos")}, "heads"),
+        ({"tasks": ("pawsx",)}, "heads"),
+        ({"start": "elsewhere"}, "start"),
+        ({"origin": "random"}, "start"),
+    ],
+    ids=str,
+)
+def test_models_that_are_not_alike_have_no_average(
+    other: dict[str, Any], what: str, make: Make, tmp_path: Path
+) -> None:
+    runs = [make(0), make(1, **other)]
+    with pytest.raises(UserError, match=rf"{runs[1]}.*not the same {what} as {runs[0]}"):
+        average(runs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_models_of_other_tokenizers_have_no_average(make: Make, tmp_path: Path) -> None:
+    runs = [make(0), make(1)]
+    file = runs[1] / "model" / "tokenizer.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("▁", "_", 1), encoding="utf-8")
+    with pytest.raises(UserError, match="not the same tokenizer"):
+        average(runs, tmp_path / "out")
+
+
+def test_what_is_no_list_of_models_is_refused(make: Make, tmp_path: Path) -> None:
+    run = make(0)
+    for models, message in (
+        ([run], "one model has no average"),
+        ([run, run / "model"], "given twice"),
+        ([run, tmp_path / "none"], "no model of ours"),
+        ([run, make(1, start="")], "does not say what it started from"),
+    ):
+        with pytest.raises(UserError, match=message):
+            average(models, tmp_path / "out")
+    with pytest.raises(UserError, match="the folder exists"):
+        average([run, make(1)], run)
+
+
+def test_a_model_that_was_changed_since_or_lacks_a_file_is_refused(make: Make, tmp_path: Path) -> None:
+    runs = [make(0), make(1)]
+    other = make(2) / "model"
+    shutil.copy(other / "model.safetensors", runs[1] / "model" / "model.safetensors")
+    with pytest.raises(UserError, match="not the parent's weights"):
+        average(runs, tmp_path / "out")
+    (runs[1] / "model" / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"tokenizer\.json: the model lacks a file"):
+        average(runs, tmp_path / "out")
+
+
+def test_heads_that_began_apart_are_warned_of(make: Make, tmp_path: Path) -> None:
+    made, doubts = average([make(0), make(1, start_heads="others")], tmp_path / "a")
+    assert len(doubts) == 1
+    assert "heads did not begin alike" in doubts[0]
+    assert made.start_heads == ""
+    encoders = [make(seed, tasks=(), start_heads=str(seed)) for seed in (0, 1)]
+    assert average(encoders, tmp_path / "b")[1] == []
+
+
+def test_degenerate_models_are_never_averaged_in_silence(make: Make, tmp_path: Path) -> None:
+    runs = [make(0), make(1, degenerate="one class")]
+    _, doubts = average(runs, tmp_path / "out")
+    assert doubts == [f"{runs[1] / 'model'}: degenerate: one class"]
+
+
+def test_provenance_of_earlier_versions_is_read(make: Make) -> None:
+    file = make(0) / "model" / PROVENANCE
+    known = {"run", "run_id", "origin", "digest", "trained_on", "heads"}
+    old = {key: value for key, value in json.loads(file.read_text()).items() if key in known}
+    assert asdict(Provenance(**old))["averaged_from"] == []

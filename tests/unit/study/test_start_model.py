@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
+
+from dist_stilts.model.encoder import EncoderConfig, Provenance, encoder_digest, export, load_encoder, new_encoder
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.parallel.world import World
+from dist_stilts.study.phases import provenance_of, start_model
+from dist_stilts.study.plan import Run, expand, folder_of
+from dist_stilts.study.run_config import PhaseConfig, Recipe, TrainTask
+from dist_stilts.study.status import read_status
+from dist_stilts.study.training_data import TrainingData
+from dist_stilts.tasks.registry import get_task
+
+MNLI = head_name(get_task("mnli"))
+
+
+def begin(
+    recipe: Recipe, tokenizer: Any, rank: int = 0, size: int = 1
+) -> tuple[Run, TrainingData, MultiTaskModel, Provenance]:
+    (run,) = expand(recipe)
+    specs = [get_task(name) for name in run.tasks]
+    data = TrainingData(specs, [], [], [10] * len(specs), {}, "", {})
+    world = World(rank, size, rank, torch.device("cpu"), "none")
+    return run, data, *start_model(run, recipe, tokenizer, data, world)
+
+
+def recipe_of(out: Path, encoder: EncoderConfig, *tasks: str, start: str = "encoder", **more: Any) -> Recipe:
+    settings = {key: more.pop(key) for key in ("seed", "head_seed") if key in more}
+    phase = PhaseConfig(start=[start], tasks={task: TrainTask() for task in tasks}, **more)
+    return Recipe(out=str(out), encoder=encoder, phases={"a": phase}, **settings)
+
+
+@pytest.fixture
+def random_start(tiny_config: dict[str, Any], tmp_path: Path) -> Any:
+    def make(**more: Any) -> Recipe:
+        return recipe_of(tmp_path, EncoderConfig(path=None, config=tiny_config), "xnli", "mlm", start="random", **more)
+
+    return make
+
+
+@pytest.mark.parametrize("head_seed", [None, 4])
+def test_every_rank_of_any_number_draws_the_same_fresh_heads(
+    head_seed: int | None, random_start: Any, tokenizer: Any
+) -> None:
+    digests = set()
+    for noise, (rank, size) in enumerate([(0, 1), (0, 2), (1, 2), (2, 3), (7, 8)]):
+        torch.manual_seed(noise)
+        _, _, model, known = begin(random_start(head_seed=head_seed), tokenizer, rank, size)
+        digests.add((encoder_digest(model), known.start_heads))
+    assert len(digests) == 1
+
+
+def test_seeds_with_one_head_seed_have_other_encoders_under_the_same_heads(random_start: Any, tokenizer: Any) -> None:
+    same = [begin(random_start(seed=seed, head_seed=9), tokenizer)[3] for seed in (0, 1)]
+    apart = [begin(random_start(seed=seed), tokenizer)[3] for seed in (0, 1)]
+    assert len({known.start_heads for known in same}) == 1
+    assert len({known.start for known in same}) == len({known.start_heads for known in apart}) == 2
+
+
+def test_what_was_loaded_is_said_and_stays_in_status_and_provenance(
+    tokenizer: Any, tiny_config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = {key: value for key, value in tiny_config.items() if key != "model_type"}
+    XLMRobertaForMaskedLM(XLMRobertaConfig(vocab_size=len(tokenizer), **sizes)).save_pretrained(tmp_path / "start")
+    recipe = recipe_of(tmp_path, EncoderConfig(path=str(tmp_path / "start")), "mlm", "xnli")
+    run, data, model, known = begin(recipe, tokenizer)
+    line = capsys.readouterr().err
+    heads = {"loaded": ["mlm"], "fresh": [head_name(get_task("xnli"))], "dropped": []}
+    assert f"0 fresh, 0 dropped; heads: 1 (mlm) loaded, 1 ({heads['fresh'][0]}) fresh, 0 dropped" in line
+    assert read_status(folder_of(recipe).run(run.name))["heads"] == heads
+    made = provenance_of(run, data, known, "digest")
+    assert made.carried == heads
+    assert made.start == encoder_digest(load_encoder(str(tmp_path / "start"))[0]) == encoder_digest(model.encoder)
+    assert (made.run, made.run_id, made.origin, made.digest) == (run.name, run.id, "pretrained", "digest")
+
+
+def test_a_reused_head_remembers_every_task_that_trained_it(
+    tokenizer: Any, tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
+    encoder = new_encoder(tiny_config, None, None, tokenizer, 0)
+    start = MultiTaskModel(encoder, [get_task("mnli")])
+    before = Provenance("b", "b", "pretrained", encoder_digest(encoder), [{"phase": "mnli"}], {MNLI: ["mnli"]})
+    (tmp_path / "start").mkdir()
+    export(tmp_path / "start", encoder, start.heads, tokenizer, before)
+    for heads, trained in (("reuse", ["mnli", "xnli"]), ("fresh", ["xnli"])):
+        recipe = recipe_of(tmp_path, EncoderConfig(path=str(tmp_path / "start")), "xnli", heads=heads)
+        run, data, model, known = begin(recipe, tokenizer)
+        made = provenance_of(run, data, known, "digest")
+        assert made.heads == {MNLI: trained}
+        assert made.start == before.digest
+        assert [entry["phase"] for entry in made.trained_on] == ["mnli", "a"]
+        assert (encoder_digest(model.heads) == encoder_digest(start.heads)) == (heads == "reuse")
+        assert asdict(known)["carried"]["loaded"] == ([MNLI] if heads == "reuse" else [])
