@@ -96,6 +96,10 @@ class Job:
         lines = self.run.metrics.read_text().splitlines()
         return [event for line in lines if (event := _parsed(line)).get("event") == kind]
 
+    def woke(self, since: float) -> bool:
+        """Whether anything was logged."""
+        return any(event["time"] >= since for kind in ("resumed", "train", "dev") for event in self.events(kind))
+
     def resumptions(self, since: float = 0.0) -> list[int]:
         """Steps from which starts went on."""
         return [event["step"] for event in self.events("resumed") if event["time"] >= since]
@@ -181,11 +185,16 @@ def outcome(job: Job) -> Outcome:
     fields = ("task", "split", "language", "metric", "value", "count")
     times = [event["time"] for event in job.events("train")]
     return Outcome(
-        tuple((job.run.path / name).read_bytes() for name in WEIGHTS),
+        weights(job),
         curves,
         sorted(tuple(record[name] for name in fields) for record in records),
         time.time() - min(times, default=time.time()),
     )
+
+
+def weights(job: Job) -> tuple[bytes, ...]:
+    """The exported files' content."""
+    return tuple((job.run.path / name).read_bytes() for name in WEIGHTS)
 
 
 _OF_THE_CLOCK = ("time", "tokens_per_second", "seconds", "mfu", "seconds_left")
@@ -222,26 +231,31 @@ def torment(job: Job, kills: list[tuple[str, str]], whole: Outcome, seed: int) -
     Raises:
         AssertionError: a start that was left alone did not finish, or a kill never met what it was aimed at.
     """
-    random, waiting, last, idle = Random(seed), list(kills), None, 0
-    while waiting or last:
+    random, waiting, idle = Random(seed), list(kills), 0
+    open_: list[
+        Kill
+    ] = []  # kills whose consequences are not known yet: the start after them was killed before its work
+    while waiting or open_:
         ranks = job.start()
         try:
             kill = strike(job, ranks, *waiting[0], random, whole.seconds) if waiting else None
             ranks.wait(SECONDS_TO_FINISH)
         finally:
             ranks.kill()
-        if last:
-            last.resumed, last.said_next = resumed_at(job, ranks, last), ranks.stderr()
-            yield last
+        if not kill or job.woke(ranks.started):
+            for before in open_:
+                before.resumed, before.said_next = resumed_at(job, ranks, before), ranks.stderr()
+                yield before
+            open_ = []
         if kill:
             waiting.pop(0)
-        else:
-            assert ranks.codes == [0, 0], f"left alone, the ranks ended with {ranks.codes}:\n{ranks.stderr()}"
-            yield outcome(job).differences(whole)
-            job.clear()
-            idle += 1
-            assert idle <= len(kills) + 3, f"no {waiting[0]} was possible in {idle} runs"
-        last = kill
+            open_.append(kill)
+            continue
+        assert ranks.codes == [0, 0], f"left alone, the ranks ended with {ranks.codes}:\n{ranks.stderr()}"
+        yield outcome(job).differences(whole)
+        job.clear()
+        idle += 1
+        assert idle <= len(kills) + 3, f"no {waiting[0]} was possible in {idle} runs"
 
 
 def strike(job: Job, ranks: Ranks, kind: str, aim: str, random: Random, span: float) -> Kill | None:
@@ -333,19 +347,3 @@ def _parsed(line: str) -> dict[str, Any]:
         return json.loads(line)
     except ValueError:
         return {}
-
-
-def plant_nan(rank: int, first: int, last: int, accumulation: int = 2) -> None:
-    """Make the loss of steps ``first`` to ``last`` of this start, counted from 1, NaN on one rank."""
-    from dist_stilts.model.multitask import MultiTaskModel
-
-    if int(os.environ["RANK"]) != rank:
-        return
-    whole, calls = MultiTaskModel.forward, iter(range(10**9))
-
-    def forward(self: MultiTaskModel, *arguments: Any) -> Any:
-        step, micro_batch = divmod(next(calls), accumulation)
-        loss = whole(self, *arguments)
-        return loss * float("nan") if micro_batch == 0 and first <= step + 1 <= last else loss
-
-    MultiTaskModel.forward = forward  # type: ignore[method-assign]

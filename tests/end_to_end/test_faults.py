@@ -18,9 +18,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from faults import RECIPE, SECONDS_TO_END, Job, Outcome, outcome, plant_nan
+from faults import RECIPE, SECONDS_TO_END, Job, Outcome, outcome, weights
+from plant_nan import plant_nan
 
-from dist_stilts.errors import EXIT_FAILED
+from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED
 from dist_stilts.layout import COMPLETE, RunFolder
 
 pytestmark = pytest.mark.timeout(300)
@@ -187,16 +188,15 @@ def test_a_loss_that_stays_not_finite_ends_all_ranks_and_leaves_the_last_checkpo
     again = job.finish()
     assert again.codes == [0, 0], again.stderr()
     assert job.resumptions() == [6]
-    assert outcome(job).weights == whole[PHASE].weights
+    assert weights(job) == whole[PHASE].weights
 
 
-# A dead rank
+# The run verb
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_that_dies_under_the_run_verb_ends_everything_with_a_reason(
-    rank: int, job: Job, start: Callable, kill: Callable
-) -> None:
+@pytest.fixture
+def verb(job: Job, start: Callable, kill: Callable) -> Iterator[subprocess.Popen[str]]:
+    """``dist-stilts run`` that has trained for a step or more; all it started is killed at the end of the test."""
     process = start("run", str(job.recipe), "--phase", job.phase, f"out={job.out}")
     try:
         deadline = time.monotonic() + SECONDS_TO_END
@@ -204,15 +204,39 @@ def test_a_rank_that_dies_under_the_run_verb_ends_everything_with_a_reason(
             assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
-        family = psutil.Process(process.pid).children(recursive=True)
-        (victim,) = [child for child in family if is_rank(child, rank)]
-        victim.send_signal(signal.SIGKILL)
-        _, said = process.communicate(timeout=SECONDS_TO_END)
+        yield process
     finally:
         kill(process.pid)
-    assert process.returncode != 0
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_dies_under_the_run_verb_ends_everything_with_a_reason(
+    rank: int, verb: subprocess.Popen[str]
+) -> None:
+    family = psutil.Process(verb.pid).children(recursive=True)
+    (victim,) = [child for child in family if is_rank(child, rank)]
+    victim.send_signal(signal.SIGKILL)
+    _, said = verb.communicate(timeout=SECONDS_TO_END)
+    assert verb.returncode != 0
     assert lines_with("error:", said), said
-    assert [child for child in family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
+    assert running(family) == []
+
+
+def test_the_run_verb_that_is_asked_to_stop_passes_it_on_and_loses_nothing(
+    verb: subprocess.Popen[str], job: Job
+) -> None:
+    family = psutil.Process(verb.pid).children(recursive=True)
+    verb.send_signal(signal.SIGTERM)
+    _, said = verb.communicate(timeout=SECONDS_TO_END)
+    assert verb.returncode == EXIT_AGAIN, said
+    assert running(family) == []
+    assert job.status()["state"] == "queued"
+    assert max(job.checkpoints()) == job.events("train")[-1]["step"]
+    assert not job.saving()
+
+
+def running(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
 def is_rank(process: psutil.Process, rank: int) -> bool:

@@ -105,7 +105,7 @@ class Ranks:
             process.join(10)
 
     def stacks(self) -> list[str]:
-        """Where each rank is in its program at this moment, as a traceback; empty before its start and after its end."""
+        """Where each rank is in its program now, as a traceback; empty before its start and after its end."""
         paths = [self.logs / f"rank-{rank}.stacks" for rank in range(len(self.processes))]
         sizes = [path.stat().st_size for path in paths]
         ready = [rank for rank, size in enumerate(sizes) if size]  # the signal would end the others
