@@ -50,6 +50,11 @@ class RunFolder:
         return self.path / "deepspeed.json"
 
     @property
+    def micro_batch(self) -> Path:
+        """Rows per forward pass that were found to fit, by number of ranks."""
+        return self.path / "micro_batch.json"
+
+    @property
     def model(self) -> Path:
         """The Hugging Face export."""
         return self.path / "model"

@@ -58,6 +58,14 @@ def any_rank(flag: bool) -> bool:
     return sum_values(float(flag))[0] > 0
 
 
+def least(value: int) -> int:
+    """The smallest of the ranks' whole numbers."""
+    smallest = torch.tensor(value, dtype=torch.int64)
+    if not _alone():
+        dist.all_reduce(smallest, op=dist.ReduceOp.MIN)
+    return int(smallest)
+
+
 def broadcast_value(value: T, source: int = 0) -> T:
     """The value that rank ``source`` holds (anything that pickles; keep it small)."""
     box: list[Any] = [value]

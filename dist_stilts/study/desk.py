@@ -17,7 +17,7 @@ from dist_stilts.model.flops import peak_flops
 from dist_stilts.parallel.collectives import gather_values
 from dist_stilts.parallel.world import World
 from dist_stilts.report.closing import Figures, summary
-from dist_stilts.report.monitor import Monitor, say
+from dist_stilts.report.monitor import Monitor
 from dist_stilts.study.plan import Run
 from dist_stilts.study.status import read_status, write_status
 from dist_stilts.study.training_data import TrainingData
@@ -92,13 +92,13 @@ class Desk:
             return None
         return tokens_per_second * self.flops_per_token / (peak * self.world.size)
 
-    def close(self, state: TrainState) -> None:
-        """The closing report, on stderr and in the status; final scores beside the hyperparameters in TensorBoard."""
+    def close(self, state: TrainState) -> str:
+        """The closing report, on rank 0: returned, kept in the status, and what it ended with in TensorBoard."""
         gpu = self.world.device.type == "cuda"
         kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         memory = gather_values(torch.cuda.max_memory_allocated() / 2**30 if gpu else kib / 2**20)
         if not self.world.is_main:
-            return
+            return ""
         figures = Figures(
             steps=state.step - state.skipped,
             examples=sum(self.data.examples),
@@ -114,7 +114,7 @@ class Desk:
             on_gpu=gpu,
             mfu=self.mfu(state.tokens / state.seconds),
         )
-        say(summary(figures))
         write_status(self.folder, "running", closing=asdict(figures))
         best = {"best dev score": state.best} if state.best is not None else {}
         self.monitor.final({**{f"loss/{task}": loss for task, loss in state.losses.items()}, **best})
+        return summary(figures)

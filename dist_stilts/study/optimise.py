@@ -7,7 +7,7 @@ import gc
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ import torch
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
-from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.model.flops import training_flops_per_token
 from dist_stilts.model.heads import head_name
@@ -28,6 +27,8 @@ from dist_stilts.study.training_data import TrainingData, streams
 from dist_stilts.train.checkpoint import TrainState, resume
 from dist_stilts.train.engine import FILLED_IN, deepspeed_config, start_engine
 from dist_stilts.train.loop import Hooks, Work, train
+from dist_stilts.train.memory import engine_bytes, training_dtype
+from dist_stilts.train.micro_batch import probe, remembered
 from dist_stilts.train.owned_state import gather_weights, owned_state
 from dist_stilts.train.plan import BatchPlan, derive, task_probabilities
 from dist_stilts.train.selection import Selection
@@ -56,36 +57,41 @@ def optimise(
     """Train the model; every rank must call it.
 
     Raises:
-        UserError: settings that need English dev where there is none; training that fails (see the loop).
+        UserError: training that fails (see the loop); nothing fits.
     """
-    check_selection(run, data)
+    if world.device.type == "cpu":  # fused attention's bf16 backward is three times slower there than plain operations
+        model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
+    config = run.train
+    if config.max_micro_batch == "auto":  # found once per number of ranks: a resumed run must add up in the same order
+        found = remembered(folder.micro_batch, world, lambda: fitting(model, run, data, tokenizer, world))
+        config = replace(config, max_micro_batch=found)
     sizes = [len(rows) for rows in data.rows]
-    plan = derive(run.train, sizes, world.size, run.shares)
-    chances = task_probabilities(run.train, sizes, run.shares)
+    plan = derive(config, sizes, world.size, run.shares)
+    chances = task_probabilities(config, sizes, run.shares)
     work = Work(
         streams=streams(data, run, tokenizer, plan.accumulation),
         heads=[head_name(spec) for spec in data.specs],
         mixture=plan_mixture(chances, plan.steps, run.seed),
         plan=plan,
-        config=run.train,
+        config=config,
         seed=run.seed,
     )
-    settings = deepspeed_config(run.train.deepspeed, run.train, plan)
+    settings = deepspeed_config(config.deepspeed, config, plan)
     if world.is_main:
         announce(run, folder, data, plan, settings)
-    if world.device.type == "cpu":  # fused attention's bf16 backward is three times slower there than plain operations
-        model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
     whole = copy.deepcopy(model) if settings["zero_optimization"]["stage"] == 3 else None
-    engine = start_engine(model.to(world.device), settings, run.train, world)
+    engine = start_engine(model.to(world.device), settings, config, world)
     state, chosen = resume(folder, engine, data.revision, world, say)
-    selection = Selection(run.train, plan, chosen)
+    selection = Selection(config, plan, chosen)
     with Monitor(folder, run.name, plan.steps, state.step, world.is_main, world.size) as monitor:
         monitor.hyperparameters({"start": run.start, "seed": run.seed, **asdict(run.train), "ranks": world.size})
         cost = flops_per_token(model, data, chances, run.train.mlm_rate)
         began, vocabulary = time.perf_counter() - state.wall_seconds, Vocabulary.of(tokenizer)
         desk = Desk(engine, whole, run, folder, data, vocabulary, plan, world, monitor, selection, cost, began)
         train(engine, work, state, selection, world, Hooks(desk.log, desk.save, desk.score_dev))
-        desk.close(state)
+        report = desk.close(state)
+    if world.is_main:
+        say(report)
     weights = gather_weights(engine, selection.weights(engine), owned_state(engine).pieces)
     engine.destroy()
     gc.collect()
@@ -97,16 +103,14 @@ def optimise(
     return Trained(model, state, verdict, selection.line(state))
 
 
-def check_selection(run: Run, data: TrainingData) -> None:
-    """UserError if weights are to be selected on English dev that the run does not have or never scores."""
-    wants = [*(["select: best"] if run.train.select == "best" else []), *(["patience"] if run.train.patience else [])]
-    if wants and not data.dev:
-        raise UserError(
-            f"run '{run.name}' has train.{wants[0]}, but none of its tasks has an English dev split",
-            fix="Name one (tasks.TASK.dev, such as train[90%:]), or select `last` or `average`",
-        )
-    if wants and not run.train.evaluate_every:
-        raise UserError(f"train.{wants[0]} needs dev scores along the way", fix="Set train.evaluate_every")
+def fitting(model: MultiTaskModel, run: Run, data: TrainingData, tokenizer: Any, world: World) -> int:
+    """The most rows per forward pass that fit on every rank."""
+    whole = derive(run.train, [len(rows) for rows in data.rows], world.size, run.shares)
+    settings = deepspeed_config(run.train.deepspeed, run.train, whole)
+    works = list(zip(map(head_name, data.specs), streams(data, run, tokenizer, 1), strict=True))
+    sizes = [parameter.numel() for parameter in model.parameters()]
+    reserve = engine_bytes(sizes, world.size, settings, world.device)
+    return probe(model, works, whole.micro_batch, reserve, training_dtype(settings), world)
 
 
 def announce(run: Run, folder: RunFolder, data: TrainingData, plan: BatchPlan, settings: dict[str, Any]) -> None:

@@ -182,6 +182,7 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
     for start in config.start:
         parents += [(run.name, run) for run in made[start]] if start in made else [(start, None)]
     train = merge_into(recipe.train, config.train, f"{where}.train")
+    _check_selection(phase, train, tasks)
     own = {name: plain(task) for name, task in recipe.data.own_tasks.items() if name in tasks}
     encoder = {key: value for key, value in plain(recipe.encoder).items() if value is not None}
     return [
@@ -206,6 +207,26 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
         for start, parent in parents
         for size in sizes
     ]
+
+
+def has_dev(name: str, train: TrainTask) -> bool:
+    """Whether a task's progress is scored. TyDiQA has no dev: what is only the default is not missed."""
+    spec = get_task(name)
+    return bool(train.dev) and spec.family != "mlm" and (train.dev != "dev" or "dev" in spec.splits)
+
+
+def _check_selection(phase: str, train: TrainConfig, tasks: dict[str, TrainTask]) -> None:
+    """UserError if weights are to be selected on English dev that the phase does not have or never scores."""
+    wants = [*(["select: best"] if train.select == "best" else []), *(["patience"] if train.patience > 0 else [])]
+    if not wants or not tasks:
+        return
+    if not any(has_dev(name, task) for name, task in tasks.items()):
+        raise UserError(
+            f"phase '{phase}' has train.{wants[0]}, but none of its tasks has an English dev split",
+            fix=f"Name one (tasks.TASK.dev: train[90%:], say), or set phases.{phase}.train.select=last",
+        )
+    if not train.evaluate_every:
+        raise UserError(f"phase '{phase}': train.{wants[0]} needs scores along the way", fix="Set train.evaluate_every")
 
 
 def _named(tasks: dict[str, TrainTask]) -> dict[str, TrainTask]:

@@ -18,7 +18,7 @@ from dist_stilts.data.prepare import Prepared, Wanted, prepare
 from dist_stilts.data.subsets import subset
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import languages_of
-from dist_stilts.study.plan import Run, folder_of
+from dist_stilts.study.plan import Run, folder_of, has_dev
 from dist_stilts.study.run_config import Recipe
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import task
@@ -72,8 +72,7 @@ def to_watch(run: Run, recipe: Recipe) -> dict[str, Wanted]:
     found = {}
     for name, train in run.tasks.items():
         spec = task(name, data_root(recipe))
-        # TyDiQA has no dev: what is only the default is not missed.
-        if train.dev and spec.family != "mlm" and (train.dev != "dev" or "dev" in spec.splits):
+        if train.dev and has_dev(name, train):
             found[spec.name] = _wanted(run, recipe, spec, train.dev, "en")
     return found
 

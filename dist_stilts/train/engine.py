@@ -101,6 +101,21 @@ def skipped(engine: Any) -> int:
     return int(engine.skipped_steps)
 
 
+def forget_gradients(engine: Any) -> None:
+    """Clear what DeepSpeed (0.19.8) keeps of a finished step's gradients and would take for the next one's.
+
+    Stage 3 and offload keep the last gradient of a parameter that a step does not use, such as another task's head;
+    offload also adds to that of a step that was left out, so that one NaN would never go away.
+    """
+    zero = engine.optimizer
+    if engine.zero_optimization_stage() == 3:
+        zero.grad_partitions_flat_buffer.zero_()
+    elif engine.zero_cpu_offload():
+        zero.averaged_gradients.update(dict.fromkeys(zero.averaged_gradients))
+        for flat in zero.single_partition_of_fp32_groups:
+            flat.grad.zero_()
+
+
 def set_learning_rate(engine: Any, rate: float) -> None:
     """Set the rate of the coming optimiser step."""
     for group in engine.optimizer.param_groups:

@@ -18,7 +18,7 @@ from dist_stilts.parallel.collectives import sum_values
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
 from dist_stilts.train.checkpoint import TrainState
-from dist_stilts.train.engine import gradient_norm, set_learning_rate, skipped
+from dist_stilts.train.engine import forget_gradients, gradient_norm, set_learning_rate, skipped
 from dist_stilts.train.plan import BatchPlan, TrainConfig, learning_rate
 from dist_stilts.train.selection import DevScore, Selection
 from dist_stilts.train.stability import refuse_more_skips
@@ -118,6 +118,7 @@ def take_step(engine: Any, work: Work, rate: float, state: TrainState, meter: Me
         engine.backward(loss_sum * (work.plan.accumulation * world.size / batch.targets))
         engine.step()  # at the last micro-batch all ranks step, or none does if a gradient is not finite on one
         loss += loss_sum.detach() / batch.targets
+    forget_gradients(engine)
     left_out = skipped(engine) - left_out
     # The one exchange of numbers in a step: what the ranks have seen, and whether one was asked to stop.
     mean, tokens, slots, stop = sum_values(float(loss), batch.tokens, batch.slots, preemption.requested())

@@ -31,6 +31,7 @@ def exchange(world: World, out: Path) -> dict[str, Any]:
         "any of none": collectives.any_rank(False),
         "any of the last": collectives.any_rank(world.rank == world.size - 1),
         "any of all": collectives.any_rank(True),
+        "least": collectives.least(2**60 - world.rank),
         "from rank 0": collectives.broadcast_value({"rank": world.rank, "path": Path("a/b")}),
         "from the last": collectives.broadcast_value(world.rank, source=world.size - 1),
         "built": build(world, out),

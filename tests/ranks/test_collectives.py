@@ -42,6 +42,10 @@ def test_a_flag_on_one_rank_is_seen_by_all(world: World) -> None:
     assert seen == [[False] * len(world), [True] * len(world), [True] * len(world)]
 
 
+def test_the_least_whole_number_is_exact_and_the_same_on_every_rank(world: World) -> None:
+    assert {rank["exchanged"]["least"] for rank in world} == {2**60 - len(world) + 1}
+
+
 def test_every_rank_gets_the_value_of_the_source(world: World) -> None:
     for rank in world:
         assert rank["exchanged"]["from rank 0"] == {"rank": 0, "path": Path("a/b")}

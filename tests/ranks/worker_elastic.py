@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import tiny
-from trainings import Training
+from trainings import Training, in_precision
 
 from dist_stilts.data.batches import Step, Stream
 from dist_stilts.errors import UserError
@@ -58,7 +58,8 @@ def main() -> None:
 
 
 def training_in(out: Path, config: str, world: World) -> Training:
-    settings = tiny.train_config(config, world.size, 1, save_every=6, max_micro_batch=5, select="average", averaged=5)
+    file = in_precision(config, out / "config", world)
+    settings = tiny.train_config(file, world.size, 1, save_every=6, max_micro_batch=5, select="average", averaged=5)
     training = Training(tiny.model(["xnli"]), ["xnli"], settings, world, out)
     training.streams = [Watched(**vars(stream)) for stream in training.streams]
     return training

@@ -20,7 +20,7 @@ MORE_TRAININGS = {
     1: [("zero2_fp32", MIXTURE, 2)],
     2: [
         ("zero2_fp32", MIXTURE, 2),
-        ("zero3_fp32", MIXTURE, 2),
+        *[(f"{stage}_fp32", MIXTURE, 2) for stage in ("zero1", "zero2_offload", "zero3")],
         *[(f"{stage}_{p}", "xnli", 2) for stage in ("zero1", "zero2_offload", "zero3") for p in ("fp32", "bf16")],
     ],
     3: [("zero2_fp32", "xnli", 3), ("zero2_fp32", "mlm", 3)],

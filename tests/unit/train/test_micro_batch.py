@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dist_stilts.data.batches import Stream, Vocabulary
+from dist_stilts.data.features import from_table, schema
+from dist_stilts.data.tokenise import tokenise
+from dist_stilts.data.windows import QaLengths
+from dist_stilts.errors import UserError
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.parallel.world import World
+from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.sources import load_rows
+from dist_stilts.train import micro_batch
+from dist_stilts.train.micro_batch import heaviest, largest, probe, remembered, row_bytes, useful
+
+ALONE = World(0, 1, 0, torch.device("cpu"), "none")
+TASKS = ("xnli", "commonsenseqa", "udpos", "squad_v1", "mlm")
+LONGEST = 24
+Work = tuple[str, Stream]
+
+
+@pytest.fixture
+def works(world: Path, tokenizer: Any) -> dict[str, Work]:
+    """Head and stream by task; rows are 24 tokens at most, and the first is not trained on."""
+    import pyarrow as pa
+
+    found = {}
+    for name in TASKS:
+        spec = get_task(name)
+        rows = load_rows(spec, world, "train", "en")[:30]
+        lengths = QaLengths(max_length=LONGEST, stride=8, max_question=8)
+        made = list(tokenise(spec.family, spec.labels, rows, tokenizer, LONGEST, qa=lengths))
+        features = from_table(pa.Table.from_pylist(made, schema()))
+        kept = np.arange(len(features))[1:]
+        found[name] = (
+            head_name(spec),
+            Stream(name, spec.family, features, kept, Vocabulary.of(tokenizer), 8, 1, 5, 0.15),
+        )
+    return found
+
+
+@pytest.fixture
+def model(tiny_encoder: Any) -> MultiTaskModel:
+    tiny_encoder.set_attn_implementation("eager")
+    return MultiTaskModel(tiny_encoder, [get_task(name) for name in TASKS]).eval()
+
+
+def weights_of(model: MultiTaskModel) -> dict[str, torch.Tensor]:
+    return micro_batch._trial_weights(model, torch.float32, ALONE.device)
+
+
+# --- the search -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 12, 32, 97, 128, 1000])
+def test_search_finds_the_greatest_size_that_fits_whatever_fits(rows: int) -> None:
+    sizes = useful(rows)
+    for limit in range(rows + 2):
+        tried: list[int] = []
+
+        def fits(size: int, limit: int = limit, tried: list[int] = tried) -> bool:
+            tried.append(size)
+            return size <= limit
+
+        assert largest(sizes, fits) == max((size for size in sizes if size <= limit), default=0)
+        assert len(set(tried)) == len(tried) <= 2 * len(sizes).bit_length() + 2
+
+
+def test_no_try_is_more_than_twice_what_fitted() -> None:
+    tried: list[int] = []
+    assert largest(range(1, 1000), lambda size: tried.append(size) or size <= 100) == 100
+    assert tried[:8] == [1, 2, 4, 8, 16, 32, 64, 128]
+    assert max(tried) == 128
+
+
+def test_sizes_are_those_that_passes_lead_to() -> None:
+    assert useful(12) == [1, 2, 3, 4, 6, 12]
+    assert useful(10) == [1, 2, 3, 4, 5, 10]
+    assert useful(1) == [1]
+
+
+# --- what is tried ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_batch_of_the_stream_has_more_places_or_predictions(works: dict[str, Work], task: str) -> None:
+    _, stream = works[task]
+    batch = heaviest(stream, stream.batch_size)
+    for turn in range(8):
+        (seen,) = stream.step(turn, 0, 1).micro_batches
+        assert seen.keys() == batch.keys()
+        for name in ("input_ids", "attention_mask"):
+            assert all(np.array(seen[name].shape) <= np.array(batch[name].shape))
+        if "segments" in seen:
+            assert seen["segments"].shape <= batch["segments"].shape
+        if task == "mlm":
+            assert (seen["labels"] >= 0).sum() <= (batch["labels"] >= 0).sum()
+
+
+def test_choices_are_as_many_as_the_most_and_as_long_as_the_longest_even_in_different_rows(
+    works: dict[str, Work],
+) -> None:
+    import pyarrow as pa
+
+    made = [
+        {"input_ids": range(sum(lengths)), "lengths": lengths, "labels": [0], "offsets": [], "example": 0}
+        | {"first_word": 0, "truncated": 0, "id": "", "group": ""}
+        for lengths in ([3, 3, 3], [11, 4])
+    ]
+    features = from_table(pa.Table.from_pylist(made, schema()))
+    batch = heaviest(replace(works["commonsenseqa"][1], features=features, rows=np.arange(2)), 2)
+    assert batch["input_ids"].shape == batch["attention_mask"].shape == (6, 11)
+    assert batch["segments"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+# --- the count --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("task", TASKS)
+def test_bytes_are_a_straight_line_in_rows(
+    model: MultiTaskModel, works: dict[str, Work], task: str, dtype: torch.dtype
+) -> None:
+    head, stream = works[task]
+    weights = micro_batch._trial_weights(model, dtype, ALONE.device)
+    one, two, eight = (row_bytes(model.train(), weights, head, heaviest(stream, rows)) for rows in (1, 2, 8))
+    assert one + 7 * (two - one) == pytest.approx(eight, rel=0.01)
+    assert eight > 4 * one
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_bytes_are_the_peak_of_what_torch_takes(model: MultiTaskModel, works: dict[str, Work], task: str) -> None:
+    head, stream = works[task]
+    weights, batch = weights_of(model.train()), heaviest(stream, 64)
+    counted = row_bytes(model, weights, head, batch)
+    peak = peak_of(lambda: micro_batch._loss(model, weights, head, batch).backward())
+    assert 0.95 * peak < counted < 1.4 * peak
+
+
+def peak_of(run: Callable[[], None]) -> int:
+    """Most bytes that torch's CPU allocator had given out at a time, as its profiler saw it."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return int(np.cumsum([event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]).max())
+
+
+# --- the probe --------------------------------------------------------------------------------------------------------
+
+
+def set_free(monkeypatch: pytest.MonkeyPatch, bytes_: float) -> None:
+    monkeypatch.setattr(micro_batch, "free_bytes", lambda world: int(bytes_))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_found_fits_into_the_room_and_the_next_size_does_not(
+    model: MultiTaskModel, works: dict[str, Work], task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, stream = works[task]
+    weights = weights_of(model.train())
+    gradient = max(weight.nbytes for weight in weights.values())
+    needed = {rows: gradient + row_bytes(model, weights, head, heaviest(stream, rows)) for rows in (12, 16)}
+    reserve = 10**6
+    set_free(monkeypatch, (reserve + (needed[12] + needed[16]) / 2) / 0.8)
+    assert probe(model, [(head, stream)], 48, reserve, torch.float32, ALONE) == 12
+
+
+def test_of_several_tasks_the_most_demanding_counts(
+    model: MultiTaskModel, works: dict[str, Work], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_free(monkeypatch, 12e6)
+    found = {task: probe(model, [work], 64, 0, torch.float32, ALONE) for task, work in works.items()}
+    assert 1 <= min(found.values()) < max(found.values())
+    assert probe(model, list(works.values()), 64, 0, torch.float32, ALONE) == min(found.values())
+
+
+def test_a_row_that_does_not_fit_is_an_error_with_the_figures(
+    model: MultiTaskModel, works: dict[str, Work], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_free(monkeypatch, 2**30)
+    with pytest.raises(UserError) as caught:
+        probe(model, [works["xnli"]], 8, 2**31, torch.float32, ALONE)
+    tokens = works["xnli"][1].features.tokens[1:].max()
+    assert str(caught.value).startswith(
+        f"not one row of {tokens} tokens fits into memory: 1.00 GiB are free, of which the engine takes 2.00 GiB. Lower"
+    )
+
+
+def test_the_model_and_the_random_generator_are_left_as_they_were(
+    model: MultiTaskModel, works: dict[str, Work]
+) -> None:
+    model.heads.train()
+    modes = [module.training for module in model.modules()]
+    before = {name: tensor.clone() for name, tensor in model.state_dict(keep_vars=False).items()}
+    kept = next(model.parameters()).grad = torch.ones_like(next(model.parameters()))
+    state = torch.get_rng_state()
+    watched = Limited(model, "nowhere")
+    watched.training = model.training
+    probe(watched, list(works.values()), 4, 0, torch.bfloat16, ALONE)
+    assert watched.seen == {(True, torch.bfloat16)}
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [module.training for module in model.modules()] == modes
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    first, *others = model.parameters()
+    assert first.grad is kept
+    assert torch.equal(kept, torch.ones_like(kept))
+    assert all(parameter.grad is None for parameter in others)
+
+
+# --- a GPU's way, on a model that runs out of memory above so many segments -------------------------------------------
+
+
+class Limited(MultiTaskModel):
+    """Out of memory above 5 rows, in forward or in backward."""
+
+    def __init__(self, model: MultiTaskModel, where: str) -> None:
+        torch.nn.Module.__init__(self)
+        self.encoder, self.heads, self.where = model.encoder, model.heads, where
+        self.rows: list[int] = []
+        self.seen: set[Any] = set()
+
+    def forward(self, head: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        rows = len(batch["labels"])
+        self.rows.append(rows)
+        self.seen.add((self.training, next(self.encoder.parameters()).dtype))
+        if self.where == "forward" and rows > 5:
+            raise torch.OutOfMemoryError
+        loss = super().forward(head, batch)
+        if self.where == "backward" and rows > 5:
+            loss.register_hook(self.fail)
+        return loss
+
+    def fail(self, gradient: torch.Tensor) -> None:
+        raise torch.OutOfMemoryError
+
+
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_trying_ends_where_memory_does(model: MultiTaskModel, works: dict[str, Work], where: str) -> None:
+    limited = Limited(model, where).train()
+    fits = micro_batch.trier(limited, [works["xnli"], works["mlm"]], 1000, torch.bfloat16, ALONE.device)
+    assert largest(useful(32), fits) == 5
+    assert max(limited.rows) <= 8
+    assert limited.seen == {(True, torch.bfloat16)}
+
+
+def test_gradients_are_gone_as_soon_as_they_are_there(model: MultiTaskModel, works: dict[str, Work]) -> None:
+    (head, stream), weights = works["xnli"], weights_of(model)
+    seen: list[str] = []
+    for name, weight in weights.items():
+        if weight.requires_grad:
+            weight.register_hook(lambda _, name=name: seen.append(name))
+    micro_batch._loss(model, weights, head, heaviest(stream, 2)).backward()
+    assert any("word_embeddings" in name for name in seen)
+    assert all(weight.grad is None for weight in weights.values())
+
+
+def test_what_the_engine_takes_is_held_while_trying(model: MultiTaskModel, works: dict[str, Work]) -> None:
+    def peak(held: int) -> int:
+        return peak_of(lambda: micro_batch.trier(model, [works["xnli"]], held, torch.float32, ALONE.device)(2))
+
+    assert peak(50_000_000) - peak(0) == pytest.approx(50_000_000, rel=0.01)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_found_is_found_once_per_number_of_ranks(tmp_path: Path) -> None:
+    file, two = tmp_path / "micro_batch.json", World(0, 2, 0, ALONE.device, "none")
+    assert remembered(file, ALONE, lambda: 8) == 8
+    assert remembered(file, two, lambda: 6) == 6
+    assert remembered(file, ALONE, lambda: 99) == 8
+    assert remembered(file, two, lambda: 99) == 6
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_on_a_gpu_what_is_found_trains_and_what_is_held_counts(model: MultiTaskModel, works: dict[str, Work]) -> None:
+    world = World(0, 1, 0, torch.device("cuda", 0), "none")
+    free = torch.cuda.mem_get_info(0)[0]
+    assert probe(model, [works["xnli"]], 64, 0, torch.bfloat16, world) == 64
+    with pytest.raises(UserError, match="not one row"):
+        probe(model, [works["xnli"]], 64, free, torch.bfloat16, world)
+    assert torch.cuda.memory_allocated(0) == 0
