@@ -18,8 +18,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from faults import RECIPE, SECONDS_TO_END, Job, Outcome, outcome, weights
-from plant_nan import plant_nan
+from faults import RECIPE, SECONDS_TO_END, Job, Outcome, doing, outcome, weights
+from plants import plant_nan, slow_evaluation
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED
 from dist_stilts.layout import COMPLETE, RunFolder
@@ -189,6 +189,38 @@ def test_a_loss_that_stays_not_finite_ends_all_ranks_and_leaves_the_last_checkpo
     assert again.codes == [0, 0], again.stderr()
     assert job.resumptions() == [6]
     assert weights(job) == whole[PHASE].weights
+
+
+# Signals
+
+
+@pytest.mark.parametrize("what", ["evaluation", "scoring"])
+def test_ranks_that_are_asked_to_stop_do_not_finish_an_evaluation_first(
+    what: str, faults_out: Path, whole: dict[str, Outcome]
+) -> None:
+    """Each rank has four batches, of four seconds each."""
+    no_dev = ("phases.average.tasks.xnli.dev=null", "train.steps=2", "evaluation.batch_size=4")
+    job = Job(RECIPE, PHASE, faults_out, no_dev if what == "scoring" else ())
+    job.clear()
+    ranks = job.start(partial(slow_evaluation, 4.0))
+    try:
+        deadline = time.monotonic() + SECONDS_TO_END
+        while doing(job, ranks) != what:
+            assert time.monotonic() < deadline, ranks.stderr()
+            assert ranks.running, ranks.stderr()
+        asked = time.monotonic()
+        ranks.send(signal.SIGTERM, [1])
+        assert ranks.wait(SECONDS_TO_END) == [EXIT_AGAIN] * 2, ranks.stderr()
+        assert time.monotonic() - asked < 10
+    finally:
+        ranks.kill()
+    assert job.status()["state"] == "queued"
+    assert job.events("dev") == []
+    again = job.finish()
+    assert again.codes == [0, 0], again.stderr()
+    if what == "evaluation":
+        assert outcome(job).differences(whole[PHASE]) == []
+    job.clear()
 
 
 # The run verb

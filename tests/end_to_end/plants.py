@@ -1,9 +1,10 @@
-"""What a rank may do before it starts (see :mod:`warm_ranks`): plant a loss that is not a number."""
+"""What a rank may do before its program starts (see :mod:`warm_ranks`): plant a NaN, slow things down."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import time
 from typing import Any
 
 
@@ -21,3 +22,16 @@ def plant_nan(rank: int, first: int, last: int, accumulation: int = 2) -> None:
         return loss * float("nan") if micro_batch == 0 and first <= step + 1 <= last else loss
 
     MultiTaskModel.forward = forward  # type: ignore[method-assign]
+
+
+def slow_evaluation(seconds: float) -> None:
+    """Make each batch of an evaluation take so long."""
+    from dist_stilts.model.multitask import MultiTaskModel
+
+    whole = MultiTaskModel.predict
+
+    def predict(self: MultiTaskModel, *arguments: Any) -> Any:
+        time.sleep(seconds)
+        return whole(self, *arguments)
+
+    MultiTaskModel.predict = predict  # type: ignore[method-assign]
