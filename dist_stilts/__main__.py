@@ -5,6 +5,7 @@ Nothing heavy is imported before a verb needs it, so that ``--help`` answers at 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -12,9 +13,12 @@ from typing import NoReturn
 
 import typer
 
-from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, UserError
+from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from dist_stilts.verbs import averaging, data, later, scoring, training
 from dist_stilts.verbs.common import say
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no room for a file."""
 
 app = typer.Typer(
     name="dist-stilts",
@@ -45,7 +49,7 @@ for verb in VERBS:
 
 
 def main() -> NoReturn:
-    """Run a verb: 0 done, 1 failed, 2 bad input, 130 Ctrl-C; an error the user can mend is one line."""
+    """Run a verb: 0 done, 1 failed, 2 bad input, 75 start me again, 130 Ctrl-C; what a user can mend is one line."""
     rank = int(os.environ.get("RANK", 0))
     try:
         code = app(standalone_mode=False) or 0
@@ -55,6 +59,11 @@ def main() -> NoReturn:
         else:  # all ranks meet the same error; leave rank 0 the time to say so before the launcher ends it
             time.sleep(2)
         code = error.code
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        say(f"error: {error.filename or 'the disk'}: {error.strerror}. Make room; the same command continues")
+        code = EXIT_FAILED
     except KeyboardInterrupt:
         say("error: interrupted. The same command continues from the last checkpoint")
         code = EXIT_INTERRUPTED

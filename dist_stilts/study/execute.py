@@ -144,9 +144,9 @@ def launch(
         code = process.wait()
     except KeyboardInterrupt as interrupt:
         try:
-            end(process.pid)
+            end(process)
         except KeyboardInterrupt:  # once more: do not wait for the checkpoint
-            end(process.pid, patience=0)
+            end(process, patience=0)
         asked = bool(interrupt.args)  # by a signal, not by Ctrl-C
         _mark_interrupted(recipe)
         raise UserError(
@@ -155,7 +155,7 @@ def launch(
             code=EXIT_AGAIN if asked else EXIT_INTERRUPTED,
         ) from None
     finally:
-        end(process.pid)
+        end(process)
     left = pending(recipe, wanted)
     if not left:
         return 0
@@ -171,14 +171,15 @@ def launch(
     )
 
 
-def end(session: int, patience: float = SECONDS_TO_END) -> None:
-    """End every process of a session by its id: politely, then for good."""
+def end(leader: subprocess.Popen[bytes], patience: float = SECONDS_TO_END) -> None:
+    """End every process of the leader's session by its id: politely, then for good."""
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 1)):
         deadline = time.monotonic() + seconds
         try:
-            os.killpg(session, number)
+            os.killpg(leader.pid, number)
             while time.monotonic() < deadline:
-                os.killpg(session, 0)
+                leader.poll()  # a child that has ended counts as there until it is asked for
+                os.killpg(leader.pid, 0)
                 time.sleep(0.1)
         except ProcessLookupError:
             return

@@ -33,7 +33,9 @@ class Ended:
 RunRanks = Callable[..., list[Ended]]
 
 
-def _run_ranks(script: str, ranks: int, out: Path, *args: str, timeout: float = TIMEOUT, check: bool = True) -> Any:
+def _run_ranks(
+    script: str, ranks: int, out: Path, *args: str, timeout: float = TIMEOUT, check: bool = True, gpu: bool = False
+) -> Any:
     """Run ``tests/ranks/<script> OUT *ARGS`` once per rank and wait for all.
 
     With ``check``, the first rank that fails ends the others and raises AssertionError with its stderr; without it,
@@ -47,7 +49,7 @@ def _run_ranks(script: str, ranks: int, out: Path, *args: str, timeout: float = 
             with (out / f"stderr-{rank}").open("wb") as stderr:
                 process = subprocess.Popen(
                     [sys.executable, str(HERE / script), str(out), *args],
-                    env=_environment(rank, ranks, port),
+                    env=_environment(rank, ranks, port, gpu),
                     stdout=stderr,
                     stderr=stderr,
                     start_new_session=True,
@@ -82,8 +84,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         process.wait(10)
 
 
-def _environment(rank: int, ranks: int, port: int) -> dict[str, str]:
+def _environment(rank: int, ranks: int, port: int, gpu: bool) -> dict[str, str]:
+    on_cpu = {"DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     return {
+        **({} if gpu else on_cpu),
         **os.environ,
         "RANK": str(rank),
         "WORLD_SIZE": str(ranks),
@@ -91,8 +95,6 @@ def _environment(rank: int, ranks: int, port: int) -> dict[str, str]:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "OMP_NUM_THREADS": "1",
-        "DS_ACCELERATOR": "cpu",
-        "CUDA_VISIBLE_DEVICES": "",
         "HF_HUB_OFFLINE": "1",
     }
 
@@ -109,7 +111,7 @@ def _tail(out: Path, rank: int) -> str:
 
 @pytest.fixture(scope="session")
 def run_ranks() -> RunRanks:
-    """``run_ranks(script, ranks, out, *args, timeout=, check=)``; see :func:`_run_ranks`."""
+    """``run_ranks(script, ranks, out, *args, timeout=, check=, gpu=)``; see :func:`_run_ranks`."""
     return _run_ranks
 
 

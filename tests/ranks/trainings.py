@@ -84,7 +84,7 @@ class Training:
         self.warnings: list[str] = []
         settings = deepspeed_config(config.deepspeed, config, self.plan)
         self.whole = copy.deepcopy(model) if settings["zero_optimization"]["stage"] == 3 else None
-        self.engine = start_engine(model, settings, config, world)
+        self.engine = start_engine(model.to(world.device), settings, config, world)
         self.state, chosen = self.resumed(DATA)
         self.selection = Selection(config, self.plan, chosen)
 
