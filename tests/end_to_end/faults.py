@@ -327,9 +327,9 @@ def resumed_at(job: Job, ranks: Ranks, kill: Kill) -> int | None:
 
 
 def _stepped(job: Job, ranks: Ranks) -> bool:
-    """Whether this start has logged a step, or is past training."""
+    """Whether this start has logged a step, or is at work on a run whose training is over."""
     if is_complete(job.run.model):
-        return True
+        return bool(job.status().get("heartbeat", 0.0) >= ranks.started)
     trained = job.events("train")
     return bool(trained) and trained[-1]["time"] >= ranks.started
 
