@@ -21,12 +21,12 @@ from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import Monitor, say
-from dist_stilts.study.desk import Desk
+from dist_stilts.study.hooks import PhaseHooks
 from dist_stilts.study.plan import Run
 from dist_stilts.study.training_data import TrainingData, streams
 from dist_stilts.train.checkpoint import TrainState, resume
 from dist_stilts.train.engine import FILLED_IN, deepspeed_config, start_engine
-from dist_stilts.train.loop import Hooks, Work, train
+from dist_stilts.train.loop import Work, train
 from dist_stilts.train.memory import engine_bytes, training_dtype
 from dist_stilts.train.micro_batch import probe, remembered
 from dist_stilts.train.owned_state import gather_weights, owned_state
@@ -61,21 +61,8 @@ def optimise(
     """
     if world.device.type == "cpu":  # fused attention's bf16 backward is three times slower there than plain operations
         model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
-    config = run.train
-    if config.max_micro_batch == "auto":  # found once per number of ranks: a resumed run must add up in the same order
-        found = remembered(folder.micro_batch, world, lambda: fitting(model, run, data, tokenizer, world))
-        config = replace(config, max_micro_batch=found)
-    sizes = [len(rows) for rows in data.rows]
-    plan = derive(config, sizes, world.size, run.shares)
-    chances = task_probabilities(config, sizes, run.shares)
-    work = Work(
-        streams=streams(data, run, tokenizer, plan.accumulation),
-        heads=[head_name(spec) for spec in data.specs],
-        mixture=plan_mixture(chances, plan.steps, run.seed),
-        plan=plan,
-        config=config,
-        seed=run.seed,
-    )
+    work = plan_work(model, run, folder, tokenizer, data, world)
+    config, plan = work.config, work.plan
     settings = deepspeed_config(config.deepspeed, config, plan)
     if world.is_main:
         announce(run, folder, data, plan, settings)
@@ -85,11 +72,11 @@ def optimise(
     selection = Selection(config, plan, chosen)
     with Monitor(folder, run.name, plan.steps, state.step, world.is_main, world.size) as monitor:
         monitor.hyperparameters({"start": run.start, "seed": run.seed, **asdict(run.train), "ranks": world.size})
-        cost = flops_per_token(model, data, chances, run.train.mlm_rate)
+        cost = flops_per_token(model, data, work)
         began, vocabulary = time.perf_counter() - state.wall_seconds, Vocabulary.of(tokenizer)
-        desk = Desk(engine, whole, run, folder, data, vocabulary, plan, world, monitor, selection, cost, began)
-        train(engine, work, state, selection, world, Hooks(desk.log, desk.save, desk.score_dev))
-        report = desk.close(state)
+        hooks = PhaseHooks(engine, whole, run, folder, data, vocabulary, plan, world, monitor, selection, cost, began)
+        train(engine, work, state, selection, world, hooks)
+        report = hooks.close(state)
     if world.is_main:
         say(report)
     weights = gather_weights(engine, selection.weights(engine), owned_state(engine).pieces)
@@ -101,6 +88,21 @@ def optimise(
         model.load_state_dict(weights, strict=False)  # buffers are not trained
     verdict = degenerate(state.losses, losses_of_guessing(data), state.collapsed)
     return Trained(model, state, verdict, selection.line(state))
+
+
+def plan_work(
+    model: MultiTaskModel, run: Run, folder: RunFolder, tokenizer: Any, data: TrainingData, world: World
+) -> Work:
+    """What is trained on at which step, and the numbers that follow from the recipe and the ranks."""
+    config = run.train
+    if config.max_micro_batch == "auto":  # found once per number of ranks: a resumed run must add up in the same order
+        found = remembered(folder.micro_batch, world, lambda: fitting(model, run, data, tokenizer, world))
+        config = replace(config, max_micro_batch=found)
+    sizes = [len(rows) for rows in data.rows]
+    plan = derive(config, sizes, world.size, run.shares)
+    mixture = plan_mixture(task_probabilities(config, sizes, run.shares), plan.steps, run.seed)
+    heads = [head_name(spec) for spec in data.specs]
+    return Work(streams(data, run, tokenizer, plan.accumulation), heads, mixture, plan, config, run.seed)
 
 
 def fitting(model: MultiTaskModel, run: Run, data: TrainingData, tokenizer: Any, world: World) -> int:
@@ -133,13 +135,13 @@ def losses_of_guessing(data: TrainingData) -> dict[str, float]:
     return found
 
 
-def flops_per_token(model: MultiTaskModel, data: TrainingData, chances: np.ndarray, mlm_rate: float) -> float | None:
-    """Floating-point operations of training per real token, averaged over the tokens of the mixture."""
+def flops_per_token(model: MultiTaskModel, data: TrainingData, work: Work) -> float | None:
+    """Floating-point operations of training per real token, averaged over the tokens of all steps; None if unknown."""
     costs, weights = [], []
-    for spec, features, rows, chance in zip(data.specs, data.features, data.rows, chances, strict=True):
+    for task, (spec, features, rows) in enumerate(zip(data.specs, data.features, data.rows, strict=True)):
         lengths = np.concatenate([features.lengths[row] for row in rows[:1000]]).astype(float)
-        predicted = mlm_rate if spec.family == "mlm" else 0.0
+        predicted = work.config.mlm_rate if spec.family == "mlm" else 0.0
         costs.append(training_flops_per_token(model.encoder.config, (lengths**2).sum() / lengths.sum(), predicted))
-        weights.append(chance * features.tokens[rows].mean())
+        weights.append((work.mixture.task == task).sum() * features.tokens[rows].mean())
     known = [cost for cost in costs if cost is not None]
     return float(np.average(known, weights=weights)) if len(known) == len(costs) else None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -42,19 +42,17 @@ class Work:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Hooks:
-    """What the loop calls on its way; every rank calls each of them at the same steps.
+class Hooks(Protocol):
+    """What the loop calls on its way; every rank calls each of them at the same steps."""
 
-    Attributes:
-        log: metrics of the steps since the last call; writes on rank 0.
-        save: takes a checkpoint.
-        score_dev: scores English dev and logs it.
-    """
+    def log(self, state: TrainState, values: dict[str, float]) -> None:
+        """Metrics of the steps since the last call."""
 
-    log: Callable[[TrainState, dict[str, float]], None]
-    save: Callable[[TrainState], None]
-    score_dev: Callable[[TrainState], DevScore]
+    def save(self, state: TrainState) -> None:
+        """Take a checkpoint."""
+
+    def score_dev(self, state: TrainState) -> DevScore:
+        """Score English dev and log it."""
 
 
 def train(engine: Any, work: Work, state: TrainState, selection: Selection, world: World, hooks: Hooks) -> TrainState:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from dist_stilts.parallel import collectives, once
 from dist_stilts.parallel.world import World
@@ -34,6 +35,8 @@ def exchange(world: World, out: Path) -> dict[str, Any]:
         "least": collectives.least(2**60 - world.rank),
         "from rank 0": collectives.broadcast_value({"rank": world.rank, "path": Path("a/b")}),
         "from the last": collectives.broadcast_value(world.rank, source=world.size - 1),
+        "gathered": collectives.gather_values((world.rank, "a")),
+        "gathered tensors": [part.tolist() for part in collectives.gather_tensor(torch.full((3,), float(world.rank)))],
         "built": build(world, out),
     }
 

@@ -57,3 +57,10 @@ def test_ranks_that_build_at_the_same_time_build_once_and_all_find_it_whole(worl
     assert sum(rank["worked"] for rank in built) == 1
     assert {rank["makers"] for rank in built} == {1}
     assert all(rank["found"] == ["COMPLETE", "first", "last"] for rank in built)
+
+
+def test_values_are_gathered_by_rank_on_all_and_tensors_on_rank_0_only(exchanged: list[dict[str, Any]]) -> None:
+    ranks = len(exchanged)
+    assert [rank["gathered"] for rank in exchanged] == [[(rank, "a") for rank in range(ranks)]] * ranks
+    assert exchanged[0]["gathered tensors"] == [[float(rank)] * 3 for rank in range(ranks)]
+    assert all(rank["gathered tensors"] == [] for rank in exchanged[1:])

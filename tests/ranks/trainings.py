@@ -21,7 +21,7 @@ from dist_stilts.parallel.world import World, current
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.train.checkpoint import TrainState, resume, save
 from dist_stilts.train.engine import CONFIGS, deepspeed_config, start_engine, whole_module
-from dist_stilts.train.loop import Hooks, Work, train
+from dist_stilts.train.loop import Work, train
 from dist_stilts.train.owned_state import gather_weights, owned_state
 from dist_stilts.train.plan import TrainConfig, derive
 from dist_stilts.train.selection import DevScore, Selection
@@ -94,9 +94,8 @@ class Training:
 
     def finish(self) -> TrainState:
         """Train to the plan's last step."""
-        hooks = Hooks(log=self.log, save=self.save, score_dev=self.score_dev)
         work = Work(self.streams, self.heads, self.mixture, self.plan, self.config, seed=100)
-        return train(self.engine, work, self.state, self.selection, self.world, hooks)
+        return train(self.engine, work, self.state, self.selection, self.world, self)
 
     def weights(self) -> dict[str, torch.Tensor]:
         """What would be exported: whole fp32 parameters, on rank 0."""

@@ -31,7 +31,7 @@ DEV_BATCH = 32
 
 
 @dataclass(frozen=True)
-class Desk:
+class PhaseHooks:
     """What the loop calls, with all that it needs.
 
     Attributes:

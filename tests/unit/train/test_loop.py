@@ -1,0 +1,192 @@
+"""The order in which the loop does things, with an engine that only counts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dist_stilts.data.mixture import Mixture
+from dist_stilts.errors import EXIT_AGAIN, UserError
+from dist_stilts.parallel.preemption import Preempted
+from dist_stilts.parallel.world import World
+from dist_stilts.train import loop
+from dist_stilts.train.checkpoint import TrainState
+from dist_stilts.train.loop import Meter, Work, seed_dropout, train
+from dist_stilts.train.plan import BatchPlan, TrainConfig
+from dist_stilts.train.selection import DevScore
+
+ALONE = World(0, 1, 0, torch.device("cpu"), "none")
+
+
+class Engine:
+    """Takes steps; ``bad`` ones are left out."""
+
+    def __init__(self, bad: tuple[int, ...] = ()) -> None:
+        self.steps, self.skipped_steps, self.bad = 0, 0, bad
+
+    def __call__(self, head: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.tensor(2.0)
+
+    def train(self) -> None: ...
+
+    def backward(self, loss: torch.Tensor) -> None: ...
+
+    def step(self) -> None:
+        self.steps += 1
+        self.skipped_steps += self.steps in self.bad
+
+
+class Hooks:
+    """Writes down what is called; ``stop_in_score`` is asked to stop during that dev score, once."""
+
+    def __init__(self, stop_in_score: int | None = None) -> None:
+        self.seen: list[tuple[str, int]] = []
+        self.values: list[dict[str, float]] = []
+        self.stop_in_score = stop_in_score
+
+    def log(self, state: TrainState, values: dict[str, float]) -> None:
+        self.seen.append(("log", state.step))
+        self.values.append(values)
+
+    def save(self, state: TrainState) -> None:
+        self.seen.append(("save", state.step))
+
+    def score_dev(self, state: TrainState) -> DevScore:
+        self.seen.append(("score", state.step))
+        if state.step == self.stop_in_score:
+            raise Preempted
+        return DevScore(1.0)
+
+
+class Patient:
+    """A selection that ends the phase at one step's score."""
+
+    def __init__(self, end: int | None = None) -> None:
+        self.end = end
+
+    def after_step(self, engine: Any, state: TrainState) -> None: ...
+
+    def after_score(self, engine: Any, state: TrainState, score: DevScore) -> None:
+        state.stopped = state.step == self.end
+
+
+@pytest.fixture(autouse=True)
+def plain_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("set_learning_rate", "forget_gradients"):
+        monkeypatch.setattr(loop, name, lambda *_: None)
+    monkeypatch.setattr(loop, "gradient_norm", lambda engine: 1.0)
+
+
+def work(steps: int = 6, **changes: Any) -> Work:
+    batch = SimpleNamespace(micro_batches=[{}], targets=2, tokens=10, slots=20)
+    stream: Any = SimpleNamespace(task="xnli", step=lambda turn, rank, ranks: batch)
+    mixture = Mixture(np.zeros(steps, np.int64), np.arange(steps))
+    settings = {"log_every": 2, "save_every": 3, "evaluate_every": 3, **changes}
+    plan = BatchPlan(steps, 0, 2, 1, 2, 1)
+    return Work([stream], ["head"], mixture, plan, TrainConfig(**settings))
+
+
+def run(hooks: Hooks, state: TrainState | None = None, **changes: Any) -> TrainState:
+    engine, end = changes.pop("engine", Engine()), changes.pop("end", None)
+    selection: Any = Patient(end)
+    return train(engine, work(**changes), state or TrainState(), selection, ALONE, hooks)
+
+
+def test_dev_is_scored_before_the_first_step_and_after_the_last_and_saves_come_before_the_score_of_the_step() -> None:
+    hooks = Hooks()
+    run(hooks)
+    assert hooks.seen == [
+        ("score", 0),
+        ("log", 2),
+        ("save", 3),
+        ("score", 3),
+        ("log", 4),
+        ("log", 6),
+        ("save", 6),
+        ("score", 6),
+    ]
+
+
+def test_a_run_that_starts_from_a_checkpoint_takes_its_score_again() -> None:
+    hooks = Hooks()
+    run(hooks, TrainState(step=3))
+    assert hooks.seen[:2] == [("score", 3), ("log", 4)]
+
+
+def test_a_run_whose_last_checkpoint_is_there_only_scores() -> None:
+    hooks = Hooks()
+    run(hooks, TrainState(step=6))
+    assert hooks.seen == [("score", 6)]
+
+
+def test_a_signal_ends_the_loop_after_the_step_with_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks, engine = Hooks(), Engine()
+    monkeypatch.setattr(loop.preemption, "requested", lambda: engine.steps == 4)
+    with pytest.raises(Preempted, match="asked to stop at step 4; saved") as caught:
+        run(hooks, engine=engine)
+    assert caught.value.code == EXIT_AGAIN
+    assert hooks.seen[-1] == ("save", 4)
+
+
+def test_a_signal_during_a_dev_score_saves_the_step_before_it_and_the_next_start_scores_it_again() -> None:
+    hooks = Hooks(stop_in_score=3)
+    with pytest.raises(Preempted):
+        run(hooks)
+    assert hooks.seen[-2:] == [("score", 3), ("save", 3)]
+
+
+def test_early_stopping_ends_the_loop() -> None:
+    hooks = Hooks()
+    assert run(hooks, end=3).step == 3
+    assert hooks.seen[-1] == ("score", 3)
+
+
+def test_steps_left_out_are_counted_and_not_logged_as_losses() -> None:
+    hooks = Hooks()
+    state = run(hooks, engine=Engine(bad=(3, 4)))
+    assert (state.step, state.skipped) == (6, 2)
+    assert ["loss" in values for values in hooks.values] == [True, False, True]
+    assert [values.get("skipped") for values in hooks.values] == [None, 2.0, 2.0]
+
+
+def test_one_more_than_the_limit_ends_the_run_before_it_is_saved() -> None:
+    hooks = Hooks()
+    with pytest.raises(UserError, match="not finite at step 3"):
+        run(hooks, engine=Engine(bad=(3,)), max_skipped=0)
+    assert ("save", 3) not in hooks.seen
+
+
+def test_metrics_are_of_real_tokens_and_the_mean_loss() -> None:
+    hooks = Hooks()
+    state = run(hooks)
+    assert hooks.values[0]["loss"] == 1.0
+    assert hooks.values[0]["padding"] == 0.5
+    assert (state.tokens, state.slots, state.losses) == (60, 120, {"xnli": 1.0})
+
+
+def test_the_smoothed_loss_follows_the_last_tenth_of_the_steps() -> None:
+    state = TrainState(losses={"xnli": 101.0})
+    run(Hooks(), state, steps=100)
+    assert state.losses["xnli"] == pytest.approx(1 + 100 * 0.9**100)
+
+
+def test_losses_of_several_tasks_are_logged_apart() -> None:
+    meter = Meter(losses={"a": [1.0, 3.0], "b": [5.0]}, grad_norm=1.0, tokens=1, slots=2, seconds=1)
+    assert {key: value for key, value in meter.values(0.1).items() if key.startswith("loss")} == {
+        "loss": 3.0,
+        "loss/a": 2.0,
+        "loss/b": 5.0,
+    }
+
+
+def test_dropout_is_a_function_of_seed_step_and_rank() -> None:
+    def draw(*place: int) -> float:
+        seed_dropout(*place)
+        return float(torch.rand(1))
+
+    assert draw(1, 2, 3) == draw(1, 2, 3)
+    assert len({draw(*place) for place in [(1, 2, 3), (1, 2, 4), (1, 3, 3), (2, 2, 3), (3, 2, 1)]}) == 5
