@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from faults import RECIPE, SECONDS_TO_END, Job, Outcome, doing, outcome, weights
+from faults import RECIPE, SECONDS_TO_END, SECONDS_TO_FINISH, Job, Outcome, doing, outcome, weights
 from plants import plant_nan, slow_evaluation
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED
@@ -231,7 +231,7 @@ def verb(job: Job, start: Callable, kill: Callable) -> Iterator[subprocess.Popen
     """``dist-stilts run`` that has trained for a step or more; all it started is killed at the end of the test."""
     process = start("run", str(job.recipe), "--phase", job.phase, f"out={job.out}")
     try:
-        deadline = time.monotonic() + SECONDS_TO_END
+        deadline = time.monotonic() + SECONDS_TO_FINISH
         while not job.events("train"):
             assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()
