@@ -304,7 +304,7 @@ def await_moment(job: Job, ranks: Ranks, aim: str, random: Random, span: float) 
     if not _sleep(ranks, random.uniform(0, span / 4)):  # several kills share one run: each takes its first part
         return None
     while ranks.running:
-        if aim != "save" or job.saving():
+        if aim in ("any", "evaluation") or (job.saving() if aim == "save" else is_complete(job.run.model)):
             now = doing(job, ranks)
             if aim in ("any", now):
                 return now

@@ -7,17 +7,19 @@ which take far longer than a tiny training, are done once. Linux only. Nothing s
 from __future__ import annotations
 
 import ctypes
-import faulthandler
 import multiprocessing
 import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
 
 from dist_stilts.parallel.launchers import free_port
 
@@ -34,8 +36,7 @@ PRELOADED = [
 ]
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 SECONDS_TO_LOOK = 5.0
-STACK_ENDS = ("in <module>\n", "\n  ...\n")
-"""Last line of a whole stack, and of one that is too deep to be shown."""
+STACK_ENDS = "end of stack\n"
 
 Before = Callable[[], None]
 
@@ -105,7 +106,7 @@ class Ranks:
             process.join(10)
 
     def stacks(self) -> list[str]:
-        """Where each rank is in its program now, as a traceback; empty before its start and after its end."""
+        """Where each rank is in its program now, innermost call first; empty before its start and after its end."""
         paths = [self.logs / f"rank-{rank}.stacks" for rank in range(len(self.processes))]
         sizes = [path.stat().st_size for path in paths]
         ready = [rank for rank, size in enumerate(sizes) if size]  # the signal would end the others
@@ -151,6 +152,17 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
+def answer_looks(file: BinaryIO) -> None:
+    """Write the main thread's stack at every SIGUSR2; from Python, as faulthandler may crash if called so often."""
+
+    def write(_: int, frame: FrameType | None) -> None:
+        places = [f"{at.f_code.co_filename}:{line} {at.f_code.co_name}\n" for at, line in traceback.walk_stack(frame)]
+        file.write("".join([*places, STACK_ENDS]).encode())
+
+    signal.signal(signal.SIGUSR2, write)
+    file.write(STACK_ENDS.encode())
+
+
 def _main(arguments: list[str], environment: dict[str, str], logs: Path, rank: int, before: Before | None) -> None:
     os.setsid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -158,9 +170,7 @@ def _main(arguments: list[str], environment: dict[str, str], logs: Path, rank: i
     log = os.open(logs / f"rank-{rank}.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    stacks = (logs / f"rank-{rank}.stacks").open("ab", buffering=0)
-    faulthandler.register(signal.SIGUSR2, stacks)
-    stacks.write(b"ready\n")
+    answer_looks((logs / f"rank-{rank}.stacks").open("ab", buffering=0))
     sys.argv = ["dist-stilts", *arguments]
     from dist_stilts.__main__ import main
 
