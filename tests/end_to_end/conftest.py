@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from faults import PHASES, RECIPE, Job, Outcome, reference
 
 TINY = Path(__file__).with_name("tiny.yaml")
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -82,3 +83,17 @@ def finished(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = cli("run", str(TINY), f"out={out}")
     assert done.returncode == 0, done.stderr
     return out / "tiny"
+
+
+@pytest.fixture(scope="session")
+def faults_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with the data that the phases of ``faults.yaml`` need."""
+    out = tmp_path_factory.mktemp("faults")
+    Job(RECIPE, PHASES[0], out).prepare()
+    return out
+
+
+@pytest.fixture(scope="session")
+def whole(faults_out: Path) -> dict[str, Outcome]:
+    """How each phase of ``faults.yaml`` ends if it is left alone."""
+    return {phase: reference(Job(RECIPE, phase, faults_out)) for phase in PHASES}
