@@ -54,6 +54,18 @@ def current() -> World:
     return _world
 
 
+def lost_rank(error: BaseException) -> UserError | None:
+    """What torch's backends say when another rank is gone, in words for people; None if the error is another."""
+    if not isinstance(error, RuntimeError) or not any(sign in str(error) for sign in LOST):
+        return None
+    return UserError(
+        f"rank {_world.rank} lost the connection to another rank",
+        code=EXIT_FAILED,
+        everywhere=False,
+        fix="See what that rank said; the same command continues from the last checkpoint",
+    )
+
+
 @contextmanager
 def started(timeout_seconds: int = TIMEOUT_SECONDS) -> Iterator[World]:
     """Join the process group of whichever launcher started us, and leave it at the end.
@@ -79,14 +91,9 @@ def started(timeout_seconds: int = TIMEOUT_SECONDS) -> Iterator[World]:
     try:
         yield _world
     except RuntimeError as error:
-        if not any(sign in str(error) for sign in LOST):
+        if (lost := lost_rank(error)) is None:
             raise
-        raise UserError(
-            f"rank {launch.rank} lost the connection to another rank",
-            code=EXIT_FAILED,
-            everywhere=False,
-            fix="See what that rank said; the same command continues from the last checkpoint",
-        ) from error
+        raise lost from error
     finally:
         _world = World(0, 1, 0, torch.device("cpu"), "none")
         dist.destroy_process_group()

@@ -164,9 +164,11 @@ def launch(
     status = read_status(folder_of(recipe).run(left[0].name))
     if status.get("state") == "failed" or status.get("code") == EXIT_AGAIN:
         return int(status["code"])
+    what = f"the ranks ended (launcher code {code}) before run '{left[0].name}' was done"
+    write_status(folder_of(recipe).run(left[0].name), "failed", reason=what, code=EXIT_FAILED)
     raise UserError(
-        f"the ranks ended (launcher code {code}) before run '{left[0].name}' was done",
-        code=code or EXIT_FAILED,
+        what,
+        code=EXIT_FAILED,
         fix="See the lines above; the same command continues from the last checkpoint",
     )
 

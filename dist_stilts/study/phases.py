@@ -34,7 +34,7 @@ from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
 from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.preemption import Preempted
-from dist_stilts.parallel.world import World
+from dist_stilts.parallel.world import World, lost_rank
 from dist_stilts.report.monitor import Progress, record_final, say
 from dist_stilts.study.optimise import optimise
 from dist_stilts.study.plan import REUSE, Run, folder_of
@@ -71,7 +71,8 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
         if world.is_main:
             state = "queued" if isinstance(error, Preempted) else "failed"
             with suppress(OSError):  # a full disk is what the error says; it must not be lost over this
-                write_status(folder, state, reason=str(error), code=getattr(error, "code", EXIT_FAILED))
+                reason = str(lost_rank(error) or error)
+                write_status(folder, state, reason=reason, code=getattr(error, "code", EXIT_FAILED))
         raise
     finally:
         if lock:
