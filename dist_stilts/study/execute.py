@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from dist_stilts.layout import write_text
@@ -121,11 +121,10 @@ def launch(
     """Start the ranks through the deepspeed launcher and wait for them; every process ends with this call.
 
     Returns:
-        0, or the exit code of a run that failed or was asked to stop (75); its ranks have said why.
+        0, or the exit code of a run that failed or was asked to stop (75, after Ctrl-C 130); its ranks have said why.
 
     Raises:
-        UserError: the ranks ended without a word, or this process was asked to stop (75) or interrupted (130); what
-            was saved resumes.
+        UserError: the ranks ended without a word; what was saved resumes.
     """
     port = check_port(port) if port else free_port()
     environment = {
@@ -147,13 +146,12 @@ def launch(
             end(process)
         except KeyboardInterrupt:  # once more: do not wait for the checkpoint
             end(process, patience=0)
-        asked = bool(interrupt.args)  # by a signal, not by Ctrl-C
+        code = EXIT_AGAIN if interrupt.args else EXIT_INTERRUPTED  # Ctrl-C comes without a signal's number
+        if any(status.get("code") == EXIT_AGAIN for status in _statuses(recipe)):
+            return code
         _mark_interrupted(recipe)
-        raise UserError(
-            "asked to stop" if asked else "interrupted",
-            fix="The same command continues from the last checkpoint",
-            code=EXIT_AGAIN if asked else EXIT_INTERRUPTED,
-        ) from None
+        fix = "The same command continues from the last checkpoint"
+        raise UserError("interrupted", fix=fix, code=code) from None
     finally:
         end(process)
     left = pending(recipe, wanted)
@@ -215,6 +213,10 @@ def language_distances(recipe: Recipe) -> dict[str, float] | None:
 def _stop(number: int, _: object) -> NoReturn:
     """Treat a polite request to end as Ctrl-C, so that no rank is left behind; the signal's number tells them apart."""
     raise KeyboardInterrupt(number)
+
+
+def _statuses(recipe: Recipe) -> list[dict[str, Any]]:
+    return [read_status(folder_of(recipe).run(run.name)) for run in expand(recipe)]
 
 
 def _mark_interrupted(recipe: Recipe) -> None:
