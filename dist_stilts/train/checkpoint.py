@@ -93,7 +93,7 @@ def save(
         raise
     if world.is_main:
         for old in _all(run)[keep:]:
-            shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(old.rename(old.with_name(f".{old.name}.old")), ignore_errors=True)  # never seen half gone
 
 
 def resume(
@@ -105,12 +105,16 @@ def resume(
         The state, and the chosen weights laid out as the engine's, if the checkpoint has some.
 
     Raises:
-        UserError: the checkpoint is of other data.
+        UserError: the checkpoint is of other data, or of another version of this program.
     """
     folder = _newest_good(run, world, warn)
     if folder is None:
         return TrainState(data=data), []
-    state = TrainState(**json.loads((folder / "state.json").read_text(encoding="utf-8")))
+    try:
+        state = TrainState(**json.loads((folder / "state.json").read_text(encoding="utf-8")))
+    except TypeError:
+        fix = "Delete the run's checkpoints, or go on with the version that wrote them"
+        raise UserError("the checkpoint is of another version of dist_stilts", where=folder, fix=fix) from None
     if state.data != data:
         raise UserError(
             "the checkpoint was trained on other rows or in another order",

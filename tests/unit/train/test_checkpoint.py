@@ -103,6 +103,16 @@ def test_a_checkpoint_of_other_rows_is_refused(run: RunFolder) -> None:
         resume(run, Engine(), "e", ALONE, print)
 
 
+def test_a_checkpoint_of_another_version_is_refused_in_one_line(run: RunFolder) -> None:
+    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
+    folder = run.checkpoint(1)
+    (folder / "state.json").write_text('{"step": 1, "world_size": 2}')
+    digests = {name: shards.sha256(folder / name) for name in json.loads((folder / COMPLETE).read_text())}
+    (folder / COMPLETE).write_text(json.dumps(digests))
+    with pytest.raises(UserError, match="another version"):
+        resume(run, Engine(), "d", ALONE, print)
+
+
 def test_the_newest_are_kept(run: RunFolder) -> None:
     for step in (1, 2, 9, 10):
         save(run, Engine(), TrainState(step=step), [], ALONE, keep=2)
