@@ -105,11 +105,12 @@ def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def _own_batches(features: Features, batch_size: int, world: World) -> Iterator[np.ndarray]:
-    """This rank's batches; between two of them all ranks may agree to stop."""
+    """This rank's batches; before each and after the last all ranks may agree to stop."""
     for rows in scoring_batches(features, batch_size, world.rank, world.size):
         preemption.check()
         if len(rows):
             yield rows
+    preemption.check()
 
 
 def _places(features: Features, rows: np.ndarray, spec: TaskSpec) -> np.ndarray:
