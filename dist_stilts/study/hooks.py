@@ -26,15 +26,13 @@ from dist_stilts.train.engine import whole_module
 from dist_stilts.train.plan import BatchPlan
 from dist_stilts.train.selection import DevScore, Selection
 
-DEV_BATCH = 32
-"""Rows per rank and forward pass on English dev: the same at any number of ranks, so that scores are."""
-
 
 @dataclass(frozen=True)
 class PhaseHooks:
     """What the loop calls, with all that it needs.
 
     Attributes:
+        scoring: how English dev is scored: the same at any number of ranks, so that its scores are.
         copy: takes the whole parameters for scoring, where the engine's module has only parts.
         flops_per_token: of training, where known.
         began: reading of the clock at which the phase would have begun, had it not been interrupted.
@@ -45,6 +43,7 @@ class PhaseHooks:
     run: Run
     folder: RunFolder
     data: TrainingData
+    scoring: EvaluationConfig
     vocabulary: Vocabulary
     plan: BatchPlan
     world: World
@@ -70,12 +69,11 @@ class PhaseHooks:
     def score_dev(self, state: TrainState) -> DevScore:
         """Score English dev of every task that has it."""
         module = whole_module(self.engine, self.copy)
-        config = EvaluationConfig(batch_size=DEV_BATCH)
         main: list[float] = []
         logged: dict[str, float] = {}
         collapsed: dict[str, str] = {}
         for name, (wanted, found) in self.data.dev.items():
-            score = score_rows(module, wanted, found.features, self.vocabulary, self.world, config)
+            score = score_rows(module, wanted, found.features, self.vocabulary, self.world, self.scoring)
             logged |= {f"{name}/{metric}": 100 * value for metric, value in score.values.items() if value is not None}
             if (value := score.values[wanted.spec.metric]) is not None:
                 main.append(100 * value)

@@ -15,6 +15,7 @@ import torch
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
+from dist_stilts.evaluate.suite import EvaluationConfig
 from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.model.flops import training_flops_per_token
 from dist_stilts.model.heads import head_name
@@ -52,9 +53,18 @@ class Trained:
 
 
 def optimise(
-    model: MultiTaskModel, run: Run, folder: RunFolder, tokenizer: Any, data: TrainingData, world: World
+    model: MultiTaskModel,
+    run: Run,
+    folder: RunFolder,
+    tokenizer: Any,
+    data: TrainingData,
+    scoring: EvaluationConfig,
+    world: World,
 ) -> Trained:
     """Train the model; every rank must call it.
+
+    Args:
+        scoring: how English dev is scored on the way.
 
     Raises:
         UserError: training that fails (see the loop); nothing fits.
@@ -72,9 +82,21 @@ def optimise(
     selection = Selection(config, plan, chosen)
     with Monitor(folder, run.name, plan.steps, state.step, world.is_main, world.size) as monitor:
         monitor.hyperparameters({"start": run.start, "seed": run.seed, **asdict(run.train), "ranks": world.size})
-        cost = flops_per_token(model, data, work)
-        began, vocabulary = time.perf_counter() - state.wall_seconds, Vocabulary.of(tokenizer)
-        hooks = PhaseHooks(engine, whole, run, folder, data, vocabulary, plan, world, monitor, selection, cost, began)
+        hooks = PhaseHooks(
+            engine,
+            whole,
+            run,
+            folder,
+            data,
+            scoring,
+            Vocabulary.of(tokenizer),
+            plan,
+            world,
+            monitor,
+            selection,
+            flops_per_token(model, data, work),
+            began=time.perf_counter() - state.wall_seconds,
+        )
         train(engine, work, state, selection, world, hooks)
         report = hooks.close(state)
     if world.is_main:

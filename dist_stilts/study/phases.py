@@ -125,7 +125,7 @@ def train_until_sound(
         attempt = replace(run, seed=seed, head_seed=seed if run.head_seed == run.seed else run.head_seed)
         model, before = start_model(attempt, recipe, tokenizer, data, world)
         own = replace(data, revision=identity([data.revision, len(failed)]))  # checkpoints of one attempt only
-        trained = optimise(model, attempt, folder, tokenizer, own, world)
+        trained = optimise(model, attempt, folder, tokenizer, own, recipe.evaluation, world)
         if world.is_main:
             say(f"{run.name}: {trained.chosen}" + (f"; degenerate: {trained.degenerate}" if trained.degenerate else ""))
             write_status(folder, "running", seed=attempt.seed, degenerate=trained.degenerate, exported=trained.chosen)

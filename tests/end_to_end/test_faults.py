@@ -198,9 +198,9 @@ def test_a_loss_that_stays_not_finite_ends_all_ranks_and_leaves_the_last_checkpo
 def test_ranks_that_are_asked_to_stop_do_not_finish_an_evaluation_first(
     what: str, faults_out: Path, whole: dict[str, Outcome]
 ) -> None:
-    """Each rank has four batches, of four seconds each."""
-    no_dev = ("phases.average.tasks.xnli.dev=null", "train.steps=2", "evaluation.batch_size=4")
-    job = Job(RECIPE, PHASE, faults_out, no_dev if what == "scoring" else ())
+    """Each rank has several batches, of four seconds each."""
+    no_dev = ("phases.average.tasks.xnli.dev=null", "train.steps=2")
+    job = Job(RECIPE, PHASE, faults_out, ("evaluation.batch_size=4", *(no_dev if what == "scoring" else ())))
     job.clear()
     ranks = job.start(partial(slow_evaluation, 4.0))
     try:
