@@ -174,13 +174,15 @@ def test_a_setting_counts_only_where_another_makes_use_of_it(used: dict[str, Any
     trained = set(by_name(recipe())) - {"plain"}
     assert changed_runs({"train": TrainConfig(**unused)}) == set()
     assert changed_runs({"train": TrainConfig(**used)}) == trained
+    if "evaluate_every" in used:  # what selects needs scores along the way; as often as they come
+        without = {**used, "evaluate_every": 60}
     first, second = (by_name(recipe(train=TrainConfig(**settings))) for settings in (used, without))
     assert {name for name in first if first[name].id != second[name].id} == trained
 
 
 @pytest.mark.parametrize("change", [{"task_sampling": "uniform"}, {"restarts": 1}, {"patience": 3}, {"select": "best"}])
 def test_later_settings_count_once_they_are_not_at_their_defaults(change: dict[str, Any]) -> None:
-    assert changed_runs({"train": TrainConfig(**change)}) == set(by_name(recipe())) - {"plain"}
+    assert changed_runs({"train": TrainConfig(**change, evaluate_every=50)}) == set(by_name(recipe())) - {"plain"}
 
 
 def test_later_settings_at_their_defaults_leave_older_runs_their_identities() -> None:
@@ -227,3 +229,22 @@ def test_runs_are_chosen_by_name_by_phase_or_all() -> None:
     assert [run.name for run in select(runs, "mnli-n300")] == ["mnli-n300"]
     with pytest.raises(UserError, match=r"no run or phase 'mnli-n30'.*'mnli-n300'\?"):
         select(runs, "mnli-n30")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"select": "best"}, "phase 'mnli': train.select: best needs scores along the way"),
+        ({"patience": 2}, "phase 'mnli': train.patience needs scores along the way"),
+    ],
+)
+def test_selection_without_scores_along_the_way_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        expand(recipe(train=TrainConfig(**settings)))
+
+
+def test_selection_on_a_dev_split_that_no_task_has_is_refused() -> None:
+    changed = recipe(train=TrainConfig(select="best", evaluate_every=5))
+    changed.phases["mnli"].tasks["mnli"].dev = None
+    with pytest.raises(UserError, match="none of its tasks has an English dev split"):
+        expand(changed)
