@@ -25,7 +25,7 @@ from dist_stilts.report.monitor import Monitor, say
 from dist_stilts.study.hooks import PhaseHooks
 from dist_stilts.study.plan import Run
 from dist_stilts.study.training_data import TrainingData, streams
-from dist_stilts.train.checkpoint import TrainState, resume
+from dist_stilts.train.checkpoint import resume
 from dist_stilts.train.engine import FILLED_IN, deepspeed_config, start_engine
 from dist_stilts.train.loop import Work, train
 from dist_stilts.train.memory import engine_bytes, training_dtype
@@ -47,7 +47,6 @@ class Trained:
     """
 
     model: MultiTaskModel
-    state: TrainState
     degenerate: str | None
     chosen: str
 
@@ -109,7 +108,7 @@ def optimise(
         assert weights.keys() == dict(model.named_parameters()).keys()
         model.load_state_dict(weights, strict=False)  # buffers are not trained
     verdict = degenerate(state.losses, losses_of_guessing(data), state.collapsed)
-    return Trained(model, state, verdict, selection.line(state))
+    return Trained(model, verdict, selection.line(state))
 
 
 def plan_work(
