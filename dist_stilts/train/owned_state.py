@@ -36,12 +36,13 @@ class OwnedState:
 
     Attributes:
         partitions: ``weights`` (fp32 master copies), ``exp_avg``, ``exp_avg_sq`` to flat fp32 tensors.
-        steps: optimiser steps taken, those left out not counted.
+        steps: the optimiser's own count, by partition: steps taken, those left out not counted. Its bias correction
+            depends on it.
     """
 
     pieces: list[Piece]
     partitions: dict[str, list[torch.Tensor]]
-    steps: torch.Tensor
+    steps: list[torch.Tensor]
 
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -59,7 +60,7 @@ def owned_state(engine: Any) -> OwnedState:
             state["step"] = torch.zeros((), device=flat.device if zero.optimizer.defaults["fused"] else "cpu")
             state |= {key: torch.zeros_like(flat) for key in MOMENTS}
     moments = {key: [state[key] for state in states] for key in MOMENTS}
-    return OwnedState(_pieces(engine), {"weights": weights, **moments}, states[0]["step"])
+    return OwnedState(_pieces(engine), {"weights": weights, **moments}, [state["step"] for state in states])
 
 
 def _pieces(engine: Any) -> list[Piece]:
@@ -77,13 +78,6 @@ def _pieces(engine: Any) -> list[Piece]:
         if size > 0:
             found.append(Piece(name, start, size, partition, offset))
     return found
-
-
-def set_steps(engine: Any, steps: int) -> None:
-    """Set the optimiser's own count of steps (its bias correction depends on it)."""
-    owned_state(engine)
-    for state in engine.optimizer.optimizer.state.values():
-        state["step"].fill_(steps)
 
 
 def publish_weights(engine: Any) -> None:

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from dist_stilts.errors import UserError
-from dist_stilts.train.owned_state import Piece, owned_state, publish_weights, set_steps
+from dist_stilts.train.owned_state import Piece, owned_state, publish_weights
 
 CHOSEN = "chosen"
 
@@ -51,7 +51,8 @@ def read_shards(folder: Path, engine: Any, steps: int) -> list[torch.Tensor]:
         missing = {kind for kind, flats in kinds.items() if not all(read(kind, p, flats) for p in owned.pieces)}
     if missing - {CHOSEN}:
         raise UserError("the checkpoint lacks parameters of this model", where=folder, fix="Delete it")
-    set_steps(engine, steps)
+    for count in owned.steps:
+        count.fill_(steps)
     publish_weights(engine)
     return [] if CHOSEN in missing else chosen
 
