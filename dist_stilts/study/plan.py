@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from dist_stilts.study.run_config import FROM_ENCODER, FROM_RANDOM, ROLES, Recip
 from dist_stilts.tasks.registry import INTERMEDIATE, MULTI, get_task
 from dist_stilts.tasks.sources import parse_split
 from dist_stilts.tasks.spec import TRAINABLE
-from dist_stilts.train.plan import OPERATIONAL, TrainConfig
+from dist_stilts.train.plan import OPERATIONAL, SAME_TRAINING, TrainConfig
 
 FRESH, REUSE = "fresh", "reuse"
 LATER = ("task_sampling", "temperature", "select", "averaged", "patience", "restarts", "share")
@@ -56,11 +56,13 @@ class Run:
     def content(self) -> dict[str, Any]:
         """Everything that shapes the trained weights, and nothing else."""
         unused = {*OPERATIONAL, *_unused(self.train)}
+        precision = SAME_TRAINING.get(self.train.deepspeed, self.train.deepspeed)
+        train = _stated(replace(self.train, deepspeed=precision))
         training = {
             "tasks": {name: _stated(task) for name, task in self.tasks.items()},
             "size": self.size,
             "inputs": self.inputs,
-            "train": {key: value for key, value in _stated(self.train).items() if key not in unused},
+            "train": {key: value for key, value in train.items() if key not in unused},
             "subset_seed": self.subset_seed,
             **({"heads": self.heads} if self.heads != FRESH else {}),
             **({"head_seed": self.head_seed} if self.head_seed != self.seed else {}),

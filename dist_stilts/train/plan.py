@@ -71,6 +71,8 @@ class TrainConfig:
     """How often a degenerate run (stuck at chance, one predicted class) is trained again with another seed."""
 
 
+SAME_TRAINING = dict.fromkeys(("zero1_bf16", "zero2_offload_bf16", "zero3_bf16"), "zero2_bf16")
+"""Values of ``deepspeed`` that differ in where state lies, not in what is trained: a run may go on at another."""
 OPERATIONAL = ("log_every", "save_every", "keep", "max_micro_batch", "max_skipped")
 """Settings that change no weight to speak of, and so are not part of a run's identity."""
 

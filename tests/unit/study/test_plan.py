@@ -159,6 +159,16 @@ def test_epochs_that_are_not_used_have_no_part_in_the_identity() -> None:
     assert [run.id for run in expand(few)] == [run.id for run in expand(many)]
 
 
+@pytest.mark.parametrize("config", ["zero1_bf16", "zero2_offload_bf16", "zero3_bf16"])
+def test_a_run_goes_on_at_another_zero_stage(config: str) -> None:
+    assert changed_runs({"train": TrainConfig(deepspeed=config)}) == set()
+
+
+@pytest.mark.parametrize("config", ["zero2_fp32", "mine.json"])
+def test_another_precision_or_a_configuration_that_is_not_ours_is_another_run(config: str) -> None:
+    assert changed_runs({"train": TrainConfig(deepspeed=config)}) == set(by_name(recipe())) - {"plain"}
+
+
 @pytest.mark.parametrize(
     ("used", "unused"),
     [
