@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from dist_stilts.layout import RunFolder
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.collectives import barrier
+from dist_stilts.parallel.launchers import free_port
 from dist_stilts.parallel.world import World, started
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.train.checkpoint import TrainState, resume, save
@@ -45,10 +45,7 @@ def main() -> None:
         with started() as world:
             measure(arguments, world)
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    shared = {"WORLD_SIZE": str(arguments.ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared = {"WORLD_SIZE": str(arguments.ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     if not torch.cuda.is_available():
         shared |= {"DS_ACCELERATOR": "cpu"}
     ranks = [

@@ -7,13 +7,17 @@ process. Nothing is guessed from host names: discovery by library hangs on hosts
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from dist_stilts.errors import UserError
 
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+LISTENING_PORTS = range(20_000, 32_768)
+"""Below the ports of outgoing connections (Linux: 32768 and up)."""
 # launcher -> (rank, world size, local rank)
 FOREIGN = {
     "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
@@ -40,7 +44,15 @@ class Launch:
 
 
 def free_port() -> int:
-    """A TCP port that is free on this host now."""
+    """A TCP port that is free on this host now.
+
+    Not one of those that the system gives to outgoing connections: between now and the first rank's listening any
+    program could be given it, or a rank that dials it too early could be, and would then be talking to itself.
+    """
+    for port in random.SystemRandom().sample(LISTENING_PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

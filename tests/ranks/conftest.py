@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dist_stilts.parallel.launchers import free_port
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT = 300.0  # seconds; below pytest's own limit for a test, so that the ranks' messages are seen
@@ -41,7 +42,7 @@ def _run_ranks(
     With ``check``, the first rank that fails ends the others and raises AssertionError with its stderr; without it,
     every rank is left to end by itself. At the time-out all are killed and TimeoutError is raised.
     """
-    port = _free_port()
+    port = free_port()
     processes: list[subprocess.Popen[bytes]] = []
     ended: dict[int, float] = {}
     try:
@@ -70,11 +71,18 @@ def _wait(
             if rank not in ended and process.poll() is not None:
                 ended[rank] = time.time()
                 if check and process.returncode != 0:
-                    raise AssertionError(f"rank {rank} ended with code {process.returncode}:\n{_tail(out, rank)}")
+                    raise AssertionError(_report(rank, processes, out))
         if time.monotonic() > deadline:
             left = [rank for rank in range(len(processes)) if rank not in ended]
             raise TimeoutError(f"ranks {left} were still running; rank {left[0]} said:\n{_tail(out, left[0])}")
         time.sleep(0.05)
+
+
+def _report(failed: int, processes: list[subprocess.Popen[bytes]], out: Path) -> str:
+    """What all ranks said: the first to fail is often the victim of another."""
+    time.sleep(2)
+    said = [f"--- rank {rank} (code {p.poll()}):\n{_tail(out, rank)}" for rank, p in enumerate(processes)]
+    return f"rank {failed} ended with code {processes[failed].returncode}\n" + "\n".join(said)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -97,12 +105,6 @@ def _environment(rank: int, ranks: int, port: int, gpu: bool) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _tail(out: Path, rank: int) -> str:

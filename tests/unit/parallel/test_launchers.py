@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +92,10 @@ def test_a_free_port_can_be_listened_on() -> None:
     with socket.socket() as mine:
         mine.bind(("127.0.0.1", free_port()))
         mine.listen()
+
+
+def test_a_free_port_is_not_one_that_an_outgoing_connection_may_get() -> None:
+    lowest, _ = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    if lowest < 32_768:
+        pytest.skip(f"this system gives out ports from {lowest}")
+    assert all(free_port() < lowest for _ in range(20))
