@@ -75,6 +75,11 @@ class RunFolder:
         return self.path / "results.jsonl"
 
     @property
+    def embeddings(self) -> Path:
+        """What retrieval has embedded; deleted when the run is scored."""
+        return self.path / "embeddings"
+
+    @property
     def lock(self) -> Path:
         """Held by rank 0 while it works here."""
         return self.path / ".lock"
@@ -122,9 +127,51 @@ class RecipeFolder:
         return RunFolder(self.path / name)
 
 
+@dataclass(frozen=True)
+class ScoresFolder:
+    """What `evaluate` writes."""
+
+    path: Path
+
+    @property
+    def prepared(self) -> Path:
+        """Tokenised data."""
+        return self.path / "prepared"
+
+    @property
+    def embeddings(self) -> Path:
+        """What retrieval has embedded; kept, so that another margin or another k costs a search and no more."""
+        return self.path / "embeddings"
+
+    @property
+    def results(self) -> Path:
+        """One JSON line per score."""
+        return self.path / "results.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        """XTREME's submission layout."""
+        return self.path / "predictions"
+
+    @property
+    def layers(self) -> Path:
+        """Picture of a sweep over layers."""
+        return self.path / "layers.png"
+
+    @property
+    def precision_recall(self) -> Path:
+        """Picture of precision against recall of mined pairs."""
+        return self.path / "precision-recall.png"
+
+
 def prediction_file(folder: Path, task: str, split: str, language: str, suffix: str = "tsv") -> Path:
     """XTREME's place for the predictions of one task and language, with the split in the name."""
     return folder / task / f"{split_in_names(split)}-{language}.{suffix}"
+
+
+def layer_folder(folder: Path, layer: int) -> Path:
+    """Where the predictions of one layer of several lie, in XTREME's layout again."""
+    return folder / f"layer-{layer:02d}"
 
 
 def translation_file(folder: Path, split: str, language: str) -> Path:

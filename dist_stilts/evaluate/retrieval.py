@@ -1,154 +1,223 @@
 """Retrieval without training: embed both sides, search, score; Tatoeba (accuracy) and BUCC 2018 (F1).
 
+    Bitext -> embed -> search (sharded, both directions) -> Tatoeba: nearest neighbours
+                                                         -> BUCC: margins -> candidates -> threshold of dev -> F1
+
 Protocol, as XTREME's: mean pooling over all tokens of one layer, cosine. Tatoeba asks for each English sentence's
 nearest foreign one. BUCC mines pairs by ratio margin with k = 4 neighbours, one-to-one, and applies the threshold that
-is best on dev gold to test. A text that stands on one side twice is kept once, by its first id.
+is best on dev gold to test. A text that stands in a file more than once takes part once, and no pair with it counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from dist_stilts.data.batches import Vocabulary
-from dist_stilts.data.prepare import encode_texts
 from dist_stilts.errors import UserError
-from dist_stilts.evaluate.predict import embed
+from dist_stilts.evaluate.centred import Centred
 from dist_stilts.evaluate.scores import Score
-from dist_stilts.model.pooling import normalise
+from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.scoring.classify import accuracy
+from dist_stilts.scoring.duplicates import original_rows, unique_texts
+from dist_stilts.scoring.health import collapsed, hubness, retrieval_health
 from dist_stilts.scoring.mining import (
     Candidates,
+    Curve,
     best_threshold,
+    curve,
     gold_mask,
     margin_scores,
-    max_candidates,
-    retrieval_health,
     score_at,
+    select_candidates,
 )
-from dist_stilts.search.neighbours import both_directions
+from dist_stilts.search.sharded import both_directions
 from dist_stilts.tasks.read_bitext import xtreme_order
 from dist_stilts.tasks.spec import Bitext
 
-NEIGHBOURS = 4
-COLLAPSED_COSINE = 0.999
-"""Mean cosine between unrelated sentences above which an encoder tells nothing apart."""
+CURVE = "curve.tsv"
+"""Suffix of the precision-recall curve that stands beside the mined pairs."""
+Embed = Callable[[Sequence[str], str], Any]
+"""``embed(texts, which side)``: L2-normalised rows [texts, width], sliceable; the same on every rank."""
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """L2-normalised embeddings ``[n, width]`` fp32, and the mean cosine of different rows before any centring."""
+@dataclass
+class RetrievalConfig:
+    """How sentences are embedded and pairs are found. Without change: XTREME's protocol, with the last layer."""
 
-    vectors: torch.Tensor
-    mean_cosine: float
+    layer: str = "last"
+    """Element of hidden_states (0 = embeddings), several (`7,14`), `last`, or `all`. XLM-R Large: 14."""
+    pooling: str = "mean"
+    """`mean` of the tokens, or `cls`."""
+    special_tokens: bool = True
+    """Whether the mean is also over the tokens that begin and end a text."""
+    centre: bool = False
+    """Subtract each side's mean embedding first; needs no label."""
+    neighbours: int = 4
+    """Per sentence and direction: the k of the margin."""
+    margin: str = "ratio"
+    """`ratio`, `distance`, `absolute` or `csls`."""
+    candidates: str = "max"
+    """`max` (one-to-one, best first), `intersection`, `mutual`, `forward` or `backward`."""
+    duplicates: str = "drop"
+    """Texts that repeat in a file: no pair with one (`drop`, XTREME), or a pair for each id (`all_ids`, jiant)."""
+    batch_tokens: int = 8192
+    """Tokens per rank and forward pass."""
+    memory_mb: int = 512
+    """Working memory of the search, beside embeddings and results."""
 
     @property
-    def degenerate(self) -> str | None:
-        """Why nothing can be retrieved, if so."""
-        if self.mean_cosine <= COLLAPSED_COSINE:
-            return None
-        return f"collapsed encoder: mean cosine of unrelated sentences is {self.mean_cosine:.4f}"
+    def sweeps(self) -> bool:
+        """Whether several layers are read."""
+        return self.layer == "all" or "," in self.layer
+
+    @property
+    def reads(self) -> str:
+        """What the records call the way from tokens to an embedding."""
+        tokens = "" if self.special_tokens or self.pooling == "cls" else " without special tokens"
+        return f"{self.pooling}{tokens}{', centred per language' if self.centre else ''}"
+
+    @property
+    def mines(self) -> str:
+        """What the records call the way from embeddings to pairs."""
+        return f"{self.margin} margin, k={self.neighbours}, {self.candidates}, duplicates: {self.duplicates}"
 
 
-Embed = Callable[[tuple[str, ...]], Embedded]
+def wanted_layers(wanted: str, depth: int) -> tuple[int, ...]:
+    """The layers that a setting names, ascending; ``depth`` is the number of the last.
+
+    Raises:
+        UserError: neither a layer that is there, nor several, nor ``last``, nor ``all``.
+    """
+    if wanted in ("last", "all"):
+        return tuple(range(depth + 1)) if wanted == "all" else (depth,)
+    layers = [int(part) if part.strip().isdecimal() else -1 for part in wanted.split(",")]
+    if wrong := [part for part, layer in zip(wanted.split(","), layers, strict=True) if not 0 <= layer <= depth]:
+        raise UserError(
+            f"the encoder has no layer {wrong[0].strip() or repr(wanted)}",
+            fix=f"Give 0 (embeddings) to {depth}, several (7,14), last or all",
+        )
+    return tuple(sorted(set(layers)))
 
 
-@dataclass(frozen=True)
-class Embedder:
-    """Texts to embeddings on the world's device, sharded over ranks.
+class Neighbourhood(NamedTuple):
+    """Both directions of a search: cosines [n, k] and rows of the other side [n, k]; and what the embeddings are like.
 
     Attributes:
-        layer: element of hidden_states; None is the last.
-        centre: subtract the mean embedding of each call's texts (one language) first; uses no label.
+        health: see :mod:`dist_stilts.scoring.health`; degenerate: why nothing can be retrieved, if so.
     """
 
-    model: Any
-    tokenizer: Any
-    vocabulary: Vocabulary
-    world: World
-    batch_size: int
-    max_length: int
-    layer: int | None
-    centre: bool
-
-    def __call__(self, texts: tuple[str, ...]) -> Embedded:
-        features = encode_texts(texts, self.tokenizer, self.max_length)
-        raw = embed(self.model, features, self.vocabulary, self.world, self.batch_size, self.layer)
-        rows = torch.from_numpy(raw).to(self.world.device)
-        vectors = normalise(rows - rows.mean(0) if self.centre else rows)
-        return Embedded(vectors, retrieval_health(raw)["mean_cosine"] if len(raw) > 1 else 0.0)
-
-    @property
-    def pooling(self) -> str:
-        """What the records say of it."""
-        return "mean, centred per language" if self.centre else "mean"
+    forward: np.ndarray
+    forward_ids: np.ndarray
+    backward: np.ndarray
+    backward_ids: np.ndarray
+    health: dict[str, float]
+    degenerate: str | None
 
 
-def score_tatoeba(bitext: Bitext, embedder: Embed) -> Score:
+def search(source: Any, target: Any, config: RetrievalConfig, world: World) -> Neighbourhood:
+    """Find the nearest rows in both directions; every rank searches its share and gets the whole.
+
+    Args:
+        source, target: L2-normalised embeddings [n, width], [m, width] that can be sliced, on every rank.
+    """
+    if config.neighbours < 1:
+        raise UserError(f"{config.neighbours} neighbours are none", fix="Set neighbours to 1 or more; XTREME has 4")
+    sides = (Centred(source), Centred(target)) if config.centre else (source, target)
+    forward, backward = both_directions(*sides, config.neighbours, world, memory_bytes=config.memory_mb << 20)[:2]
+    parts = [part.cpu().numpy() for found in (forward, backward) for part in (found.scores, found.ids)]
+    # Of the embeddings as they were before centring, which hides that an encoder has collapsed.
+    health, degenerate = broadcast_value(_health(source, target, parts[3]) if world.is_main else ({}, None))
+    return Neighbourhood(*parts, health, degenerate)
+
+
+def _health(source: Any, target: Any, nearest_sources: np.ndarray) -> tuple[dict[str, float], str | None]:
+    """What both sides are like, and the source rows as neighbours; and why nothing can be retrieved, if so."""
+    sides = {"source": source, "target": target}
+    found = {side: retrieval_health(rows) for side, rows in sides.items() if len(rows) > 1}
+    flat = {f"{side}_{name}": value for side, values in found.items() for name, value in values.items()}
+    hubs = hubness(nearest_sources, len(source)) if nearest_sources.size else {}
+    reasons = [f"{side} side: {reason}" for side, values in found.items() if (reason := collapsed(values))]
+    return {**flat, **hubs}, "; ".join(reasons) or None
+
+
+def mine(found: Neighbourhood, config: RetrievalConfig) -> Candidates:
+    """Candidate pairs of rows, best margin first."""
+    forward = margin_scores(found.forward, found.forward_ids, found.backward, config.margin)
+    backward = margin_scores(found.backward, found.backward_ids, found.forward, config.margin)
+    return select_candidates(forward, found.forward_ids, backward, found.backward_ids, config.candidates)
+
+
+def score_tatoeba(bitext: Bitext, embed: Embed, config: RetrievalConfig, world: World) -> Score:
     """Accuracy of English to foreign, and of the other direction beside it."""
-    source, target = embedder(bitext.source), embedder(bitext.target)
-    to_target, to_source = both_directions(source.vectors, target.vectors, k=1)
-    found, back = to_source.ids[:, 0].cpu().numpy(), to_target.ids[:, 0].cpu().numpy()
-    lines = [str(found[row]) for row in xtreme_order(bitext.target)]
+    found = search(embed(bitext.source, "foreign"), embed(bitext.target, "English"), config, world)
+    to_source, to_target = found.backward_ids[:, 0], found.forward_ids[:, 0]
+    lines = [str(to_source[row]) for row in xtreme_order(bitext.target)]
+    values: dict[str, float | None] = {"accuracy": None, "accuracy_from_foreign": None}
     if bitext.gold is None:
-        return Score({"accuracy": None, "accuracy_from_foreign": None}, lines, 0, source.degenerate)
+        return Score(values, lines, 0, found.degenerate, health=found.health)
     place = {name: row for row, name in enumerate(bitext.source_ids)}
     gold = np.array([place[s] for s, _ in sorted(bitext.gold, key=lambda pair: int(pair[1]))])
-    values: dict[str, float | None] = {
-        "accuracy": accuracy(found, gold),
-        "accuracy_from_foreign": accuracy(back[gold], np.arange(len(gold))),
-    }
-    return Score(values, lines, len(gold), source.degenerate)
+    values["accuracy"] = accuracy(to_source, gold)
+    values["accuracy_from_foreign"] = accuracy(to_target[gold], np.arange(len(gold)))
+    return Score(values, lines, len(gold), found.degenerate, health=found.health)
 
 
-def score_bucc(bitext: Bitext, dev: Bitext, embedder: Embed) -> Score:
+def score_bucc(bitext: Bitext, dev: Bitext, embed: Embed, config: RetrievalConfig, world: World) -> Score:
     """F1 of mined pairs at the threshold tuned on ``dev``, which may be ``bitext`` itself (then optimistic)."""
-    tuned_pairs, tuned_gold, _ = _mine_known(dev, embedder)
-    tuned = best_threshold(tuned_pairs.scores, tuned_gold, len(dev.gold or ()))
-    pairs, is_gold, degenerate = (tuned_pairs, tuned_gold, None) if bitext is dev else _mine_known(bitext, embedder)
-    score = score_at(pairs.scores, is_gold, len(bitext.gold or ()), tuned.threshold)
-    values = {"f1": score.f1, "precision": score.precision, "recall": score.recall}
-    kept = pairs.scores >= tuned.threshold
-    lines = [
-        f"{bitext.source_ids[s]}\t{bitext.target_ids[t]}"
-        for s, t in zip(pairs.source[kept], pairs.target[kept], strict=True)
-    ]
-    return Score({**values, "threshold": tuned.threshold}, lines, len(bitext.gold or ()), degenerate)
-
-
-def mine(source: torch.Tensor, target: torch.Tensor, k: int = NEIGHBOURS) -> Candidates:
-    """One-to-one candidate pairs of two sets of normalised embeddings, best margin first."""
-    forward, backward = both_directions(source, target, k)
-    f_scores, f_ids, b_scores, b_ids = (
-        part.cpu().numpy() for part in (forward.scores, forward.ids, backward.scores, backward.ids)
-    )
-    return max_candidates(
-        margin_scores(f_scores, f_ids, b_scores), f_ids, margin_scores(b_scores, b_ids, f_scores), b_ids
+    tuned = mine_known(dev, embed, config, world)
+    known = tuned if bitext is dev else mine_known(bitext, embed, config, world)
+    threshold = best_threshold(tuned.pairs.scores, tuned.is_gold, tuned.n_gold).threshold
+    score = score_at(known.pairs.scores, known.is_gold, known.n_gold, threshold)
+    points = curve(known.pairs.scores, known.is_gold, known.n_gold)
+    kept = known.pairs.scores >= threshold
+    pairs = zip(known.pairs.source[kept], known.pairs.target[kept], strict=True)
+    values: dict[str, float | None] = {
+        "f1": score.f1,
+        "precision": score.precision,
+        "recall": score.recall,
+        "average_precision": points.average_precision,
+        "threshold": threshold,
+    }
+    lines = [f"{bitext.source_ids[s]}\t{bitext.target_ids[t]}" for s, t in pairs]
+    return Score(
+        values, lines, known.n_gold, known.found.degenerate, {CURVE: curve_lines(points)}, known.found.health
     )
 
 
-def _mine_known(bitext: Bitext, embedder: Embed) -> tuple[Candidates, np.ndarray, str | None]:
-    """Candidates as row numbers of the whole files, which of them are gold, and whether the encoder has collapsed."""
+class Known(NamedTuple):
+    """Candidates as row numbers of the whole files, which of them are gold, and how many pairs are gold."""
+
+    pairs: Candidates
+    is_gold: np.ndarray
+    n_gold: int
+    found: Neighbourhood
+
+
+def mine_known(bitext: Bitext, embed: Embed, config: RetrievalConfig, world: World) -> Known:
+    """Mine a bitext whose gold is known."""
     if bitext.gold is None:
         raise UserError(
             "BUCC needs gold pairs to be scored", fix="Put the .gold file beside the texts, or use `dist-stilts mine`"
         )
-    first_source, first_target = first_occurrences(bitext.source), first_occurrences(bitext.target)
-    source = embedder(tuple(bitext.source[row] for row in first_source))
-    target = embedder(tuple(bitext.target[row] for row in first_target))
-    found = mine(source.vectors, target.vectors)
-    pairs = Candidates(first_source[found.source], first_target[found.target], found.scores)
-    places = ({name: row for row, name in enumerate(ids)} for ids in (bitext.source_ids, bitext.target_ids))
-    of_source, of_target = places
-    gold = [(of_source[s], of_target[t]) for s, t in bitext.gold]
-    return pairs, gold_mask(pairs.source, pairs.target, gold), source.degenerate
+    source, target = unique_texts(bitext.source), unique_texts(bitext.target)
+    found = search(
+        embed([bitext.source[row] for row in source.first], "foreign"),
+        embed([bitext.target[row] for row in target.first], "English"),
+        config,
+        world,
+    )
+    pairs = original_rows(mine(found, config), source, target, config.duplicates)
+    rows = [{name: row for row, name in enumerate(ids)} for ids in (bitext.source_ids, bitext.target_ids)]
+    gold = [(rows[0][s], rows[1][t]) for s, t in bitext.gold]
+    return Known(pairs, gold_mask(pairs.source, pairs.target, gold), len(gold), found)
 
 
-def first_occurrences(texts: tuple[str, ...]) -> np.ndarray:
-    """Rows whose text did not stand before: ``[unique]`` ascending."""
-    return np.sort(np.unique(np.array(texts, dtype=object), return_index=True)[1])
+def curve_lines(points: Curve) -> str:
+    """A precision-recall curve as tab-separated text with a header."""
+    columns = ("threshold", "precision", "recall", "f1")
+    rows = zip(*(getattr(points, column) for column in columns), strict=True)
+    return "".join("\t".join(row) + "\n" for row in [columns, *([f"{value:.6f}" for value in row] for row in rows)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,14 +25,16 @@ class Score:
         predictions: lines of the prediction file, in XTREME's layout.
         count: rows, words or gold pairs that the scores are about.
         degenerate: why the model has collapsed, if it has.
-        n_best: questions: JSON of the best answers to each with their scores.
+        beside: other files to write beside the predictions: suffix to content.
+        health: retrieval only: what is known of the embeddings themselves.
     """
 
     values: dict[str, float | None]
     predictions: list[str]
     count: int
     degenerate: str | None
-    n_best: str | None = None
+    beside: dict[str, str] = field(default_factory=dict)
+    health: dict[str, float] = field(default_factory=dict)
 
 
 def labelled_scores(spec: TaskSpec, features: Features, predicted: np.ndarray) -> Score:

@@ -8,11 +8,13 @@ Every rank calls :func:`evaluate`; rank 0 writes. No number leaves without its c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
+
+import numpy as np
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.features import Features
@@ -20,16 +22,18 @@ from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.answers import answer_scores
+from dist_stilts.evaluate.conditions import already_scored, conditions, reading
+from dist_stilts.evaluate.embedding import Embedder, Reading
 from dist_stilts.evaluate.predict import evaluation_dtype, predict, predict_answers
-from dist_stilts.evaluate.retrieval import Embedder, score_bucc, score_tatoeba
+from dist_stilts.evaluate.retrieval import RetrievalConfig, score_bucc, score_tatoeba, wanted_layers
 from dist_stilts.evaluate.scores import Score, labelled_scores
-from dist_stilts.layout import prediction_file, write_text
-from dist_stilts.model.encoder import Provenance, load_tokenizer, read_provenance
+from dist_stilts.layout import layer_folder, prediction_file, write_text
+from dist_stilts.model.encoder import Provenance, encoder_digest, load_tokenizer, number_of_layers
 from dist_stilts.model.multitask import load_model
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.report.records import append, read
-from dist_stilts.tasks.registry import find_task, get_task
+from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.sources import (
     available_languages,
     check_language,
@@ -56,11 +60,9 @@ class EvaluationConfig:
     longest_answer: int = 30
     """Most tokens of an answer."""
     dtype: str = "auto"
-    """`auto` (bf16 on GPU, fp32 on CPU), `float32` or `bfloat16`. Pooling and search are always fp32."""
-    layer: int | None = None
-    """Retrieval reads this element of hidden_states (0 = embeddings); null is the last. XLM-R Large: 14."""
-    centre: bool = False
-    """Retrieval subtracts each language's mean embedding first; needs no label."""
+    """`auto` (bf16 on GPU, fp32 on CPU), `float32` or `bfloat16`. Pooling and search are always exact to fp32."""
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+    """How sentences are embedded and pairs are found."""
 
 
 @dataclass
@@ -79,6 +81,7 @@ class Job:
 
     Attributes:
         model: folder of the model; root: folder of the data, None for the Hub; prepared: folder of tokenised data.
+        embeddings: folder of what retrieval has embedded; all of it can be deleted.
         conditions: fields that go into every record.
     """
 
@@ -90,6 +93,7 @@ class Job:
     max_length: int
     results: Path
     predictions: Path
+    embeddings: Path
     inputs: str = "full"
     qa: QaLengths = field(default_factory=QaLengths)
     conditions: dict[str, Any] = field(default_factory=dict)
@@ -97,11 +101,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Unit:
-    """One thing to score: its scores share one pass over the data."""
+    """One thing to score: its scores share one pass over the data.
+
+    Attributes:
+        layer: retrieval only: the element of hidden_states that is read.
+    """
 
     spec: TaskSpec
     split: str
     language: str
+    layer: int | None = None
 
 
 def evaluate(job: Job, world: World, progress: Callable[[str, int, int], None] | None = None) -> list[Record]:
@@ -111,19 +120,20 @@ def evaluate(job: Job, world: World, progress: Callable[[str, int, int], None] |
         UserError: unknown task, split or language; missing data; a model without the head; rows that were trained on.
     """
     wanted = list(units(job))
-    done = broadcast_value(_scored(job, world) if world.is_main else None)
-    missing = [unit for unit in wanted if (unit.spec.name, unit.split, unit.language) not in (done or set())]
+    done = broadcast_value(already_scored(job, world) if world.is_main else None) or set()
+    missing = [unit for unit in wanted if (unit.spec.name, unit.split, unit.language, unit.layer) not in done]
     if missing:
         specs = list({unit.spec.name: unit.spec for unit in missing if unit.spec.family not in RETRIEVAL}.values())
         model, tokenizer, provenance = load_model(job.model, specs)
         for unit in missing:
             refuse_trained_rows(unit, provenance)
         model.to(world.device, evaluation_dtype(job.config.dtype, world.device))
+        embedder = embedder_of(missing, job, model, tokenizer, provenance, world, progress)
         for number, unit in enumerate(missing):
             if progress:
                 progress(f"scoring {unit.spec.name} {unit.split} {unit.language}", number, len(missing))
             started = time.perf_counter()
-            records = score(unit, job, model, tokenizer, world)
+            records = score(unit, job, model, tokenizer, embedder, world)
             if world.is_main:
                 common = conditions(job, provenance, world, time.perf_counter() - started)
                 for record in records:
@@ -161,8 +171,14 @@ def units(job: Job) -> Iterator[Unit]:
         if spec.family == "mlm":
             raise UserError("mlm has no score to evaluate", fix="Leave it out of evaluate")
         for split in wanted.splits:
+            layers = layers_of(job) if spec.family in RETRIEVAL else (None,)
             for language in languages_of(spec, job.root, split, wanted.languages):
-                yield Unit(spec, split, language)
+                yield from (Unit(spec, split, language, layer) for layer in layers)
+
+
+def layers_of(job: Job) -> tuple[int, ...]:
+    """The layers that the job's retrieval reads."""
+    return wanted_layers(job.config.retrieval.layer, number_of_layers(job.model))
 
 
 def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str]) -> list[str]:
@@ -183,10 +199,10 @@ def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str
     return found
 
 
-def score(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> list[Record]:
+def score(unit: Unit, job: Job, model: Any, tokenizer: Any, embedder: Embedder | None, world: World) -> list[Record]:
     """Score one unit; every rank gets the records, rank 0 writes the predictions."""
-    if unit.spec.family in RETRIEVAL:
-        found = retrieve(unit, job, model, tokenizer, world)
+    if unit.layer is not None and embedder:
+        found = retrieve(unit, job, embedder, world)
         revision = data_revision(unit.spec, job.root, unit.split, unit.language)
     else:
         wanted = rows_of(unit, job)
@@ -202,7 +218,8 @@ def score(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> lis
         "count": found.count,
         "degenerate": found.degenerate,
         "data_revision": revision,
-        **_reading(job, unit.spec),
+        **reading(job, unit.spec, unit.layer),
+        **({"health": found.health} if found.health else {}),
     }
     percent = {
         name: value if value is None or name == "threshold" else 100 * value for name, value in found.values.items()
@@ -226,30 +243,54 @@ def score_rows(
 
 
 def write_predictions(unit: Unit, job: Job, found: Score) -> None:
-    """Write them where XTREME's scorer looks for them."""
-    where = partial(prediction_file, job.predictions, unit.spec.name, unit.split, unit.language)
+    """Write them where XTREME's scorer looks for them; of several layers, each below a folder of its own."""
+    apart = unit.layer is not None and job.config.retrieval.sweeps
+    folder = layer_folder(job.predictions, unit.layer or 0) if apart else job.predictions
+    where = partial(prediction_file, folder, unit.spec.name, unit.split, unit.language)
     write_text(where("json" if unit.spec.family == "span" else "tsv"), "\n".join(found.predictions) + "\n")
-    if found.n_best:
-        write_text(where("n_best.json"), found.n_best + "\n")
+    for suffix, content in found.beside.items():
+        write_text(where(suffix), content)
 
 
-def retrieve(unit: Unit, job: Job, model: Any, tokenizer: Any, world: World) -> Score:
-    """Score a retrieval task in one language."""
-    bitext = load_bitext(unit.spec, job.root, unit.split, unit.language)
-    embedder = Embedder(
+def embedder_of(
+    missing: list[Unit],
+    job: Job,
+    model: Any,
+    tokenizer: Any,
+    provenance: Provenance | None,
+    world: World,
+    progress: Callable[[str, int, int], None] | None,
+) -> Embedder | None:
+    """What embeds the texts of the retrieval tasks, all layers that are missing in one pass; None without such tasks."""
+    layers = tuple(sorted({unit.layer for unit in missing if unit.layer is not None}))
+    if not layers:
+        return None
+    settings = job.config.retrieval
+    return Embedder(
         model,
+        provenance.digest if provenance else encoder_digest(model.encoder),
         tokenizer,
-        Vocabulary.of(tokenizer),
         world,
-        job.config.batch_size,
+        Reading(layers, settings.pooling, settings.special_tokens),
         job.max_length,
-        job.config.layer,
-        job.config.centre,
+        job.embeddings,
+        settings.batch_tokens,
+        progress,
     )
+
+
+def retrieve(unit: Unit, job: Job, embedder: Embedder, world: World) -> Score:
+    """Score a retrieval task in one language and layer."""
+
+    def embed(texts: Sequence[str], side: str) -> np.ndarray:
+        layer = embedder.reading.layers.index(unit.layer)
+        return embedder(texts, f"{unit.spec.name} {unit.language}, {side} side")[layer]
+
+    bitext = load_bitext(unit.spec, job.root, unit.split, unit.language)
     if unit.spec.family == "tatoeba":
-        return score_tatoeba(bitext, embedder)
+        return score_tatoeba(bitext, embed, job.config.retrieval, world)
     dev = bitext if unit.split == "dev" else load_bitext(unit.spec, job.root, "dev", unit.language)
-    return score_bucc(bitext, dev, embedder)
+    return score_bucc(bitext, dev, embed, job.config.retrieval, world)
 
 
 def refuse_trained_rows(unit: Unit, provenance: Provenance | None) -> None:
@@ -275,50 +316,3 @@ def _other_slice(name: str, lo: int, hi: int) -> str:
     if (lo, hi) == (0, 100):
         return "Score another split"
     return f"Score another slice, for example {name}[{f'{hi}%:' if hi < 100 else f':{lo}%'}]"
-
-
-def conditions(job: Job, provenance: Provenance | None, world: World, seconds: float) -> Record:
-    """What a record says besides its score."""
-    model = {
-        "model_id": (provenance.digest[:12] if provenance else job.model),
-        "origin": provenance.origin if provenance else "pretrained",
-    }
-    return {
-        **model,
-        "inputs": job.inputs,
-        "dtype": str(evaluation_dtype(job.config.dtype, world.device)).removeprefix("torch."),
-        "world_size": world.size,
-        "wall_seconds": round(seconds, 3),
-        "time": time.time(),
-        **job.conditions,
-    }
-
-
-LAST_METRIC = {"token": "accuracy", "tatoeba": "accuracy_from_foreign", "bucc": "threshold"}
-"""The metric of a unit that is written last (others: the task's own): if it is there, all are."""
-
-
-def _scored(job: Job, world: World) -> set[tuple[str, str, str]]:
-    """Units on which this model, read in this way, was scored to the end."""
-    if not job.results.exists():
-        return set()
-    common = conditions(job, read_provenance(Path(job.model)), world, 0.0)
-    found = set()
-    for record in read(job.results):
-        spec = get_task(record["task"])
-        same = {**{key: common[key] for key in ("model_id", "inputs", "dtype")}, **_reading(job, spec)}
-        if record["metric"] == LAST_METRIC.get(spec.family, spec.metric) and same.items() <= record.items():
-            found.add((record["task"], record["split"], record["language"]))
-    return found
-
-
-def _reading(job: Job, spec: TaskSpec) -> Record:
-    """How a task's texts are read, as the records say it."""
-    retrieval, span = spec.family in RETRIEVAL, spec.family == "span"
-    pooling = "mean, centred per language" if job.config.centre else "mean"
-    return {
-        "layer": job.config.layer if retrieval else None,
-        "pooling": pooling if retrieval else None,
-        "max_length": job.qa.max_length if span else job.max_length,
-        "stride": job.qa.stride if span else None,
-    }

@@ -113,6 +113,21 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     return tokenizer
 
 
+def number_of_layers(path: str, revision: str | None = None) -> int:
+    """The number of the encoder's last layer: that of its blocks.
+
+    Raises:
+        UserError: no model there.
+    """
+    from transformers import AutoConfig
+
+    folder = fetch_model(path, revision)
+    try:
+        return int(AutoConfig.from_pretrained(str(folder)).num_hidden_layers)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"cannot load an encoder: {str(error).splitlines()[0]}", where=folder) from None
+
+
 def load_encoder(
     path: str, revision: str | None = None, expected_digest: str | None = None
 ) -> tuple[nn.Module, LoadReport]:

@@ -52,7 +52,7 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
         UserError: anything that the user can mend; the status says so too.
     """
     folder = folder_of(recipe).run(run.name)
-    if is_done(run, folder):
+    if is_done(run, folder, recipe.evaluation):
         return
     lock = hold(folder.lock) if world.is_main else None
     if any_rank(world.is_main and lock is None):
@@ -78,7 +78,7 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
         if lock:
             lock.release()
     if world.is_main:
-        write_status(folder, "done", evaluated=evaluation_id(run))
+        write_status(folder, "done", evaluated=evaluation_id(run, recipe.evaluation))
     barrier()
 
 
@@ -214,11 +214,14 @@ def score_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
         recipe.data.max_length,
         folder.results,
         folder.predictions,
+        folder.embeddings,
         run.inputs,
         recipe.data.qa,
         conditions_of(run, provenance, broadcast_value(_training_story(run, recipe))),
     )
     records = evaluate(job, world, bar(world))
+    if world.is_main:
+        shutil.rmtree(folder.embeddings, ignore_errors=True)  # gigabytes, and every score of them is recorded
     if world.is_main and run.tasks:
         record_final(folder, int(read_status(folder).get("step", 0)), mean_scores(records))
 

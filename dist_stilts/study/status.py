@@ -11,6 +11,7 @@ import yaml
 
 from dist_stilts.config import differences, dump, identity, plain
 from dist_stilts.errors import UserError
+from dist_stilts.evaluate.suite import EvaluationConfig
 from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.study.plan import Run
 
@@ -31,19 +32,19 @@ def write_status(folder: RunFolder, state: str, **more: Any) -> None:
     write_text(folder.status, json.dumps(content, indent=2))
 
 
-def is_done(run: Run, folder: RunFolder) -> bool:
-    """Whether the run, as it is now described, was trained and scored to the end."""
+def is_done(run: Run, folder: RunFolder, scoring: EvaluationConfig) -> bool:
+    """Whether the run, as it and its scoring are now described, was trained and scored to the end."""
     status = read_status(folder)
     return (
         status.get("state") == "done"
         and status.get("run_id") == run.id
-        and status.get("evaluated") == evaluation_id(run)
+        and status.get("evaluated") == evaluation_id(run, scoring)
     )
 
 
-def evaluation_id(run: Run) -> str:
-    """Identity of what is scored after the run."""
-    return identity({name: plain(task) for name, task in run.evaluate.items()})
+def evaluation_id(run: Run, scoring: EvaluationConfig) -> str:
+    """Identity of what is scored after the run, and how."""
+    return identity([{name: plain(task) for name, task in run.evaluate.items()}, plain(scoring)])
 
 
 def check_folder(run: Run, folder: RunFolder) -> None:

@@ -6,56 +6,74 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dist_stilts.errors import UserError
 from dist_stilts.verbs.common import Json, completed_by, say
 
+if TYPE_CHECKING:
+    from dist_stilts.layout import ScoresFolder
+
+
+def _retrieval(text: str) -> Any:
+    return typer.Option(help=text, rich_help_panel="Retrieval")
+
 
 def evaluate(
     model: Annotated[str, typer.Option(help="Model folder (or Hub name, for retrieval).")],
     tasks: Annotated[str, typer.Option(help="Comma-separated tasks.")],
     data: Annotated[Path, typer.Option(help="Data folder.")],
-    out: Annotated[Path, typer.Option(help="Folder for results.jsonl and predictions.")],
+    out: Annotated[Path, typer.Option(help="Folder for results.jsonl, predictions and pictures.")],
     languages: Annotated[str, typer.Option(help="Comma-separated codes, or all that the data has.")] = "all",
     split: Annotated[str, typer.Option(help="Split or slice, such as dev[60%:].")] = "test",
-    layer: Annotated[int | None, typer.Option(help="Retrieval layer (0 = embeddings); default: the last.")] = None,
-    centre: Annotated[bool, typer.Option(help="Retrieval: subtract each language's mean.")] = False,
     max_length: Annotated[int, typer.Option(help="Most tokens per text or pair.")] = 256,
     window: Annotated[int, typer.Option(help="Question answering: most tokens per window.")] = 384,
     stride: Annotated[int, typer.Option(help="Question answering: tokens from window to window.")] = 128,
     batch_size: Annotated[int, typer.Option(help="Rows per rank and forward pass.")] = 64,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     prepare_only: Annotated[bool, typer.Option("--prepare-only", help="Tokenise the data, score nothing.")] = False,
+    layer: Annotated[str, _retrieval("0 (embeddings) and up, several (7,14), last, or all: a sweep.")] = "last",
+    pooling: Annotated[str, _retrieval("mean or cls.")] = "mean",
+    special_tokens: Annotated[bool, _retrieval("Whether the mean is over <s> and </s>, too.")] = True,
+    centre: Annotated[bool, _retrieval("Subtract each language's mean.")] = False,
+    neighbours: Annotated[int, _retrieval("BUCC: k of the margin.")] = 4,
+    margin: Annotated[str, _retrieval("BUCC: ratio, distance, absolute or csls.")] = "ratio",
+    candidates: Annotated[str, _retrieval("BUCC: max, intersection, mutual, forward or backward.")] = "max",
+    duplicates: Annotated[str, _retrieval("BUCC: texts that repeat: drop (XTREME) or all_ids (jiant).")] = "drop",
     as_json: Json = False,
 ) -> None:
     """Score a model on tasks. Example: `dist-stilts evaluate --model runs/quickstart/pretrain/model --tasks tatoeba
-    --data runs/quickstart/world --out scores`
+    --data runs/quickstart/world --layer all --out scores`
     """
     from dist_stilts.data.windows import QaLengths
+    from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
+    from dist_stilts.layout import ScoresFolder
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import current, started
-    from dist_stilts.report.lists import preparation, show
-    from dist_stilts.report.table import pivot
+    from dist_stilts.report.lists import preparation
     from dist_stilts.study.phases import bar
 
     if not data.is_dir():
         raise UserError("the data folder does not exist", where=data)
     wanted = {task: EvalTask([split], languages.split(",")) for task in tasks.split(",")}
-    settings = EvaluationConfig(batch_size, dtype=dtype, layer=layer, centre=centre)
+    retrieval = RetrievalConfig(
+        layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates
+    )
+    folder = ScoresFolder(out)
     job = Job(
         model,
         wanted,
-        settings,
+        EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval),
         data,
-        out / "prepared",
+        folder.prepared,
         max_length,
-        out / "results.jsonl",
-        out / "predictions",
+        folder.results,
+        folder.predictions,
+        folder.embeddings,
         qa=QaLengths(window, stride),
         conditions={"run": Path(model).name},
     )
@@ -66,10 +84,20 @@ def evaluate(
     with completed_by(prepare), started() as world, preemption.listening():
         records = score_all(job, world, bar(world))
     if world.is_main:
-        if as_json:
-            print(json.dumps(records, indent=2))
-        else:
-            show(pivot(records))
+        _present(records, folder, as_json)
+
+
+def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool) -> None:
+    """Print the scores, draw what is better looked at, and say where it is."""
+    from dist_stilts.report.lists import show
+    from dist_stilts.report.table import pivot
+
+    if as_json:
+        print(json.dumps(records, indent=2))
+    else:
+        show(pivot(records))
+    for line in draw(records, folder):
+        say(line)
 
 
 def mine(

@@ -3,16 +3,18 @@ is told, and the way from the files to features and scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from dist_stilts.data.features import Features
 from dist_stilts.data.prepare import encode_texts, prepare
+from dist_stilts.evaluate.embedding import Reading
+from dist_stilts.evaluate.retrieval import RetrievalConfig
 from dist_stilts.evaluate.suite import EvaluationConfig, Job, Unit, rows_of, score
 from dist_stilts.model.answers import best_spans
 from dist_stilts.parallel.world import current
@@ -25,6 +27,7 @@ Segments = tuple[str, ...]
 """The tokens of a feature row, which read as words; one text for each segment."""
 DIRECTIONS = 16
 """Width of the embeddings that a scripted model gives."""
+LAYER = 1
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +61,6 @@ class Scripted:
     """A model that looks up under a row's tokens what to say about it: the class or choice, the tags of its words, the
     first and last token of an answer (0 0 for none), or the direction in which a sentence points."""
 
-    encoder = SimpleNamespace(config=SimpleNamespace(hidden_size=DIRECTIONS, num_hidden_layers=1))
-
     def __init__(self, tokenizer: Any, script: Mapping[Segments, list[int]]) -> None:
         self.tokenizer, self.script = tokenizer, script
 
@@ -78,14 +79,25 @@ class Scripted:
             logits[row, first, 0] = logits[row, last, 1] = 5.0 if last else 6.0
         return best_spans(logits, context, n_best, longest)
 
-    def embed(self, batch: dict[str, torch.Tensor], _: int | None) -> torch.Tensor:
-        return torch.eye(DIRECTIONS)[[direction for (direction,) in self._said(batch)]]
-
     def _said(self, batch: dict[str, torch.Tensor]) -> list[list[int]]:
         pairs = zip(batch["input_ids"], batch["attention_mask"], strict=True)
         texts = [_words(self.tokenizer, ids[real == 1].tolist()) for ids, real in pairs]
         rows = batch["segments"].tolist() if "segments" in batch else [[place] for place in range(len(texts))]
         return [self.script[tuple(texts[segment] for segment in row if segment >= 0)] for row in rows]
+
+
+class ScriptedEmbedder:
+    """Looks up under a sentence's tokens the direction in which it points."""
+
+    reading = Reading((LAYER,))
+
+    def __init__(self, tokenizer: Any, script: Mapping[Segments, list[int]], max_length: int) -> None:
+        self.tokenizer, self.script, self.max_length = tokenizer, script, max_length
+
+    def __call__(self, texts: Sequence[str], _: str) -> list[np.ndarray]:
+        features = encode_texts(texts, self.tokenizer, self.max_length)
+        said = [self.script[(_words(self.tokenizer, ids.tolist()),)] for ids in features.input_ids]
+        return [np.eye(DIRECTIONS, dtype=np.float32)[[direction for (direction,) in said]]]
 
 
 class Golden:
@@ -110,8 +122,13 @@ class Golden:
 
     def records(self, name: str, case: Any, script: Mapping[Segments, list[int]]) -> dict[str, float]:
         """Score what a scripted model says; writes the prediction file. Metric to value, as the records have them."""
-        unit = Unit(task(name, FILES), case.split, case.language)
-        records = score(unit, self._job(case), Scripted(self.tokenizer, script), self.tokenizer, current())
+        spec = task(name, FILES)
+        unit = Unit(spec, case.split, case.language, LAYER if spec.family in RETRIEVAL else None)
+        model, embedder = (
+            Scripted(self.tokenizer, script),
+            ScriptedEmbedder(self.tokenizer, script, case.max_length),
+        )
+        records = score(unit, self._job(case), model, self.tokenizer, embedder, current())
         return {record["metric"]: record["value"] for record in records}
 
     def text_of(self, name: str, path: str) -> str:
@@ -122,12 +139,13 @@ class Golden:
         return Job(
             "scripted",
             {},
-            EvaluationConfig(batch_size=2),
+            EvaluationConfig(batch_size=2, retrieval=RetrievalConfig(layer=str(LAYER))),
             FILES,
             self._folder / "prepared",
             case.max_length,
             self._folder / "results.jsonl",
             self.predictions,
+            self._folder / "embeddings",
             qa=case.qa,
         )
 

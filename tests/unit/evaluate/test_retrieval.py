@@ -1,23 +1,14 @@
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 
-from dist_stilts.data.batches import Vocabulary
 from dist_stilts.errors import UserError
-from dist_stilts.evaluate.retrieval import (
-    Embedded,
-    Embedder,
-    first_occurrences,
-    score_bucc,
-    score_tatoeba,
-)
-from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.evaluate.retrieval import RetrievalConfig, score_bucc, score_tatoeba, wanted_layers
+from dist_stilts.evaluate.scores import Score
 from dist_stilts.parallel.world import current
 from dist_stilts.tasks.spec import Bitext
 
@@ -27,14 +18,22 @@ DEGREES = {"eins": 0, "zwei": 40, "drei": 80, "one": 2, "two": 41, "three": 83, 
 class Known:
     """Embeds a word as a direction in the plane and remembers what it was asked for."""
 
-    def __init__(self, degrees: Mapping[str, float] = DEGREES, mean_cosine: float = 0.0) -> None:
-        self.degrees, self.mean_cosine = degrees, mean_cosine
+    def __init__(self, degrees: Mapping[str, float] = DEGREES) -> None:
+        self.degrees = degrees
         self.asked: list[tuple[str, ...]] = []
 
-    def __call__(self, texts: tuple[str, ...]) -> Embedded:
-        self.asked.append(texts)
-        angles = [math.radians(self.degrees[text]) for text in texts]
-        return Embedded(torch.tensor([[math.cos(a), math.sin(a)] for a in angles]), self.mean_cosine)
+    def __call__(self, texts: Sequence[str], _side: str) -> np.ndarray:
+        self.asked.append(tuple(texts))
+        angles = np.radians([self.degrees[text] for text in texts])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def tatoeba(bitext: Bitext, embed: Any = None, **settings: Any) -> Score:
+    return score_tatoeba(bitext, embed or Known(), RetrievalConfig(**settings), current())
+
+
+def bucc(bitext: Bitext, dev: Bitext, embed: Any = None, **settings: Any) -> Score:
+    return score_bucc(bitext, dev, embed or Known(), RetrievalConfig(**settings), current())
 
 
 def aligned(source: list[str], target: list[str]) -> Bitext:
@@ -50,42 +49,70 @@ def comparable(source: list[str], target: list[str], gold: list[tuple[int, int]]
 
 def test_tatoeba_asks_for_each_english_sentence_its_nearest_foreign_one() -> None:
     bitext = aligned(["eins", "zwei", "drei"], ["one", "two", "three"])
-    score = score_tatoeba(bitext, Known())
+    score = tatoeba(bitext)
     assert score.values == {"accuracy": 1.0, "accuracy_from_foreign": 1.0}
     assert (score.predictions, score.count, score.degenerate) == (["0", "2", "1"], 3, None)  # one, three, two
 
 
 def test_the_two_directions_of_tatoeba_are_kept_apart() -> None:
     degrees = {"a": 0, "b": 50, "A": 30, "B": 60}  # A's nearest is b; a's nearest is A and b's is B
-    score = score_tatoeba(aligned(["a", "b"], ["A", "B"]), Known(degrees))
+    score = tatoeba(aligned(["a", "b"], ["A", "B"]), Known(degrees))
     assert score.predictions == ["1", "1"]
     assert score.values == {"accuracy": 0.5, "accuracy_from_foreign": 1.0}
 
 
 def test_tatoeba_takes_the_first_of_equal_sentences() -> None:
-    score = score_tatoeba(aligned(["eins", "eins", "drei"], ["one", "one", "three"]), Known())
+    score = tatoeba(aligned(["eins", "eins", "drei"], ["one", "one", "three"]))
     assert score.predictions == ["0", "0", "2"]
     assert score.values["accuracy"] == pytest.approx(2 / 3)
 
 
 def test_tatoeba_reads_gold_by_id() -> None:
     bitext = Bitext(("drei", "eins"), ("one", "three"), ("0", "1"), ("0", "1"), (("1", "0"), ("0", "1")))
-    score = score_tatoeba(bitext, Known())
+    score = tatoeba(bitext)
     assert score.predictions == ["1", "0"]
     assert score.values == {"accuracy": 1.0, "accuracy_from_foreign": 1.0}
 
 
-def test_a_collapsed_encoder_is_labelled() -> None:
-    bitext = aligned(["eins", "zwei"], ["one", "two"])
-    assert "collapsed encoder" in str(score_tatoeba(bitext, Known(mean_cosine=0.9995)).degenerate)
-    assert score_tatoeba(bitext, Known(mean_cosine=0.99)).degenerate is None
+def test_a_collapsed_encoder_is_labelled_also_where_centring_hides_it() -> None:
+    bitext = aligned(["eins", "zwei", "drei"], ["one", "two", "three"])
+    near = Known({text: degrees / 100 for text, degrees in DEGREES.items()})
+    for centre in (False, True):
+        assert "collapsed" in str(tatoeba(bitext, near, centre=centre).degenerate)
+        assert tatoeba(bitext, centre=centre).degenerate is None
+
+
+def test_centring_takes_out_what_a_language_has_in_common() -> None:
+    # The other language lies 60 degrees away, which is more than what sentences differ by.
+    degrees = {"eins": 0, "zwei": 10, "drei": 20, "one": 60, "two": 70, "three": 80}
+    bitext = aligned(["eins", "zwei", "drei"], ["one", "two", "three"])
+    assert tatoeba(bitext, Known(degrees)).values["accuracy"] == pytest.approx(1 / 3)
+    assert tatoeba(bitext, Known(degrees), centre=True).values["accuracy"] == 1.0
+
+
+def test_no_neighbours_cannot_be_asked_for() -> None:
+    with pytest.raises(UserError, match="0 neighbours are none"):
+        tatoeba(aligned(["eins"], ["one"]), neighbours=0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "layers"), [("last", (3,)), ("all", (0, 1, 2, 3)), ("2", (2,)), ("3, 0", (0, 3)), ("1,1", (1,))]
+)
+def test_layers_are_named_by_number_last_or_all(wanted: str, layers: tuple[int, ...]) -> None:
+    assert wanted_layers(wanted, 3) == layers
+
+
+@pytest.mark.parametrize("wanted", ["4", "-1", "", "first", "1,x"])
+def test_a_layer_that_the_encoder_does_not_have_is_refused(wanted: str) -> None:
+    with pytest.raises(UserError, match=r"has no layer .*0 \(embeddings\) to 3"):
+        wanted_layers(wanted, 3)
 
 
 DEV = comparable(["eins", "zwei", "drei", "weit"], ["three", "far", "one", "two"], [(0, 2), (1, 3), (2, 0)])
 
 
 def test_bucc_mines_the_gold_pairs_and_leaves_the_rest() -> None:
-    score = score_bucc(DEV, DEV, Known())
+    score = bucc(DEV, DEV)
     assert (score.values["f1"], score.values["precision"], score.values["recall"]) == (1.0, 1.0, 1.0)
     assert sorted(score.predictions) == ["de-0\ten-2", "de-1\ten-3", "de-2\ten-0"]
     assert score.count == 3
@@ -93,8 +120,8 @@ def test_bucc_mines_the_gold_pairs_and_leaves_the_rest() -> None:
 
 def test_bucc_tunes_on_dev_and_applies_the_threshold_to_test() -> None:
     test = comparable(["zwei", "weit"], ["far", "two"], [(0, 1), (1, 0)])
-    tuned = score_bucc(DEV, DEV, Known()).values["threshold"]
-    score = score_bucc(test, DEV, Known())
+    tuned = bucc(DEV, DEV).values["threshold"]
+    score = bucc(test, DEV)
     assert score.values["threshold"] == tuned
     assert score.predictions == ["de-0\ten-1"]
     assert (score.values["precision"], score.values["recall"]) == (1.0, 0.5)
@@ -102,86 +129,38 @@ def test_bucc_tunes_on_dev_and_applies_the_threshold_to_test() -> None:
 
 def test_scoring_dev_itself_embeds_it_once() -> None:
     embedder = Known()
-    score_bucc(DEV, DEV, embedder)
+    bucc(DEV, DEV, embedder)
     assert embedder.asked == [DEV.source, DEV.target]
 
 
-def test_bucc_uses_a_text_that_stands_twice_once_and_by_its_first_id() -> None:
-    twice = comparable(
-        ["eins", "zwei", "eins", "drei", "weit"], ["three", "one", "far", "one", "two"], [(0, 1), (1, 4), (3, 0)]
-    )
+TWICE = comparable(
+    ["eins", "zwei", "eins", "drei", "weit"], ["three", "one", "far", "one", "two"], [(0, 1), (1, 4), (3, 0)]
+)
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "found", "recall"),
+    [
+        ("drop", ["de-1\ten-4", "de-3\ten-0"], 2 / 3),
+        ("all_ids", ["de-0\ten-1", "de-0\ten-3", "de-1\ten-4", "de-2\ten-1", "de-2\ten-3", "de-3\ten-0"], 1.0),
+    ],
+)
+def test_a_text_that_repeats_is_searched_once_and_then_counts_for_none_or_all_of_its_ids(
+    duplicates: str, found: list[str], recall: float
+) -> None:
     embedder = Known()
-    score = score_bucc(twice, twice, embedder)
+    score = bucc(TWICE, TWICE, embedder, duplicates=duplicates)
     assert embedder.asked == [("eins", "zwei", "drei", "weit"), ("three", "one", "far", "two")]
-    assert sorted(score.predictions) == ["de-0\ten-1", "de-1\ten-4", "de-3\ten-0"]
-    assert score.values["f1"] == 1.0
+    assert sorted(score.predictions) == found
+    assert score.values["recall"] == pytest.approx(recall)
+
+
+def test_the_curve_stands_beside_the_predictions() -> None:
+    head, *points = bucc(DEV, DEV).beside["curve.tsv"].splitlines()
+    assert head.split("\t") == ["threshold", "precision", "recall", "f1"]
+    assert max(float(point.split("\t")[3]) for point in points) == 1.0
 
 
 def test_bucc_without_gold_says_what_to_do() -> None:
     with pytest.raises(UserError, match=r"needs gold pairs.*dist-stilts mine"):
-        score_bucc(comparable(["eins"], ["one"], None), DEV, Known())
-
-
-def test_first_occurrences_are_in_file_order() -> None:
-    assert first_occurrences(("b", "a", "b", "c", "a")).tolist() == [0, 1, 3]
-
-
-@pytest.fixture
-def embed(tiny_encoder: Any, tokenizer: Any) -> Any:
-    def make(batch_size: int = 2, layer: int | None = None, centre: bool = False) -> Embedder:
-        vocabulary, model = Vocabulary.of(tokenizer), MultiTaskModel(tiny_encoder, [])
-        return Embedder(model, tokenizer, vocabulary, current(), batch_size, 64, layer, centre)
-
-    return make
-
-
-TEXTS = ("the cat lifted the lamp", "cat", "the hot sailor", "cat", "a lamp never lifted the cows .")
-
-
-def test_embeddings_have_length_one_and_do_not_depend_on_the_batch(embed: Any) -> None:
-    small, large = (embed(batch_size=size)(TEXTS).vectors for size in (1, 100))
-    torch.testing.assert_close(small, large)
-    torch.testing.assert_close(large.norm(dim=-1), torch.ones(5))
-    torch.testing.assert_close(large[1], large[3])
-
-
-def test_layers_differ(embed: Any) -> None:
-    assert not torch.allclose(embed(layer=1)(TEXTS).vectors, embed(layer=2)(TEXTS).vectors)
-    torch.testing.assert_close(embed(layer=2)(TEXTS).vectors, embed()(TEXTS).vectors)
-
-
-def test_centring_leaves_the_health_of_the_encoder_as_it_is(embed: Any) -> None:
-    plain, centred = embed()(TEXTS), embed(centre=True)(TEXTS)
-    assert centred.mean_cosine == plain.mean_cosine
-    cosines = plain.vectors @ plain.vectors.T
-    assert plain.mean_cosine == pytest.approx(float((cosines.sum() - 5) / 20), abs=1e-5)
-    assert not torch.allclose(plain.vectors, centred.vectors)
-
-
-def test_a_layer_that_the_encoder_does_not_have_is_refused(embed: Any) -> None:
-    with pytest.raises(UserError, match="layer"):
-        embed(layer=14)(TEXTS)
-
-
-def test_mining_two_files_writes_pairs_best_first(
-    tiny_encoder: Any, tokenizer: Any, tmp_path: Path, world: Path
-) -> None:
-    from torch import nn
-
-    from dist_stilts.evaluate.mine import mine_files
-    from dist_stilts.evaluate.suite import EvaluationConfig
-    from dist_stilts.model.encoder import Provenance, encoder_digest, export
-
-    (tmp_path / "model").mkdir()
-    provenance = Provenance("run", "id", "random", encoder_digest(tiny_encoder))
-    export(tmp_path / "model", tiny_encoder, nn.ModuleDict(), tokenizer, provenance)
-    source, target, out = (tmp_path / name for name in ("source", "target", "pairs.tsv"))
-    lines = (world / "tatoeba" / "tatoeba.qaa-eng.eng").read_text(encoding="utf-8").splitlines()[:6]
-    source.write_text("\n".join([*lines, "", lines[0]]) + "\n", encoding="utf-8")
-    target.write_text("\n".join(reversed(lines)) + "\n", encoding="utf-8")
-    written = mine_files(source, target, str(tmp_path / "model"), out, 0.0, EvaluationConfig(), 64, current())
-    rows = [line.split("\t") for line in out.read_text(encoding="utf-8").splitlines()]
-    assert written == len(rows)
-    assert {(s, t) for _, s, t in rows} == {(line, line) for line in lines}
-    scores = [float(score) for score, _, _ in rows]
-    assert scores == sorted(scores, reverse=True)
+        bucc(comparable(["eins"], ["one"], None), DEV)

@@ -14,6 +14,7 @@ from dist_stilts.data.features import Features, from_table, schema
 from dist_stilts.data.tokenise import tokenise
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate import suite
+from dist_stilts.evaluate.retrieval import RetrievalConfig
 from dist_stilts.evaluate.submission import score_folder
 from dist_stilts.evaluate.suite import (
     EvalTask,
@@ -25,6 +26,7 @@ from dist_stilts.evaluate.suite import (
     refuse_trained_rows,
     units,
 )
+from dist_stilts.layout import layer_folder
 from dist_stilts.model.encoder import Provenance, encoder_digest, export, new_encoder
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
@@ -191,12 +193,13 @@ def job(model: Path, world: Path, tmp_path: Path) -> Job:
     return Job(
         str(model),
         tasks,
-        EvaluationConfig(batch_size=8, layer=1),
+        EvaluationConfig(batch_size=8, retrieval=RetrievalConfig(layer="1")),
         world,
         tmp_path / "prepared",
         64,
         tmp_path / "results.jsonl",
         tmp_path / "predictions",
+        tmp_path / "embeddings",
         conditions=CONDITIONS,
     )
 
@@ -236,7 +239,7 @@ def test_scores_are_those_of_the_written_predictions(job: Job, world: Path) -> N
         if record["metric"] in official:
             assert record["value"] == pytest.approx(official[record["metric"]]), record
             checked += 1
-    assert checked == 2 + 4 + 1 + 3
+    assert checked == 2 + 4 + 1 + 3  # average precision and threshold are not the scorer's
 
 
 def test_what_is_scored_is_not_scored_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,8 +269,36 @@ def test_a_unit_whose_records_were_only_half_written_is_scored_again(job: Job) -
 def test_a_score_from_another_layer_is_not_passed_off_as_this_one(job: Job) -> None:
     tatoeba = only(job, tatoeba=EvalTask(languages=["qaa"]))
     evaluate(tatoeba, current())
-    other = dataclasses.replace(tatoeba, config=EvaluationConfig(layer=2))
+    other = dataclasses.replace(tatoeba, config=EvaluationConfig(retrieval=RetrievalConfig(layer="2")))
     assert {record["layer"] for record in evaluate(other, current())} == {1, 2}
+
+
+def test_a_sweep_reads_every_layer_from_one_pass_and_keeps_the_predictions_apart(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tatoeba = only(job, tatoeba=EvalTask(languages=["qaa"]))
+    one = evaluate(tatoeba, current())
+    every = dataclasses.replace(
+        tatoeba,
+        config=EvaluationConfig(retrieval=RetrievalConfig(layer="all")),
+        results=job.results.with_name("sweep.jsonl"),
+    )
+    asked = []
+    original = suite.Embedder
+    monkeypatch.setattr(suite, "Embedder", lambda *given: asked.append(given[4].layers) or original(*given))
+    records = evaluate(every, current())
+    assert asked == [(0, 1, 2)]
+    assert [r["layer"] for r in records if r["metric"] == "accuracy"] == [0, 1, 2]
+    assert [r["value"] for r in records if r["layer"] == 1] == [r["value"] for r in one]
+    for layer in range(3):
+        assert (layer_folder(job.predictions, layer) / "tatoeba" / "test-qaa.tsv").is_file()
+
+
+def test_records_of_retrieval_say_what_the_embeddings_are_like(job: Job) -> None:
+    for record in evaluate(only(job, bucc2018=EvalTask(languages=["qaa"])), current()):
+        assert -1 <= record["health"]["source_mean_cosine"] <= 1
+        assert record["health"]["target_effective_rank"] >= 1
+        assert record["mining"] == "ratio margin, k=4, max, duplicates: drop"
 
 
 def test_a_score_of_another_model_is_not_passed_off_as_this_ones(

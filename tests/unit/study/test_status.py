@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from dist_stilts.errors import UserError
-from dist_stilts.evaluate.suite import EvalTask
+from dist_stilts.evaluate.retrieval import RetrievalConfig
+from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig
 from dist_stilts.layout import RunFolder
 from dist_stilts.study.plan import Run, expand
 from dist_stilts.study.run_config import PhaseConfig, Recipe, TrainTask
@@ -27,12 +28,12 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def finish(run: Run, folder: RunFolder) -> None:
-    write_status(folder, "done", run_id=run.id, evaluated=evaluation_id(run))
+    write_status(folder, "done", run_id=run.id, evaluated=evaluation_id(run, EvaluationConfig()))
 
 
 def test_a_run_that_was_never_started_has_no_status(folder: RunFolder) -> None:
     assert read_status(folder) == {}
-    assert not is_done(make_run(), folder)
+    assert not is_done(make_run(), folder, EvaluationConfig())
 
 
 def test_status_keeps_what_else_is_known_and_forgets_old_reasons(folder: RunFolder) -> None:
@@ -47,16 +48,17 @@ def test_status_keeps_what_else_is_known_and_forgets_old_reasons(folder: RunFold
 def test_a_run_is_done_when_it_was_scored_as_described(folder: RunFolder) -> None:
     run = make_run()
     finish(run, folder)
-    assert is_done(run, folder)
-    assert not is_done(make_run(evaluate=("xnli", "tatoeba")), folder)
-    assert not is_done(make_run(learning_rate=2e-5), folder)
+    assert is_done(run, folder, EvaluationConfig())
+    assert not is_done(make_run(evaluate=("xnli", "tatoeba")), folder, EvaluationConfig())
+    assert not is_done(make_run(learning_rate=2e-5), folder, EvaluationConfig())
+    assert not is_done(run, folder, EvaluationConfig(retrieval=RetrievalConfig(layer="7")))
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "failed"])
 def test_no_other_state_is_done(folder: RunFolder, state: str) -> None:
     finish(make_run(), folder)
     write_status(folder, state)
-    assert not is_done(make_run(), folder)
+    assert not is_done(make_run(), folder, EvaluationConfig())
 
 
 def test_a_claimed_folder_says_what_runs_there_with_which_versions(folder: RunFolder) -> None:
