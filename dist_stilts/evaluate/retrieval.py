@@ -183,9 +183,7 @@ def score_bucc(bitext: Bitext, dev: Bitext, embed: Embed, config: RetrievalConfi
         "threshold": threshold,
     }
     lines = [f"{bitext.source_ids[s]}\t{bitext.target_ids[t]}" for s, t in pairs]
-    return Score(
-        values, lines, known.n_gold, known.found.degenerate, {CURVE: curve_lines(points)}, known.found.health
-    )
+    return Score(values, lines, known.n_gold, known.found.degenerate, {CURVE: curve_lines(points)}, known.found.health)
 
 
 class Known(NamedTuple):

@@ -40,7 +40,11 @@ def pending(recipe: Recipe, wanted: str = "all") -> list[Run]:
     runs = expand(recipe)
     chosen = {run.name for run in select(runs, wanted)}
     needed = {ancestor.name for run in runs if run.name in chosen for ancestor in run.lineage()}
-    return [run for run in runs if run.name in needed and not is_done(run, folder_of(recipe).run(run.name), recipe.evaluation)]
+    return [
+        run
+        for run in runs
+        if run.name in needed and not is_done(run, folder_of(recipe).run(run.name), recipe.evaluation)
+    ]
 
 
 def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:

@@ -60,9 +60,7 @@ def evaluate(
     if not data.is_dir():
         raise UserError("the data folder does not exist", where=data)
     wanted = {task: EvalTask([split], languages.split(",")) for task in tasks.split(",")}
-    retrieval = RetrievalConfig(
-        layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates
-    )
+    retrieval = RetrievalConfig(layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates)
     folder = ScoresFolder(out)
     job = Job(
         model,
