@@ -15,6 +15,8 @@ from dist_stilts.scoring.classify import degenerate_reason
 from dist_stilts.scoring.spans import squad_scores, squad_v2_scores
 from dist_stilts.tasks.spec import SpanRow, TaskSpec
 
+N_BEST = "n_best.json"
+"""Suffix of the best answers to each question with their scores, which stand beside the predictions."""
 Candidate = tuple[str, float]
 """An answer and its score; the empty answer is "there is none"."""
 
@@ -40,10 +42,10 @@ def answer_scores(
     # Where every question has an answer, always giving one is as it should be.
     collapsed = degenerate_reason(empty, 2) if spec.no_answer or sum(empty) > len(empty) / 2 else None
     collapsed = collapsed and f"class 1 = no answer: {collapsed}"
+    beside = {N_BEST: _json(_named(ranked)) + "\n"}
     if all(row.answers is None for row in rows):
-        return Score({spec.metric: None}, [_json(best)], 0, collapsed, _json(_named(ranked)))
-    values = _values(spec, language, best, rows)
-    return Score(values, [_json(best)], len(rows), collapsed, _json(_named(ranked)))
+        return Score({spec.metric: None}, [_json(best)], 0, collapsed, beside)
+    return Score(_values(spec, language, best, rows), [_json(best)], len(rows), collapsed, beside)
 
 
 def _values(spec: TaskSpec, language: str, best: dict[str, str], rows: Sequence[SpanRow]) -> dict[str, float | None]:

@@ -126,12 +126,14 @@ def search(source: Any, target: Any, config: RetrievalConfig, world: World) -> N
     """
     if config.neighbours < 1:
         raise UserError(f"{config.neighbours} neighbours are none", fix="Set neighbours to 1 or more; XTREME has 4")
-    sides = (Centred(source), Centred(target)) if config.centre else (source, target)
-    forward, backward = both_directions(*sides, config.neighbours, world, memory_bytes=config.memory_mb << 20)[:2]
-    parts = [part.cpu().numpy() for found in (forward, backward) for part in (found.scores, found.ids)]
+    a, b = (Centred(rows) if config.centre else rows for rows in (source, target))
+    forward, backward, _ = both_directions(a, b, config.neighbours, world, memory_bytes=config.memory_mb << 20)
+    ids, back = forward.ids.cpu().numpy(), backward.ids.cpu().numpy()
     # Of the embeddings as they were before centring, which hides that an encoder has collapsed.
-    health, degenerate = broadcast_value(_health(source, target, parts[3]) if world.is_main else ({}, None))
-    return Neighbourhood(*parts, health, degenerate)
+    health, degenerate = broadcast_value(_health(source, target, back) if world.is_main else ({}, None))
+    return Neighbourhood(
+        forward.scores.cpu().numpy(), ids, backward.scores.cpu().numpy(), back, health, degenerate
+    )
 
 
 def _health(source: Any, target: Any, nearest_sources: np.ndarray) -> tuple[dict[str, float], str | None]:
