@@ -131,9 +131,7 @@ def search(source: Any, target: Any, config: RetrievalConfig, world: World) -> N
     ids, back = forward.ids.cpu().numpy(), backward.ids.cpu().numpy()
     # Of the embeddings as they were before centring, which hides that an encoder has collapsed.
     health, degenerate = broadcast_value(_health(source, target, back) if world.is_main else ({}, None))
-    return Neighbourhood(
-        forward.scores.cpu().numpy(), ids, backward.scores.cpu().numpy(), back, health, degenerate
-    )
+    return Neighbourhood(forward.scores.cpu().numpy(), ids, backward.scores.cpu().numpy(), back, health, degenerate)
 
 
 def _health(source: Any, target: Any, nearest_sources: np.ndarray) -> tuple[dict[str, float], str | None]:

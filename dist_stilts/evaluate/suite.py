@@ -261,7 +261,7 @@ def embedder_of(
     world: World,
     progress: Callable[[str, int, int], None] | None,
 ) -> Embedder | None:
-    """What embeds the texts of the retrieval tasks, all layers that are missing in one pass; None without such tasks."""
+    """What embeds the texts of the retrieval tasks, all missing layers in one pass; None without such tasks."""
     layers = tuple(sorted({unit.layer for unit in missing if unit.layer is not None}))
     if not layers:
         return None

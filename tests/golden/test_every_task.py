@@ -229,7 +229,7 @@ CASES = {
     ], {"accuracy": 75.0, "accuracy_from_foreign": 50.0}, "3\n0\n3\n1\n", "2\n0\n3\n1\n"),
     # Test, then dev. A pair that stands alone among n has a cosine of 1, means of 1/n and the margin n: 3 in dev, which
     # is the threshold, 4 in test. The river has two matches, a mean of 2/4 and the margin 8/3: too low. Of three pairs
-    # one is mined, and a wrong one.
+    # one is mined, and a wrong one. Going on down the list, precision is 1/2 at recall 1/3 and 2/3 at recall 2/3.
     "bucc2018": Case("test", "ru", [
         ("<s> Город растёт . </s>", [0], [0]), ("<s> Река замёрзла . </s>", [1], [1]),
         ("<s> Дети играют . </s>", [2], [2]), ("<s> Банк закрыт . </s>", [3], [3]),
@@ -238,7 +238,7 @@ CASES = {
         ("<s> Кот спит . </s>", [7], [7]), ("<s> Дождь идёт . </s>", [8], [8]), ("<s> Мы поём . </s>", [9], [9]),
         ("<s> It rains . </s>", [8], [8]), ("<s> The cat sleeps . </s>", [7], [7]),
         ("<s> Prices fell . </s>", [10], [10]),
-    ], {"f1": 40.0, "precision": 50.0, "recall": 100 / 3, "threshold": 3.0},
+    ], {"f1": 40.0, "precision": 50.0, "recall": 100 / 3, "average_precision": 100 * 7 / 18, "threshold": 3.0},
         "ru-000000001\ten-000000001\nru-000000004\ten-000000004\n",
         "ru-000000001\ten-000000001\nru-000000002\ten-000000002\nru-000000003\ten-000000003\n",
     ),
