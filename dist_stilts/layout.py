@@ -156,13 +156,13 @@ class ScoresFolder:
 
     @property
     def layers(self) -> Path:
-        """Picture of a sweep over layers."""
-        return self.path / "layers.png"
+        """Pictures of a sweep over layers, without their ending."""
+        return self.path / "layers"
 
     @property
     def precision_recall(self) -> Path:
-        """Picture of precision against recall of mined pairs."""
-        return self.path / "precision-recall.png"
+        """Pictures of precision against recall of mined pairs, without their ending."""
+        return self.path / "precision-recall"
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ def evaluate(
 
 def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool) -> None:
     """Print the scores, draw what is better looked at, and say where it is."""
+    from dist_stilts.evaluate.pictures import draw
     from dist_stilts.report.lists import show
     from dist_stilts.report.table import pivot
 
@@ -94,8 +95,8 @@ def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool)
         print(json.dumps(records, indent=2))
     else:
         show(pivot(records))
-    for line in draw(records, folder):
-        say(line)
+    for picture in draw(records, folder):
+        say(f"picture: {picture}")
 
 
 def mine(

@@ -1,0 +1,63 @@
+"""Pictures of what `evaluate` scored: a sweep over layers, and precision against recall of mined pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from dist_stilts.evaluate.conditions import Record
+from dist_stilts.evaluate.retrieval import CURVE
+from dist_stilts.layout import ScoresFolder, layer_folder, prediction_file
+from dist_stilts.report.retrieval_plots import Curve, layer_sweep, precision_recall
+
+Point = tuple[float, float, float]
+"""Threshold, precision, recall."""
+
+
+def draw(records: Sequence[Record], folder: ScoresFolder) -> list[Path]:
+    """Draw what there is to draw; nothing without retrieval.
+
+    Args:
+        records: those of one `evaluate`, of any age; those of the last one count.
+
+    Returns:
+        The pictures, PNG.
+    """
+    drawn = []
+    layers = {(r["task"], r["layer"]) for r in records if r["layer"] is not None}
+    if len(layers) > len({task for task, _ in layers}):
+        drawn += layer_sweep(folder.layers, records)
+    curves = {name: curve for name, curve in _curves(records, folder.predictions) if len(curve.recall)}
+    if curves:
+        drawn += precision_recall(folder.precision_recall, curves)
+    return [path for path in drawn if path.suffix == ".png"]
+
+
+def _curves(records: Iterable[Record], predictions: Path) -> Iterable[tuple[str, Curve]]:
+    """The curve of each language, where several layers were read that of its best by F1."""
+    mined: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        if record["metric"] == "f1" and "mining" in record:
+            mined.setdefault((record["task"], record["split"], record["language"]), []).append(record)
+    for (task, split, language), scores in mined.items():
+        best = max(scores, key=lambda record: record["value"])
+        same = {"task": task, "split": split, "language": language, "layer": best["layer"], "metric": "threshold"}
+        threshold = next(r["value"] for r in reversed(list(records)) if same.items() <= r.items())
+        apart = layer_folder(predictions, best["layer"])
+        for root in (apart, predictions):
+            file = prediction_file(root, task, split, language, CURVE)
+            if file.is_file():
+                yield f"{language}, layer {best['layer']}", _curve(read_curve(file), threshold)
+                break
+
+
+def read_curve(file: Path) -> list[Point]:
+    """The points of a curve file, from the highest threshold down."""
+    _, *lines = file.read_text(encoding="utf-8").splitlines()
+    return [(float(t), float(p), float(r)) for t, p, r, _ in (line.split("\t") for line in lines)]
+
+
+def _curve(points: list[Point], threshold: float) -> Curve:
+    kept = sum(point[0] >= threshold for point in points)
+    columns = [list(column) for column in zip(*points, strict=True)] or [[], [], []]
+    return Curve(columns[2], columns[1], columns[0], kept - 1 if kept else None)
