@@ -11,20 +11,28 @@ is best on dev gold to test. A text that stands in a file more than once takes p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dist_stilts.errors import UserError
+from dist_stilts.config import identity
+from dist_stilts.data.prepare import tokenizer_digest
+from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.centred import Centred
+from dist_stilts.evaluate.embedding import Embedder, Progress, Reading
 from dist_stilts.evaluate.scores import Score
+from dist_stilts.model.encoder import encoder_digest, most_tokens
+from dist_stilts.model.pooling import POOLINGS
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.scoring.classify import accuracy
-from dist_stilts.scoring.duplicates import original_rows, unique_texts
+from dist_stilts.scoring.duplicates import RULES, original_rows, unique_texts
 from dist_stilts.scoring.health import collapsed, hubness, retrieval_health
 from dist_stilts.scoring.mining import (
+    MARGINS,
+    SELECTIONS,
     Candidates,
     Curve,
     best_threshold,
@@ -38,6 +46,8 @@ from dist_stilts.search.sharded import both_directions
 from dist_stilts.tasks.read_bitext import xtreme_order
 from dist_stilts.tasks.spec import Bitext
 
+BATCH_TOKENS = {"cpu": 2048, "cuda": 16_384}
+"""Enough to keep the device busy; more only means more padding and memory."""
 CURVE = "curve.tsv"
 """Suffix of the precision-recall curve that stands beside the mined pairs."""
 Embed = Callable[[Sequence[str], str], Any]
@@ -64,10 +74,20 @@ class RetrievalConfig:
     """`max` (one-to-one, best first), `intersection`, `mutual`, `forward` or `backward`."""
     duplicates: str = "drop"
     """Texts that repeat in a file: no pair with one (`drop`, XTREME), or a pair for each id (`all_ids`, jiant)."""
-    batch_tokens: int = 8192
-    """Tokens per rank and forward pass."""
+    batch_tokens: int | None = None
+    """Tokens per rank and forward pass; null: 2,048 on a CPU, 16,384 on a GPU."""
     memory_mb: int = 512
-    """Working memory of the search, beside embeddings and results."""
+    """Working memory of the search on each rank, beside embeddings and results."""
+
+    def check(self) -> None:
+        """UserError for a name that is not known, and for numbers that make no sense; before anything is loaded."""
+        names = (("pooling", POOLINGS), ("margin", MARGINS), ("candidates", SELECTIONS), ("duplicates", RULES))
+        for setting, known in names:
+            if (name := getattr(self, setting)) not in known:
+                raise UserError(f"{setting}: unknown '{name}'", fix=nearest(name, known))
+        for setting in ("neighbours", "batch_tokens", "memory_mb"):
+            if (number := getattr(self, setting)) is not None and number < 1:
+                raise UserError(f"{setting}: {number} is less than 1", fix=f"The default is {_DEFAULTS[setting]}")
 
     @property
     def sweeps(self) -> bool:
@@ -84,6 +104,34 @@ class RetrievalConfig:
     def mines(self) -> str:
         """What the records call the way from embeddings to pairs."""
         return f"{self.margin} margin, k={self.neighbours}, {self.candidates}, duplicates: {self.duplicates}"
+
+
+_DEFAULTS = {field.name: field.default for field in fields(RetrievalConfig)}
+
+
+def open_embedder(
+    model: Any,
+    tokenizer: Any,
+    layers: tuple[int, ...],
+    config: RetrievalConfig,
+    max_length: int,
+    cache: Path,
+    world: World,
+    progress: Progress | None = None,
+) -> Embedder:
+    """What embeds texts as the settings say, cut at the most tokens that the encoder has positions for."""
+    batch_tokens = config.batch_tokens or BATCH_TOKENS.get(world.device.type, BATCH_TOKENS["cuda"])
+    return Embedder(
+        model,
+        identity([encoder_digest(model.encoder), tokenizer_digest(tokenizer)]) if world.is_main else "",
+        tokenizer,
+        world,
+        Reading(layers, config.pooling, config.special_tokens),
+        min(max_length, most_tokens(model.encoder)),
+        cache,
+        batch_tokens,
+        progress,
+    )
 
 
 def wanted_layers(wanted: str, depth: int) -> tuple[int, ...]:
@@ -124,8 +172,6 @@ def search(source: Any, target: Any, config: RetrievalConfig, world: World) -> N
     Args:
         source, target: L2-normalised embeddings [n, width], [m, width] that can be sliced, on every rank.
     """
-    if config.neighbours < 1:
-        raise UserError(f"{config.neighbours} neighbours are none", fix="Set neighbours to 1 or more; XTREME has 4")
     a, b = (Centred(rows) if config.centre else rows for rows in (source, target))
     forward, backward, _ = both_directions(a, b, config.neighbours, world, memory_bytes=config.memory_mb << 20)
     ids, back = forward.ids.cpu().numpy(), backward.ids.cpu().numpy()

@@ -8,7 +8,7 @@ Every rank calls :func:`evaluate`; rank 0 writes. No number leaves without its c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,18 @@ from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.answers import answer_scores
 from dist_stilts.evaluate.conditions import already_scored, conditions, reading
-from dist_stilts.evaluate.embedding import Embedder, Reading
+from dist_stilts.evaluate.embedding import Embedder, Progress
 from dist_stilts.evaluate.predict import evaluation_dtype, predict, predict_answers
-from dist_stilts.evaluate.retrieval import RetrievalConfig, score_bucc, score_tatoeba, wanted_layers
+from dist_stilts.evaluate.retrieval import (
+    RetrievalConfig,
+    open_embedder,
+    score_bucc,
+    score_tatoeba,
+    wanted_layers,
+)
 from dist_stilts.evaluate.scores import Score, labelled_scores
 from dist_stilts.layout import layer_folder, prediction_file, write_text
-from dist_stilts.model.encoder import Provenance, encoder_digest, load_tokenizer, number_of_layers
+from dist_stilts.model.encoder import Provenance, load_tokenizer, number_of_layers
 from dist_stilts.model.multitask import load_model
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
@@ -113,12 +119,13 @@ class Unit:
     layer: int | None = None
 
 
-def evaluate(job: Job, world: World, progress: Callable[[str, int, int], None] | None = None) -> list[Record]:
+def evaluate(job: Job, world: World, progress: Progress | None = None) -> list[Record]:
     """Score everything that ``job.results`` does not hold yet, and return all records of the job.
 
     Raises:
         UserError: unknown task, split or language; missing data; a model without the head; rows that were trained on.
     """
+    job.config.retrieval.check()
     wanted = list(units(job))
     done = broadcast_value(already_scored(job, world) if world.is_main else None) or set()
     missing = [unit for unit in wanted if (unit.spec.name, unit.split, unit.language, unit.layer) not in done]
@@ -128,7 +135,12 @@ def evaluate(job: Job, world: World, progress: Callable[[str, int, int], None] |
         for unit in missing:
             refuse_trained_rows(unit, provenance)
         model.to(world.device, evaluation_dtype(job.config.dtype, world.device))
-        embedder = embedder_of(missing, job, model, tokenizer, provenance, world, progress)
+        embedder = None
+        if layers := tuple(sorted({unit.layer for unit in missing if unit.layer is not None})):
+            settings = job.config.retrieval
+            embedder = open_embedder(
+                model, tokenizer, layers, settings, job.max_length, job.embeddings, world, progress
+            )
         for number, unit in enumerate(missing):
             if progress:
                 progress(f"scoring {unit.spec.name} {unit.split} {unit.language}", number, len(missing))
@@ -144,7 +156,7 @@ def evaluate(job: Job, world: World, progress: Callable[[str, int, int], None] |
     return broadcast_value(read(job.results) if world.is_main and job.results.exists() else [])
 
 
-def prepare_job(job: Job, progress: Callable[[str, int, int], None] | None = None) -> list[Record]:
+def prepare_job(job: Job, progress: Progress | None = None) -> list[Record]:
     """Tokenise all rows that the job scores; returns what tokenising did. Retrieval reads its texts when it scores."""
     tokenizer = load_tokenizer(job.model)
     return [
@@ -201,7 +213,7 @@ def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str
 
 def score(unit: Unit, job: Job, model: Any, tokenizer: Any, embedder: Embedder | None, world: World) -> list[Record]:
     """Score one unit; every rank gets the records, rank 0 writes the predictions."""
-    if unit.layer is not None and embedder:
+    if embedder and unit.layer is not None:
         found = retrieve(unit, job, embedder, world)
         revision = data_revision(unit.spec, job.root, unit.split, unit.language)
     else:
@@ -250,33 +262,6 @@ def write_predictions(unit: Unit, job: Job, found: Score) -> None:
     write_text(where("json" if unit.spec.family == "span" else "tsv"), "\n".join(found.predictions) + "\n")
     for suffix, content in found.beside.items():
         write_text(where(suffix), content)
-
-
-def embedder_of(
-    missing: list[Unit],
-    job: Job,
-    model: Any,
-    tokenizer: Any,
-    provenance: Provenance | None,
-    world: World,
-    progress: Callable[[str, int, int], None] | None,
-) -> Embedder | None:
-    """What embeds the texts of the retrieval tasks, all missing layers in one pass; None without such tasks."""
-    layers = tuple(sorted({unit.layer for unit in missing if unit.layer is not None}))
-    if not layers:
-        return None
-    settings = job.config.retrieval
-    return Embedder(
-        model,
-        provenance.digest if provenance else encoder_digest(model.encoder),
-        tokenizer,
-        world,
-        Reading(layers, settings.pooling, settings.special_tokens),
-        job.max_length,
-        job.embeddings,
-        settings.batch_tokens,
-        progress,
-    )
 
 
 def retrieve(unit: Unit, job: Job, embedder: Embedder, world: World) -> Score:

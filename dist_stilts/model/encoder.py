@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,15 @@ def number_of_layers(path: str, revision: str | None = None) -> int:
         return int(AutoConfig.from_pretrained(str(folder)).num_hidden_layers)
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"cannot load an encoder: {str(error).splitlines()[0]}", where=folder) from None
+
+
+def most_tokens(encoder: nn.Module) -> int:
+    """Most tokens that the encoder has learnt positions for; RoBERTa's kind counts them from behind the padding's."""
+    tables = [module for name, module in encoder.named_modules() if name.endswith("position_embeddings")]
+    if not tables or not isinstance(tables[0], nn.Embedding):
+        return sys.maxsize
+    padding = tables[0].padding_idx
+    return tables[0].num_embeddings - (0 if padding is None else padding + 1)
 
 
 def load_encoder(

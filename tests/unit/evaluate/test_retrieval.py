@@ -94,9 +94,21 @@ def test_centring_takes_out_what_a_language_has_in_common() -> None:
     assert tatoeba(bitext, leaning, centre=True).values["accuracy_from_foreign"] == 1.0
 
 
-def test_no_neighbours_cannot_be_asked_for() -> None:
-    with pytest.raises(UserError, match="0 neighbours are none"):
-        tatoeba(aligned(["eins"], ["one"]), neighbours=0)
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"neighbours": 0}, r"neighbours: 0 is less than 1.*default is 4"),
+        ({"memory_mb": 0}, "memory_mb: 0 is less than 1"),
+        ({"margin": "ration"}, "margin: unknown 'ration'.*'ratio'"),
+        ({"candidates": "intersect"}, "candidates: unknown 'intersect'.*'intersection'"),
+        ({"duplicates": "dropp"}, "duplicates: unknown 'dropp'.*'drop'"),
+        ({"pooling": "meam"}, "pooling: unknown 'meam'.*'mean'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_with_the_nearest_that_do(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        RetrievalConfig(**settings).check()
+    RetrievalConfig().check()
 
 
 @pytest.mark.parametrize(

@@ -284,8 +284,8 @@ def test_a_sweep_reads_every_layer_from_one_pass_and_keeps_the_predictions_apart
         results=job.results.with_name("sweep.jsonl"),
     )
     asked = []
-    original = suite.Embedder
-    monkeypatch.setattr(suite, "Embedder", lambda *given: asked.append(given[4].layers) or original(*given))
+    original = suite.open_embedder
+    monkeypatch.setattr(suite, "open_embedder", lambda *given: asked.append(given[2]) or original(*given))
     records = evaluate(every, current())
     assert asked == [(0, 1, 2)]
     assert [r["layer"] for r in records if r["metric"] == "accuracy"] == [0, 1, 2]
