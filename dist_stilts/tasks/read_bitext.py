@@ -10,7 +10,7 @@ is a UserError with file and line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,7 +130,7 @@ def read_comparable(source_path: Path, target_path: Path, gold_path: Path | None
     source_ids, source = _read_side(source_path)
     target_ids, target = _read_side(target_path)
     sides = ((source_path, set(source_ids)), (target_path, set(target_ids)))
-    gold = _read_gold(gold_path, sides) if gold_path else None
+    gold = read_gold(gold_path, sides) if gold_path else None
     return Bitext(source, target, source_ids, target_ids, gold)
 
 
@@ -149,7 +149,12 @@ def _read_side(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(ids), tuple(texts)
 
 
-def _read_gold(path: Path, sides: Sequence[tuple[Path, set[str]]]) -> tuple[tuple[str, str], ...]:
+def read_gold(path: Path, sides: Sequence[tuple[Path, Container[str]]]) -> tuple[tuple[str, str], ...]:
+    """Read the pairs of ``source id, target id``; ``sides`` are the files of both and the ids that these hold.
+
+    Raises:
+        UserError: another number of columns, an id that is not in its file, a pair that occurs twice.
+    """
     gold: dict[tuple[str, str], None] = {}
     for where, (source, target) in read_columns(path, "source_id target_id"):
         for key, (side, ids) in zip((source, target), sides, strict=True):

@@ -57,8 +57,8 @@ def read_known(gold: Path, source: Side, target: Side) -> list[tuple[int, int]]:
         UserError: an id that no sentence of its side has, a pair that occurs twice, another number of columns.
     """
     rows = [{key: row for row, key in enumerate(side.ids)} for side in (source, target)]
-    sides = (f"in {source.path.name}", f"in {target.path.name}")
-    return [(rows[0][s], rows[1][t]) for s, t in read_gold(gold, rows[0], rows[1], sides)]
+    pairs = read_gold(gold, [(source.path, rows[0]), (target.path, rows[1])])
+    return [(rows[0][s], rows[1][t]) for s, t in pairs]
 
 
 def _has_ids(lines: Lines) -> bool:
