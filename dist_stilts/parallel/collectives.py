@@ -94,6 +94,21 @@ def gather_tensor(tensor: torch.Tensor) -> list[torch.Tensor]:
     return parts
 
 
+def gather_rows(rows: torch.Tensor) -> list[torch.Tensor]:
+    """Every rank's CPU tensor, by rank, on every rank; their first sizes may differ and may be 0."""
+    if _alone():
+        return [rows]
+    counts = [torch.zeros(1, dtype=torch.int64) for _ in range(dist.get_world_size())]
+    dist.all_gather(counts, torch.tensor([len(rows)]))
+    longest = max(int(count) for count in counts)
+    padded = rows.new_zeros(longest, *rows.shape[1:])
+    padded[: len(rows)] = rows
+    parts = [torch.empty_like(padded) for _ in counts]
+    if padded.numel():
+        dist.all_gather(parts, padded)
+    return [part[: int(count)] for part, count in zip(parts, counts, strict=True)]
+
+
 def barrier() -> None:
     """Wait for all ranks."""
     if not _alone():
