@@ -7,16 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dist_stilts.scoring import mining
+from dist_stilts.errors import UserError
 from dist_stilts.scoring.mining import (
+    MARGINS,
+    SELECTIONS,
     BitextScore,
+    Candidates,
     best_threshold,
+    curve,
     gold_mask,
     greedy_one_to_one,
+    margin_quantiles,
     margin_scores,
-    max_candidates,
-    retrieval_health,
     score_at,
+    select_candidates,
 )
 
 # Few distinct values, so that ties are common.
@@ -28,18 +32,23 @@ def nearest(cosines: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(cosines, ids, axis=1), ids
 
 
-def test_margin_is_cosine_over_the_mean_of_both_neighbourhoods() -> None:
+@pytest.mark.parametrize(
+    ("margin", "expected"), [("ratio", 0.9 / 0.775), ("distance", 0.125), ("absolute", 0.9), ("csls", 1.8 - 0.7 - 0.85)]
+)
+def test_margin_relates_a_cosine_to_the_means_of_both_neighbourhoods(margin: str, expected: float) -> None:
     cosines = np.array([[0.9, 0.5, 0.1], [0.8, 0.7, 0.3]])
     scores, ids = nearest(cosines, 2)
     other, _ = nearest(cosines.T, 2)
     # Source 0 with target 0: its own mean is (0.9 + 0.5) / 2, the target's (0.9 + 0.8) / 2.
-    assert margin_scores(scores, ids, other)[0, 0] == pytest.approx(0.9 / ((0.7 + 0.85) / 2))
+    assert margin_scores(scores, ids, other, margin)[0, 0] == pytest.approx(expected)
 
 
-def test_margin_is_the_same_from_both_sides() -> None:
+@pytest.mark.parametrize("margin", MARGINS)
+def test_margin_is_the_same_from_both_sides(margin: str) -> None:
     cosines = np.random.default_rng(0).uniform(0.1, 1, (6, 5))
     (forward, forward_ids), (backward, backward_ids) = nearest(cosines, 5), nearest(cosines.T, 6)
-    one, other = margin_scores(forward, forward_ids, backward), margin_scores(backward, backward_ids, forward)
+    one = margin_scores(forward, forward_ids, backward, margin)
+    other = margin_scores(backward, backward_ids, forward, margin)
     for row, ids in enumerate(forward_ids):
         for column, target in enumerate(ids):
             assert one[row, column] == other[target, list(backward_ids[target]).index(row)]
@@ -49,7 +58,24 @@ def test_a_neighbourhood_without_positive_mean_is_never_mined() -> None:
     margins = margin_scores(np.array([[-0.1], [0.5]]), np.array([[0], [0]]), np.array([[-0.2]]))
     assert margins[0, 0] == -math.inf
     assert margins[1, 0] == pytest.approx(0.5 / 0.15)
-    assert len(max_candidates(margins[:1], np.array([[0]]), margins[:1], np.array([[0]])).scores) == 0
+    for how in SELECTIONS:
+        assert len(select_candidates(margins[:1], np.array([[0]]), margins[:1], np.array([[0]]), how).scores) == 0
+
+
+def test_quantiles_of_margins_show_an_unstable_ratio() -> None:
+    spread = margin_quantiles(np.array([[1.0, 1.1, 1.2], [1.3, 40.0, -math.inf]]))
+    assert spread["undefined"] == pytest.approx(1 / 6)
+    assert (spread["q0"], spread["q50"], spread["q100"]) == (1.0, 1.2, 40.0)
+    assert margin_quantiles(np.full(2, -math.inf)) == {"undefined": 1.0}
+    assert margin_quantiles(np.zeros(0)) == {"undefined": 0.0}
+
+
+def test_an_unknown_name_is_told_the_nearest() -> None:
+    none, ids = np.zeros((1, 1)), np.zeros((1, 1), int)
+    with pytest.raises(UserError, match=r"unknown margin 'ration'.*'ratio'"):
+        margin_scores(none, ids, none, "ration")
+    with pytest.raises(UserError, match=r"unknown candidate selection 'intersect'.*'intersection'"):
+        select_candidates(none, ids, none, ids, "intersect")
 
 
 def greedy_loop(source: list[int], target: list[int], scores: list[int]) -> list[int]:
@@ -68,7 +94,8 @@ def greedy_loop(source: list[int], target: list[int], scores: list[int]) -> list
 def test_rounds_of_mutual_best_equal_the_greedy_loop(triples: list[tuple[int, int, int]]) -> None:
     source, target, scores = ([triple[i] for triple in triples] for i in range(3))
     found = greedy_one_to_one(np.array(source, int), np.array(target, int), np.array(scores, float))
-    assert found.tolist() == greedy_loop(source, target, scores)
+    # A triple may be there twice; either will do.
+    assert [triples[i] for i in found] == [triples[i] for i in greedy_loop(source, target, scores)]
 
 
 def test_greedy_follows_a_long_chain_of_better_rivals() -> None:
@@ -78,24 +105,57 @@ def test_greedy_follows_a_long_chain_of_better_rivals() -> None:
     assert found.tolist() == greedy_loop(source.tolist(), target.tolist(), list(range(100)))
 
 
-@given(st.integers(1, 7), st.integers(1, 7), st.integers(1, 4), st.integers(0, 10**6))
-def test_candidates_equal_the_published_procedure(n: int, m: int, k: int, seed: int) -> None:
-    cosines = np.random.default_rng(seed).uniform(0.1, 1, (n, m))
+def published(
+    how: str, forward: np.ndarray, forward_ids: np.ndarray, backward: np.ndarray, backward_ids: np.ndarray
+) -> list[tuple[float, int, int]]:
+    """The definitions, sentence by sentence: (margin, source, target), best first."""
+    column = (lambda margins: 0) if how == "mutual" else np.argmax
+    source_best = [
+        (row[column(row)], i, int(ids[column(row)]))
+        for i, (row, ids) in enumerate(zip(forward, forward_ids, strict=True))
+    ]
+    target_best = [
+        (row[column(row)], int(ids[column(row)]), j)
+        for j, (row, ids) in enumerate(zip(backward, backward_ids, strict=True))
+    ]
+    if how == "max":
+        offers = source_best + target_best
+        return [offers[i] for i in greedy_loop([o[1] for o in offers], [o[2] for o in offers], [o[0] for o in offers])]
+    both = [pair for pair in source_best if pair in target_best]
+    chosen = {"forward": source_best, "backward": target_best, "intersection": both, "mutual": both}[how]
+    return sorted(chosen, key=lambda pair: (-pair[0], *pair[1:]))
+
+
+# Few distinct cosines, so that ties are common.
+@given(
+    st.sampled_from(list(SELECTIONS)), st.integers(1, 7), st.integers(1, 7), st.integers(1, 4), st.integers(0, 10**6)
+)
+def test_candidates_equal_the_published_procedure(how: str, n: int, m: int, k: int, seed: int) -> None:
+    cosines = np.random.default_rng(seed).integers(1, 12, (n, m)) / 12
     (forward, forward_ids), (backward, backward_ids) = nearest(cosines, k), nearest(cosines.T, k)
     forward, backward = margin_scores(forward, forward_ids, backward), margin_scores(backward, backward_ids, forward)
-    offers = [(forward[i].max(), i, forward_ids[i][forward[i].argmax()]) for i in range(n)]
-    offers += [(backward[j].max(), backward_ids[j][backward[j].argmax()], j) for j in range(m)]
-    kept = greedy_loop([o[1] for o in offers], [o[2] for o in offers], [o[0] for o in offers])
-    found = max_candidates(forward, forward_ids, backward, backward_ids)
-    assert list(zip(found.scores, found.source, found.target, strict=True)) == [offers[i] for i in kept]
-    assert len(set(found.source)) == len(found.source)
-    assert len(set(found.target)) == len(found.target)
+    found = select_candidates(forward, forward_ids, backward, backward_ids, how)
+    expected = published(how, forward, forward_ids, backward, backward_ids)
+    assert list(zip(found.scores, found.source, found.target, strict=True)) == expected
+    if how != "backward":
+        assert len(set(found.source)) == len(found.source)
+    if how != "forward":
+        assert len(set(found.target)) == len(found.target)
 
 
-def test_mining_an_empty_side_finds_nothing() -> None:
+@pytest.mark.parametrize("how", SELECTIONS)
+def test_mining_an_empty_side_finds_nothing(how: str) -> None:
     nothing, no_ids = np.zeros((3, 0)), np.zeros((3, 0), int)
-    found = max_candidates(nothing, no_ids, np.zeros((0, 3)), np.zeros((0, 3), int))
+    margins = margin_scores(nothing, no_ids, np.zeros((0, 3)))
+    found = select_candidates(margins, no_ids, np.zeros((0, 3)), np.zeros((0, 3), int), how)
     assert len(found.source) == len(found.target) == len(found.scores) == 0
+
+
+def test_mutual_asks_for_cosine_where_intersection_asks_for_margin() -> None:
+    # Each is the other's nearest (0, 0), but by margin both prefer their second neighbour.
+    margins, ids = np.array([[1.1, 1.3], [1.0, 1.2]]), np.array([[0, 1], [0, 1]])
+    assert select_candidates(margins, ids, margins, ids, "mutual") == Candidates(*map(np.array, ([0], [0], [1.1])))
+    assert select_candidates(margins, ids, margins, ids, "intersection").target.tolist() == [1]
 
 
 def test_gold_mask_is_membership_of_pairs() -> None:
@@ -116,6 +176,25 @@ def test_tuned_threshold_is_the_best_of_all_thresholds(candidates: list[tuple[fl
     assert best.f1 == max(score_at(scores, is_gold, n_gold, score).f1 for score in scores)
 
 
+@given(scored, st.integers(0, 5))
+def test_every_point_of_the_curve_is_the_score_at_its_threshold(
+    candidates: list[tuple[float, bool]], missed: int
+) -> None:
+    scores, is_gold = np.array([c[0] for c in candidates]), np.array([c[1] for c in candidates])
+    n_gold = int(is_gold.sum()) + missed
+    points = curve(scores, is_gold, n_gold)
+    assert points.threshold.tolist() == sorted(set(scores), reverse=True)
+    for threshold, *rates in zip(points.threshold, points.f1, points.precision, points.recall, strict=True):
+        assert tuple(rates) == score_at(scores, is_gold, n_gold, threshold)[1:]
+
+
+def test_average_precision_is_the_area_under_the_steps() -> None:
+    points = curve(np.array([0.9, 0.8, 0.8, 0.7]), np.array([True, True, False, True]), 5)
+    # Recall rises by 1/5 at precision 1, by 1/5 at the tie's 2/3, by 1/5 at 3/4; two gold pairs are never found.
+    assert points.average_precision == pytest.approx((1 + 2 / 3 + 3 / 4) / 5)
+    assert curve(np.zeros(0), np.zeros(0, bool), 3).average_precision == 0.0
+
+
 def test_threshold_lies_half_way_after_the_best_prefix() -> None:
     best = best_threshold(np.array([1.0, 1.4, 1.2]), np.array([False, True, True]), 2)
     assert best == BitextScore(pytest.approx(1.1), 1.0, 1.0, 1.0)
@@ -129,30 +208,18 @@ def test_threshold_between_adjacent_floats_keeps_the_prefix() -> None:
     low = np.nextafter(1.0, 2.0)
     high = np.nextafter(low, 2.0)
     for top, next_one in ((low, 1.0), (high, low)):
-        assert best_threshold(np.array([top, next_one]), np.array([True, False]), 1).f1 == 1.0
+        scores, is_gold = np.array([top, next_one]), np.array([True, False])
+        assert score_at(scores, is_gold, 1, best_threshold(scores, is_gold, 1).threshold).f1 == 1.0
+
+
+def test_threshold_between_adjacent_fp32_scores_is_not_rounded_to_fp32() -> None:
+    scores, is_gold = np.array([np.nextafter(np.float32(1), np.float32(2)), 1], np.float32), np.array([True, False])
+    best = best_threshold(scores, is_gold, 1)
+    assert best.f1 == 1.0
+    assert best == score_at(scores, is_gold, 1, best.threshold)
 
 
 def test_no_gold_and_no_candidates_score_zero() -> None:
     assert best_threshold(np.array([1.2, 1.1]), np.array([False, False]), 3)[1:] == (0.0, 0.0, 0.0)
     assert best_threshold(np.zeros(0), np.zeros(0, bool), 3) == (0.0, 0.0, 0.0, 0.0)
     assert score_at(np.array([1.0]), np.array([False]), 0, 0.5)[1:] == (0.0, 0.0, 0.0)
-
-
-def test_health_equals_its_definition(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mining, "ROWS_PER_BLOCK", 7)
-    rows = np.random.default_rng(0).normal(size=(30, 5)) + 0.5
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    cosines = unit @ unit.T
-    singular = np.linalg.svd(unit, compute_uv=False)
-    share = singular / singular.sum()
-    health = retrieval_health(rows)
-    assert health["mean_cosine"] == pytest.approx(cosines[~np.eye(30, dtype=bool)].mean())
-    assert health["effective_rank"] == pytest.approx(math.exp(-(share * np.log(share)).sum()))
-
-
-def test_health_names_a_collapsed_encoder() -> None:
-    assert retrieval_health(np.ones((10, 4))) == pytest.approx({"mean_cosine": 1.0, "effective_rank": 1.0}, abs=1e-5)
-    assert retrieval_health(np.eye(4)) == pytest.approx({"mean_cosine": 0.0, "effective_rank": 4.0})
-    assert retrieval_health(np.zeros((3, 2)))["effective_rank"] == 1.0
-    with pytest.raises(ValueError, match="no pairs"):
-        retrieval_health(np.ones((1, 4)))
