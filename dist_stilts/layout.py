@@ -4,6 +4,7 @@
 <out>/<recipe>/world/            the simulated world, where the recipe asks for one
 <out>/<recipe>/data.txt, table.md, page.html
 <out>/<recipe>/<run>/            one run: see :class:`RunFolder`
+<cache>/<key>/                   embeddings: see :class:`EmbeddingFolder`
 """
 
 from __future__ import annotations
@@ -120,6 +121,35 @@ class RecipeFolder:
     def run(self, name: str) -> RunFolder:
         """The folder of one run."""
         return RunFolder(self.path / name)
+
+
+@dataclass(frozen=True)
+class EmbeddingFolder:
+    """The embeddings of one sequence of texts, read in one way by one model: two files per layer."""
+
+    path: Path
+
+    def vectors(self, layer: int) -> Path:
+        """The finished embeddings of a layer, in NumPy's format."""
+        return self.path / f"layer-{layer:02d}.npy"
+
+    def unfinished(self, layer: int) -> Path:
+        """The embeddings of a layer as far as they are computed."""
+        return self.path / f".layer-{layer:02d}.npy.partial"
+
+    def record(self, layer: int) -> Path:
+        """What the embeddings of a layer are of, and how far they are computed, in JSON."""
+        return self.path / f"layer-{layer:02d}.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the program that computes embeddings here."""
+        return self.path / ".lock"
+
+
+def embedding_folder(cache: Path, key: str) -> EmbeddingFolder:
+    """Where embeddings are kept; ``key`` differs whenever they would."""
+    return EmbeddingFolder(cache / key)
 
 
 def prediction_file(folder: Path, task: str, split: str, language: str, suffix: str = "tsv") -> Path:

@@ -78,22 +78,6 @@ def _in_characters(found: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return np.concatenate([found[:, :1], spans.reshape(len(found), -1)], axis=1)
 
 
-def embed(
-    model: Any, features: Features, vocabulary: Vocabulary, world: World, batch_size: int, layer: int | None
-) -> np.ndarray:
-    """Mean-pooled embeddings of a whole file: ``[examples, width]`` fp32, not yet normalised; on every rank."""
-    width, layers = model.encoder.config.hidden_size, model.encoder.config.num_hidden_layers
-    if layer is not None and not 0 <= layer <= layers:
-        raise UserError(f"the encoder has no layer {layer}", fix=f"Set evaluation.layer to 0 (embeddings) to {layers}")
-    values, places = [np.empty((0, width), np.float32)], [np.empty(0, np.int64)]
-    model.eval()
-    for rows in _own_batches(features, batch_size, world):
-        batch = to_device(collate(features, rows, "mlm", vocabulary), world.device)
-        values.append(model.embed(batch, layer).cpu().numpy())
-        places.append(features.example[rows])
-    return sum_by_index(np.concatenate(values), np.concatenate(places), features.examples)
-
-
 def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:
     """``auto`` is bf16 on a GPU and fp32 on a CPU; otherwise as named."""
     if name == "auto":

@@ -13,7 +13,6 @@ from dist_stilts.model.answers import best_spans
 from dist_stilts.model.carry_over import load_head, read_heads
 from dist_stilts.model.encoder import Provenance, load_encoder, load_tokenizer, read_provenance
 from dist_stilts.model.heads import MLM, Batch, head_name, loss_sum, make_head
-from dist_stilts.model.pooling import mean_pool
 from dist_stilts.tasks.spec import TaskSpec
 
 
@@ -51,15 +50,6 @@ class MultiTaskModel(nn.Module):
     def answers(self, head: str, batch: Batch, context: torch.Tensor, n_best: int, longest: int) -> torch.Tensor:
         """The best answers in each window: ``[rows, 1 + 3 n_best]`` float64, see :func:`best_spans`."""
         return best_spans(self.logits(head, batch), context, n_best, longest)
-
-    @torch.no_grad()
-    def embed(self, batch: Batch, layer: int | None) -> torch.Tensor:
-        """Mean-pooled hidden states ``[rows, width]`` fp32; ``layer`` indexes hidden_states (0 = embeddings)."""
-        outputs = self.encoder(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], output_hidden_states=layer is not None
-        )
-        hidden = outputs.last_hidden_state if layer is None else outputs.hidden_states[layer]
-        return mean_pool(hidden, batch["attention_mask"])
 
 
 def load_model(

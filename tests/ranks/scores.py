@@ -1,4 +1,4 @@
-"""Predictions and embeddings of one model, as one world size gives them (law 3)."""
+"""Predictions of one model, as one world size gives them (law 3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from dist_stilts.data.batches import collate
 from dist_stilts.data.features import Features
-from dist_stilts.evaluate.predict import embed, predict, predict_answers
+from dist_stilts.evaluate.predict import predict, predict_answers
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import World
@@ -40,12 +40,6 @@ def score(world: World) -> dict[Any, np.ndarray]:
             results[QA.name, examples, name] = predict_answers(
                 model, QA, questions, tiny.VOCABULARY, world, BATCH_SIZE, N_BEST, LONGEST
             )
-            text = tiny.random_features("mlm", examples, seed=examples)
-            for layer in (None, 1):
-                model.train()
-                results[f"layer {layer}", examples, name] = embed(
-                    model, text, tiny.VOCABULARY, world, BATCH_SIZE, layer
-                )
     return results
 
 
@@ -58,9 +52,6 @@ def one_by_one() -> dict[Any, np.ndarray]:
         results[spec.name] = np.concatenate([_predict_row(model, spec, features, row) for row in range(len(features))])
     questions = tiny.random_features("span", MANY, seed=MANY)
     results[QA.name] = np.concatenate([_answer_row(model, questions, row) for row in range(len(questions))])
-    text = tiny.random_features("mlm", MANY, seed=MANY)
-    rows = [model.embed(collate(text, [row], "mlm", tiny.VOCABULARY), None) for row in range(len(text))]
-    results["layer None"] = torch.cat(rows).numpy()
     return results
 
 

@@ -11,7 +11,6 @@ from dist_stilts.errors import UserError
 from dist_stilts.model.encoder import HEADS, Provenance, encoder_digest, export
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel, load_model
-from dist_stilts.model.pooling import mean_pool
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import IGNORED
 
@@ -70,14 +69,6 @@ def test_masked_language_modelling_trains_the_word_embeddings_it_predicts_with(m
     gradient = encoder.get_input_embeddings().weight.grad
     assert gradient is not None
     assert gradient[777].abs().sum() > 0
-
-
-def test_an_embedding_is_the_mean_of_the_layer_that_was_asked_for(model: MultiTaskModel) -> None:
-    with torch.no_grad():
-        states = model.encoder(BATCH["input_ids"], BATCH["attention_mask"], output_hidden_states=True).hidden_states
-    for layer in (0, 1, 2):
-        torch.testing.assert_close(model.embed(BATCH, layer), mean_pool(states[layer], BATCH["attention_mask"]))
-    torch.testing.assert_close(model.embed(BATCH, None), model.embed(BATCH, 2))
 
 
 def test_a_loaded_model_gives_the_logits_of_the_exported_one(model: MultiTaskModel, folder: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dist_stilts.model.pooling import mean_pool, normalise
+from dist_stilts.model.pooling import mean_pool, normalise, pool
 
 
 def test_mean_is_taken_over_real_tokens_only() -> None:
@@ -34,3 +34,15 @@ def test_a_row_of_padding_alone_is_zero_not_nan() -> None:
 def test_normalised_rows_have_length_one() -> None:
     rows = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
     torch.testing.assert_close(normalise(rows), torch.tensor([[0.6, 0.8], [0.0, 1.0]]))
+
+
+def test_a_row_of_zeros_stays_zero() -> None:
+    assert normalise(torch.zeros(1, 3)).tolist() == [[0.0, 0.0, 0.0]]
+
+
+def test_cls_is_the_first_token_in_fp32_whatever_the_mask_says() -> None:
+    hidden = torch.tensor([[[1.0, 2.0], [3.0, 6.0]]], dtype=torch.bfloat16)
+    first = pool(hidden, torch.tensor([[0, 1]]), "cls")
+    assert first.dtype == torch.float32
+    assert first.tolist() == [[1.0, 2.0]]
+    assert pool(hidden, torch.tensor([[0, 1]]), "mean").tolist() == [[3.0, 6.0]]

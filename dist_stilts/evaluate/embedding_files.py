@@ -1,0 +1,104 @@
+"""Embeddings on disk, one NumPy file per layer: written part by part, resumed after a kill, whole under its name.
+
+A part counts once it is on the disk and the record beside the file says so; a finished file gets its name last. One
+program at a time writes to a folder (its lock is the caller's affair); any number of them read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dist_stilts.layout import EmbeddingFolder, write_text
+
+DTYPE = np.dtype("<f4")
+
+
+@dataclass(frozen=True)
+class EmbeddingFiles:
+    """The files of one sequence of texts.
+
+    Attributes:
+        texts, width: shape of every layer's embeddings.
+        made_of: what they depend on, for the records.
+    """
+
+    folder: EmbeddingFolder
+    texts: int
+    width: int
+    made_of: dict[str, Any]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a file."""
+        return self.texts, self.width
+
+    def is_whole(self, layer: int) -> bool:
+        """Whether a layer is there to the last byte."""
+        file = self.folder.vectors(layer)
+        return file.is_file() and file.stat().st_size == self._bytes(self.texts) and self._noted(layer) == self.texts
+
+    def done(self, layer: int) -> int:
+        """How many rows of a layer are computed and safe."""
+        if self.is_whole(layer):
+            return self.texts
+        file, noted = self.folder.unfinished(layer), self._noted(layer)
+        return noted if file.is_file() and file.stat().st_size >= self._bytes(noted) else 0
+
+    def append(self, layer: int, start: int, rows: np.ndarray, truncated: int) -> None:
+        """Add the rows from number ``start`` on, and give the file its name if they are the last.
+
+        Args:
+            rows: ``[n, width]`` fp32; truncated: how many of these texts were cut.
+        """
+        file = self.folder.unfinished(layer)
+        before = self._record(layer).get("truncated", 0) if start else 0
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        # Written, not mapped: a full disk is then an error and no signal that kills the process.
+        with file.open("r+b") as handle:
+            handle.truncate(self._bytes(start) if start else 0)
+            handle.seek(0, os.SEEK_END)
+            handle.write(b"" if start else self._header)
+            handle.write(np.ascontiguousarray(rows, DTYPE).data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        done = start + len(rows)
+        record = {**self.made_of, "layer": layer, "texts": self.texts, "done": done, "truncated": before + truncated}
+        write_text(self.folder.record(layer), json.dumps(record, indent=2) + "\n")
+        if done == self.texts:
+            file.replace(self.folder.vectors(layer))
+
+    def open(self, layer: int) -> np.ndarray | None:
+        """A finished layer as a read-only memory map ``[texts, width]`` fp32; None if it cannot be seen from here."""
+        try:
+            vectors: np.ndarray = np.load(self.folder.vectors(layer), mmap_mode="r")
+        except (OSError, ValueError):
+            return None
+        return vectors if vectors.shape == self.shape else None
+
+    @cached_property
+    def _header(self) -> bytes:
+        header = io.BytesIO()
+        content = {"descr": DTYPE.str, "fortran_order": False, "shape": self.shape}
+        np.lib.format.write_array_header_1_0(header, content)
+        return header.getvalue()
+
+    def _bytes(self, rows: int) -> int:
+        return len(self._header) + rows * self.width * DTYPE.itemsize
+
+    def _noted(self, layer: int) -> int:
+        return int(self._record(layer).get("done", 0))
+
+    def _record(self, layer: int) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads(self.folder.record(layer).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return record

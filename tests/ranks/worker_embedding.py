@@ -1,0 +1,100 @@
+"""Embeds made-up texts: arguments are the folder and, for a rank that dies, after how many of its batches it does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tiny
+import torch
+
+from dist_stilts.errors import UserError
+from dist_stilts.evaluate import embedding
+from dist_stilts.evaluate.embedding import Embedder, Reading
+from dist_stilts.parallel.world import World, started
+
+READING = Reading((2, 0, 1), special_tokens=False)
+DTYPES = (torch.float32, torch.bfloat16)
+
+
+def main() -> None:
+    out, lives = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else -1
+    embedding.PART_TEXTS, embedding.WAIT_SECONDS, embedding.LOOKS = 20, 0.05, 3
+    with started(timeout_seconds=60) as world:
+        model = tiny.model([], dropout=0.1, spread=1.0)
+        model.encoder.register_forward_pre_hook(Mortal(lives))
+        results: dict[str, Any] = {"batches": []}
+        for dtype in DTYPES:
+            embedder = Embedder(model.to(dtype), "tiny", tokenizer(), world, READING, 12, out / "cache", 60)
+            for name, texts in {"many": made_up(47), "few": made_up(1), "none": []}.items():
+                found = embedder(texts, name)
+                results[name, str(dtype)] = [np.array(vectors) for vectors in found]
+        results["unseen"] = unseen(embedder, world)
+        results["nan"] = nan(embedder)
+    tiny.save_for(world.rank, results)
+
+
+def unseen(embedder: Embedder, world: World) -> str:
+    """What the ranks say where the last of them cannot read what the first has written."""
+    real = np.load
+    if world.rank == world.size - 1:
+        np.load = lambda *_, **__: real("/nowhere.npy")
+    try:
+        embedder(["w5"])
+    except UserError as error:
+        return str(error)
+    finally:
+        np.load = real
+    return "nothing"
+
+
+def nan(embedder: Embedder) -> str:
+    """What the ranks say of damaged weights."""
+    with torch.no_grad():
+        embedder.model.encoder.get_input_embeddings().weight[7] = float("nan")
+    try:
+        embedder(["w5", "w5 w6", "w7", "w8", "w6 w7 w8"])
+    except UserError as error:
+        return str(error)
+    return "nothing"
+
+
+class Mortal:
+    """Ends this process, as a kill does, before one more batch than it may do."""
+
+    def __init__(self, lives: int) -> None:
+        self.lives = lives
+
+    def __call__(self, *_: Any) -> None:
+        if self.lives == 0:
+            os._exit(9)
+        self.lives -= 1
+
+
+def made_up(number: int) -> list[str]:
+    """Texts of 0 to 15 words, some too long, and an empty one without any token of its own."""
+    rng = np.random.default_rng(number)
+    return ["", *(" ".join(f"w{word}" for word in rng.integers(4, 60, rng.integers(1, 16))) for _ in range(number))]
+
+
+def tokenizer() -> Any:
+    """One token per word, between the special tokens that the tiny model knows."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, **{f"w{number}": number for number in range(4, 60)}}
+    backend = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", unk_token="<unk>", cls_token="<s>", sep_token="</s>"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dist_stilts.errors import UserError
+from dist_stilts.evaluate import embedding
+from dist_stilts.evaluate.embedding import Embedder, Reading, dealt, like_length, special_tokens_around
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.parallel.once import hold
+from dist_stilts.parallel.world import current
+
+TEXTS = (
+    "the cat lifted the lamp",
+    "cat",
+    "",
+    "the hot sailor",
+    "cat",
+    "a lamp never lifted the cows .",
+    "the " * 12,
+    "the lamp",
+    "sailor " * 30,
+    "a hot lamp lifted a cat",
+)
+Make = Callable[..., Embedder]
+
+
+@pytest.fixture
+def model(tiny_encoder: Any) -> MultiTaskModel:
+    return MultiTaskModel(tiny_encoder, [])
+
+
+@pytest.fixture
+def passes(model: MultiTaskModel) -> list[int]:
+    """The number of texts in every forward pass."""
+    seen: list[int] = []
+    model.encoder.register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    return seen
+
+
+@pytest.fixture
+def make(model: MultiTaskModel, tokenizer: Any, tmp_path: Path) -> Make:
+    def make_embedder(*layers: int, pooling: str = "mean", special_tokens: bool = True, **other: Any) -> Embedder:
+        reading = Reading(layers or (2,), pooling, special_tokens)
+        settings = {"max_length": 64, "cache": tmp_path, "batch_tokens": 40, "model_id": "m", **other}
+        return Embedder(model=model, tokenizer=tokenizer, world=current(), reading=reading, **settings)
+
+    return make_embedder
+
+
+def by_hand(model: MultiTaskModel, tokenizer: Any, texts: Sequence[str], layer: int, inner: bool = False) -> np.ndarray:
+    """Text by text, without padding; ``inner`` leaves out the special tokens at both ends."""
+    rows = []
+    for text in texts:
+        with torch.no_grad():
+            ids = torch.tensor([tokenizer(text)["input_ids"]])
+            states = model.encoder(ids, output_hidden_states=True).hidden_states[layer][0]
+        rows.append((states[1:-1] if inner else states).mean(0))
+    return torch.nn.functional.normalize(torch.stack(rows)).numpy()
+
+
+def test_rows_are_unit_means_in_the_order_of_the_texts(make: Make, model: MultiTaskModel, tokenizer: Any) -> None:
+    (found,) = make()(TEXTS)
+    assert isinstance(found, np.memmap)
+    assert not found.flags.writeable
+    assert (found.dtype, found.shape) == (np.float32, (len(TEXTS), 16))
+    np.testing.assert_allclose(found, by_hand(model, tokenizer, TEXTS, 2), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 40, 100_000])
+def test_the_size_of_batches_changes_no_more_than_rounding(
+    make: Make, model: MultiTaskModel, tokenizer: Any, batch_tokens: int
+) -> None:
+    (found,) = make(batch_tokens=batch_tokens)(TEXTS)
+    np.testing.assert_allclose(found, by_hand(model, tokenizer, TEXTS, 2), atol=1e-5)
+
+
+def test_special_tokens_are_left_out_where_asked(make: Make, model: MultiTaskModel, tokenizer: Any) -> None:
+    texts = [text for text in TEXTS if text]
+    (found,) = make(special_tokens=False)(texts)
+    np.testing.assert_allclose(found, by_hand(model, tokenizer, texts, 2, inner=True), atol=1e-5)
+    assert np.abs(found - by_hand(model, tokenizer, texts, 2)).max() > 0.01
+
+
+def test_a_text_without_a_token_of_its_own_is_zero_and_not_nan(make: Make) -> None:
+    (found,) = make(special_tokens=False)(["", "cat"])
+    assert found[0].tobytes() == np.zeros(16, np.float32).tobytes()  # no negative zeros either
+    assert np.linalg.norm(found[1]) == pytest.approx(1)
+
+
+def test_unknown_words_are_text_and_no_special_tokens(bert_tokenizer: Any, tokenizer: Any) -> None:
+    assert special_tokens_around(bert_tokenizer) == (1, 1)  # "a" is a word; "zebra" is not
+    assert special_tokens_around(tokenizer) == (1, 1)
+
+
+def test_cls_is_the_first_token(make: Make, model: MultiTaskModel, tokenizer: Any) -> None:
+    (found,) = make(pooling="cls")(TEXTS[:1])
+    with torch.no_grad():
+        first = model.encoder(torch.tensor([tokenizer(TEXTS[0])["input_ids"]])).last_hidden_state[:, 0]
+    np.testing.assert_allclose(found, torch.nn.functional.normalize(first), atol=1e-5)
+
+
+def test_all_layers_of_one_pass_are_those_of_single_passes(make: Make, passes: list[int], tmp_path: Path) -> None:
+    together = make(2, 0, 1)(TEXTS)
+    once = len(passes)
+    alone = [make(layer, cache=tmp_path / "other")(TEXTS)[0] for layer in (2, 0, 1)]
+    assert len(passes) == 4 * once
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len({vectors.tobytes() for vectors in together}) == 3
+
+
+def test_what_is_cached_is_not_computed_again(make: Make, passes: list[int]) -> None:
+    (first,) = make(1)(TEXTS)
+    done = len(passes)
+    (again,) = make(1)(list(TEXTS))
+    assert len(passes) == done > 0
+    np.testing.assert_array_equal(first, again)
+
+
+def test_only_missing_layers_are_computed(make: Make, passes: list[int]) -> None:
+    (first,) = make(1)(TEXTS)
+    written = Path(first.filename).stat().st_mtime_ns  # type: ignore[attr-defined]
+    both = make(1, 2)(TEXTS)
+    assert len(passes) > 0
+    assert Path(both[0].filename).stat().st_mtime_ns == written  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"model_id": "other"}, {"pooling": "cls"}, {"special_tokens": False}, {"max_length": 10}],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_request_is_computed(make: Make, passes: list[int], change: dict[str, Any]) -> None:
+    make()(TEXTS)
+    done = len(passes)
+    make(**change)(TEXTS)
+    assert len(passes) > done
+
+
+@pytest.mark.parametrize("other", [TEXTS[:-1], (*TEXTS[1:], TEXTS[0]), ("the cat lifted the lampcat", "", *TEXTS[2:])])
+def test_other_texts_are_computed(make: Make, passes: list[int], other: tuple[str, ...]) -> None:
+    make()(TEXTS)
+    done = len(passes)
+    (found,) = make()(other)
+    assert len(passes) > done
+    assert len(found) == len(other)
+
+
+def test_another_type_of_weights_is_computed(make: Make, passes: list[int], model: MultiTaskModel) -> None:
+    make()(TEXTS)
+    done = len(passes)
+    model.to(torch.bfloat16)
+    (found,) = make()(TEXTS)
+    assert len(passes) > done
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("damage", ["short", "no record", "broken record"])
+def test_a_damaged_file_is_noticed_and_made_again(make: Make, passes: list[int], damage: str) -> None:
+    (vectors,) = make()(TEXTS)
+    whole, file = np.array(vectors), Path(vectors.filename)  # type: ignore[attr-defined]
+    if damage == "short":
+        file.write_bytes(file.read_bytes()[:-1])
+    elif damage == "no record":
+        file.with_suffix(".json").unlink()
+    else:
+        file.with_suffix(".json").write_text('{"done": ', encoding="utf-8")
+    done = len(passes)
+    np.testing.assert_array_equal(make()(TEXTS)[0], whole)
+    assert len(passes) == 2 * done
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("when", ["between parts", "while a part is written", "before the part is noted"])
+def test_a_killed_job_goes_on_after_the_last_whole_part(
+    make: Make, passes: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: str
+) -> None:
+    monkeypatch.setattr(embedding, "PART_TEXTS", 3)
+    expected = np.array(make(cache=tmp_path / "uninterrupted")(TEXTS)[0])
+    whole, before = sum(passes), sorted(path.name for path in tmp_path.iterdir())
+    die_at_second(monkeypatch, when)
+    with pytest.raises(Killed):
+        make()(TEXTS)
+    assert not list((tmp_path).glob("[0-9a-f]*/layer-*.npy"))
+    monkeypatch.undo()
+    monkeypatch.setattr(embedding, "PART_TEXTS", 3)
+    passes.clear()
+    (found,) = make()(TEXTS)
+    assert found.tobytes() == expected.tobytes()
+    assert sum(passes) == whole - 3 * (2 if when == "between parts" else 1)
+    assert len(list(tmp_path.iterdir())) == len(before) + 1
+
+
+def die_at_second(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """Let the second part's writing fail at this point; `between parts` is after the second part."""
+    import os
+
+    from dist_stilts.evaluate import embedding_files
+
+    count = 0
+
+    def dying(real: Callable[..., Any], at: int) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == at:
+                raise Killed
+            return real(*args)
+
+        return call
+
+    if when == "between parts":
+        files = embedding_files.EmbeddingFiles
+        monkeypatch.setattr(files, "append", dying(files.append, 3))
+    elif when == "before the part is noted":
+        monkeypatch.setattr(embedding_files, "write_text", dying(embedding_files.write_text, 2))
+    else:
+        monkeypatch.setattr(os, "fsync", dying(os.fsync, 3))  # file, record, file
+
+
+def test_layers_that_were_killed_apart_are_ended_together(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(embedding, "PART_TEXTS", 3)
+    expected = [np.array(vectors) for vectors in make(1, 2, cache=tmp_path / "uninterrupted")(TEXTS)]
+    with monkeypatch.context() as patch:
+        die_at_second(patch, "between parts")
+        with pytest.raises(Killed):
+            make(1)(TEXTS)
+    for vectors, same in zip(make(1, 2)(TEXTS), expected, strict=True):
+        assert vectors.tobytes() == same.tobytes()
+
+
+def test_texts_that_do_not_fit_are_cut_and_counted(make: Make, tokenizer: Any) -> None:
+    long = "sailor " * 20_000
+    (found,) = make()([long, "cat", "sailor " * 40_000])
+    np.testing.assert_array_equal(found[0], found[2])
+    record = json.loads(Path(found.filename).with_suffix(".json").read_text())  # type: ignore[attr-defined]
+    assert len(long) > 100_000
+    assert (record["truncated"], record["done"], record["texts"]) == (2, 3, 3)
+
+
+def test_counts_of_several_parts_are_added(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "PART_TEXTS", 3)
+    (found,) = make(max_length=5)(TEXTS)
+    record = json.loads(Path(found.filename).with_suffix(".json").read_text())  # type: ignore[attr-defined]
+    assert record["truncated"] == 5
+
+
+def test_no_texts_are_no_rows(make: Make, passes: list[int], tmp_path: Path) -> None:
+    assert [vectors.shape for vectors in make(0, 1)([])] == [(0, 16), (0, 16)]
+    assert not passes
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", [float("nan"), float("inf")])
+def test_embeddings_that_are_no_numbers_are_refused_with_the_first_line(
+    make: Make, model: MultiTaskModel, tokenizer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: float
+) -> None:
+    monkeypatch.setattr(embedding, "PART_TEXTS", 3)
+    (word,) = tokenizer("sailor", add_special_tokens=False)["input_ids"][:1]
+    texts = ["cat", "the cat", "cat", "the", "sailor", "sailor"]
+    with torch.no_grad():
+        model.encoder.get_input_embeddings().weight[word] = damage
+    with pytest.raises(UserError, match=r"2 of 3 embeddings of corpus hold NaN.*first: line 5.*float32"):
+        make()(texts, "corpus")
+    assert not list(tmp_path.glob("*/layer-*.npy"))
+
+
+@pytest.mark.parametrize("layer", [-1, 3])
+def test_a_layer_that_the_encoder_does_not_have_is_refused(make: Make, layer: int) -> None:
+    with pytest.raises(UserError, match=rf"no layer {layer}\. .*0 \(embeddings\) to 2"):
+        make(layer)(TEXTS)
+
+
+def test_an_unknown_pooling_is_refused(make: Make) -> None:
+    with pytest.raises(UserError, match="unknown pooling 'max'"):
+        make(pooling="max")(TEXTS)
+
+
+def test_a_cache_that_cannot_be_read_is_one_clear_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(np, "load", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError()))
+    with pytest.raises(UserError, match="file system that all hosts share"):
+        make()(TEXTS)
+
+
+def test_a_second_program_waits_for_the_first_and_uses_what_it_made(
+    make: Make, passes: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make()(TEXTS)
+    (folder,) = (path for path in tmp_path.iterdir())
+    made = {path: path.read_bytes() for path in folder.glob("layer-*")}
+    for path in made:
+        path.unlink()
+    held = hold(folder / ".lock")
+    assert held is not None
+
+    def first_program_ends(_: float) -> None:
+        for path, content in made.items():
+            path.write_bytes(content)
+        held.release()
+
+    monkeypatch.setattr(embedding.time, "sleep", first_program_ends)
+    said: list[str] = []
+    passes.clear()
+    make(progress=lambda what, *_: said.append(what))(TEXTS, "corpus")
+    assert said == ["waiting for another program to encode corpus"]
+    assert not passes
+
+
+def test_progress_ends_at_the_number_of_texts(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "PART_TEXTS", 4)
+    said: list[tuple[str, int, int]] = []
+    make(progress=lambda *what: said.append(what))(TEXTS, "corpus")
+    assert {(what, total) for what, _, total in said} == {("encoding corpus", len(TEXTS))}
+    done = [count for _, count, _ in said]
+    assert done == sorted(set(done))
+    assert done[-1] == len(TEXTS)
+
+
+def test_dropout_is_off(make: Make, model: MultiTaskModel, tmp_path: Path) -> None:
+    (quiet,) = make()(TEXTS)
+    model.train()
+    (found,) = make(cache=tmp_path / "other")(TEXTS)
+    np.testing.assert_array_equal(found, quiet)
+
+
+def test_batches_hold_every_text_once_and_keep_to_their_bounds() -> None:
+    lengths = np.random.default_rng(0).integers(2, 300, 500)
+    batches = like_length(lengths, 1000)
+    assert sorted(np.concatenate(batches)) == list(range(500))
+    for batch in batches:
+        longest = lengths[batch].max()
+        assert len(batch) == 1 or len(batch) * longest <= 1000
+        assert lengths[batch].min() >= embedding.LIKE_LENGTH * longest
+    assert sum(len(batch) * lengths[batch].max() for batch in batches) < 1.1 * lengths.sum()
+
+
+def test_a_text_longer_than_a_batch_is_one_by_itself() -> None:
+    assert [batch.tolist() for batch in like_length(np.array([5, 50, 5, 50]), 20)] == [[1], [3], [0, 2]]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 7])
+def test_ranks_get_like_shares_of_the_work(ranks: int) -> None:
+    costs = np.random.default_rng(0).integers(100, 4000, 60).tolist()
+    shares = dealt(costs, ranks)
+    assert sorted(number for share in shares for number in share) == list(range(60))
+    loads = [sum(costs[number] for number in share) for share in shares]
+    assert max(loads) - min(loads) <= min(costs) + 100
+
+
+def test_vectors_are_those_of_sentence_transformers(
+    make: Make, model: MultiTaskModel, tokenizer: Any, tmp_path: Path
+) -> None:
+    peer = pytest.importorskip("sentence_transformers")
+    from dist_stilts.model.encoder import Provenance, encoder_digest, export
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    export(
+        folder,
+        model.encoder,
+        torch.nn.ModuleDict(),
+        tokenizer,
+        Provenance("r", "i", "random", encoder_digest(model.encoder)),
+    )
+    theirs = peer.SentenceTransformer(str(folder), device="cpu").encode(list(TEXTS), normalize_embeddings=True)
+    np.testing.assert_allclose(make()(TEXTS)[0], theirs, atol=1e-5)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from dist_stilts.model.hidden_states import hidden_states
+
+INPUTS = {
+    "input_ids": torch.tensor([[0, 20, 30, 40, 2], [0, 50, 2, 1, 1]]),
+    "attention_mask": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]),
+}
+SIZES = {"vocab_size": 64, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32, "pad_token_id": 1}
+DEBERTA = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+ARCHITECTURES = {
+    "xlm-roberta": {},
+    "bert": {},
+    "xlm-roberta-xl": {},  # norms before its blocks and one at the end
+    "modernbert": {"bos_token_id": 0, "cls_token_id": 0, "eos_token_id": 2, "sep_token_id": 2},
+    "deberta-v2": DEBERTA,
+    "distilbert": {"dim": 16, "n_heads": 2, "hidden_dim": 32},
+    "albert": {"embedding_size": 8},  # one block, run three times
+}
+
+
+def encoder_of(kind: str) -> Any:
+    from transformers import AutoConfig, AutoModel
+
+    sizes = SIZES if kind != "distilbert" else {"vocab_size": 64, "pad_token_id": 1}
+    layers = {"n_layers" if kind == "distilbert" else "num_hidden_layers": 3}
+    torch.manual_seed(0)
+    return AutoModel.from_config(AutoConfig.for_model(kind, **sizes, **layers, **ARCHITECTURES[kind])).eval()
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@torch.no_grad()
+def test_layers_are_those_of_hugging_face_in_every_architecture(kind: str) -> None:
+    encoder = encoder_of(kind)
+    expected = encoder(**INPUTS, output_hidden_states=True).hidden_states
+    assert len(expected) == 4
+    for layers in [(0,), (1,), (2,), (3,), (2, 0), (0, 1, 2, 3), (3, 3)]:
+        found = hidden_states(encoder, **INPUTS, layers=layers)
+        for layer, states in zip(layers, found, strict=True):
+            torch.testing.assert_close(states, expected[layer], rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_no_block_above_the_highest_wanted_layer_is_run() -> None:
+    encoder = encoder_of("xlm-roberta")
+    run: list[int] = []
+    for number, block in enumerate(encoder.encoder.layer):
+        block.register_forward_hook(lambda *_, number=number: run.append(number))
+    hidden_states(encoder, **INPUTS, layers=(2, 0))
+    assert run == [0, 1]
+    hidden_states(encoder, **INPUTS, layers=(3,))
+    assert run == [0, 1, 0, 1, 2]
+
+
+@torch.no_grad()
+def test_a_pass_that_failed_leaves_the_encoder_as_it_was() -> None:
+    encoder = encoder_of("xlm-roberta")
+    with pytest.raises(IndexError):
+        hidden_states(encoder, torch.tensor([[0, 99, 2]]), torch.ones(1, 3), (1,))
+    assert encoder(**INPUTS).last_hidden_state.shape == (2, 5, 16)
