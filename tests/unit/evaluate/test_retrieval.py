@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,27 +160,3 @@ def test_centring_leaves_the_health_of_the_encoder_as_it_is(embed: Any) -> None:
 def test_a_layer_that_the_encoder_does_not_have_is_refused(embed: Any) -> None:
     with pytest.raises(UserError, match="layer"):
         embed(layer=14)(TEXTS)
-
-
-def test_mining_two_files_writes_pairs_best_first(
-    tiny_encoder: Any, tokenizer: Any, tmp_path: Path, world: Path
-) -> None:
-    from torch import nn
-
-    from dist_stilts.evaluate.mine import mine_files
-    from dist_stilts.evaluate.suite import EvaluationConfig
-    from dist_stilts.model.encoder import Provenance, encoder_digest, export
-
-    (tmp_path / "model").mkdir()
-    provenance = Provenance("run", "id", "random", encoder_digest(tiny_encoder))
-    export(tmp_path / "model", tiny_encoder, nn.ModuleDict(), tokenizer, provenance)
-    source, target, out = (tmp_path / name for name in ("source", "target", "pairs.tsv"))
-    lines = (world / "tatoeba" / "tatoeba.qaa-eng.eng").read_text(encoding="utf-8").splitlines()[:6]
-    source.write_text("\n".join([*lines, "", lines[0]]) + "\n", encoding="utf-8")
-    target.write_text("\n".join(reversed(lines)) + "\n", encoding="utf-8")
-    written = mine_files(source, target, str(tmp_path / "model"), out, 0.0, EvaluationConfig(), 64, current())
-    rows = [line.split("\t") for line in out.read_text(encoding="utf-8").splitlines()]
-    assert written == len(rows)
-    assert {(s, t) for _, s, t in rows} == {(line, line) for line in lines}
-    scores = [float(score) for score, _, _ in rows]
-    assert scores == sorted(scores, reverse=True)
