@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tokenizers import processors
 
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate import embedding
@@ -93,13 +95,29 @@ def test_special_tokens_are_left_out_where_asked(make: Make, model: MultiTaskMod
 
 def test_a_text_without_a_token_of_its_own_is_zero_and_not_nan(make: Make) -> None:
     (found,) = make(special_tokens=False)(["", "cat"])
-    assert found[0].tobytes() == np.zeros(16, np.float32).tobytes()  # no negative zeros either
+    assert not found[0].any()
     assert np.linalg.norm(found[1]) == pytest.approx(1)
 
 
-def test_unknown_words_are_text_and_no_special_tokens(bert_tokenizer: Any, tokenizer: Any) -> None:
-    assert special_tokens_around(bert_tokenizer) == (1, 1)  # "a" is a word; "zebra" is not
-    assert special_tokens_around(tokenizer) == (1, 1)
+def test_no_zero_is_negative(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sum over ranks would make it positive, and the bits would differ from those of one rank."""
+    states = torch.tensor([-0.0, 1.0]).repeat(1, 4, 8)
+    monkeypatch.setattr(embedding, "hidden_states", lambda *_: [states])
+    (found,) = make(pooling="cls")(["cat"])
+    assert (found == 0).sum() == 8
+    assert not np.signbit(found).any()
+
+
+def test_unknown_words_are_text_though_their_id_is_special(make: Make, model: MultiTaskModel, tokenizer: Any) -> None:
+    assert tokenizer.unk_token_id in tokenizer("\u2603 cat")["input_ids"][1:-1]
+    (found,) = make(special_tokens=False)(["\u2603 cat"])
+    np.testing.assert_allclose(found, by_hand(model, tokenizer, ["\u2603 cat"], 2, inner=True), atol=1e-5)
+
+
+def test_special_tokens_are_those_that_the_tokenizer_adds(bert_tokenizer: Any, tokenizer: Any) -> None:
+    bare = copy.deepcopy(bert_tokenizer)
+    bare.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+    assert [special_tokens_around(some) for some in (bert_tokenizer, tokenizer, bare)] == [(1, 1), (1, 1), (0, 0)]
 
 
 def test_cls_is_the_first_token(make: Make, model: MultiTaskModel, tokenizer: Any) -> None:
