@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -129,17 +131,51 @@ def test_another_threshold_re_uses_the_embeddings(
     assert 0 < len(rows(tmp_path / "pairs.tsv")) < len(all_pairs)
 
 
+def test_a_killed_run_goes_on_where_it_stopped(
+    start: Callable[..., Any], kill: Callable[[int], Any], cli: Callable[..., Any], model: Path, tmp_path: Path
+) -> None:
+    """What was encoded before the kill is not encoded again: a row that is changed meanwhile stays changed."""
+    (tmp_path / "source").write_text("\n".join([*sentences(24_000, 3), *SHARED]), encoding="utf-8")
+    (tmp_path / "target").write_text("\n".join(SHARED), encoding="utf-8")
+    files = (str(tmp_path / "source"), str(tmp_path / "target"))
+    command = ("mine", *files, "--model", str(model), "--out", str(tmp_path / "pairs.tsv"))
+    process = start(*command)
+    try:
+        deadline = time.monotonic() + 80
+        while not (records := list((tmp_path / "pairs.embeddings").glob("*/*.json"))):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        kill(process.pid)
+        process.communicate()
+    record = json.loads(records[0].read_text())
+    assert 0 < record["done"] < record["texts"]
+    (unfinished,) = records[0].parent.glob(".*.partial")
+    marked = np.eye(1, 32, dtype=np.float32).tobytes()
+    with unfinished.open("r+b") as file:
+        file.readline()  # NumPy's header
+        file.seek(file.tell())
+        file.write(marked)
+    done = cli(*command)
+    assert done.returncode == 0, done.stderr
+    assert np.load(records[0].with_suffix(".npy"))[0].tobytes() == marked
+    found = {row[1]: row[2] for row in rows(tmp_path / "pairs.tsv")}
+    assert {text: found[text] for text in SHARED} == {text: text for text in SHARED}
+
+
 def test_plain_lines_blank_ones_copies_and_one_of_100_000_characters(mine: Callable[..., Any], tmp_path: Path) -> None:
     endless = " ".join(SHARED[:1] * 3000)
     (tmp_path / "source").write_text("\n".join(["", *SHARED, SHARED[0], "\t", endless]), encoding="utf-8")
     (tmp_path / "target").write_text("\n".join([*reversed(SHARED), "a\ttab"]), encoding="utf-8")
-    done = mine("--json", "--max-length", "64", "--threshold", "1.1")
+    done = mine("--json", "--threshold", "1.1")
     assert done.returncode == 0, done.stderr
     found = {row[1]: row[2] for row in rows(tmp_path / "pairs.tsv")}
     assert {text: found[text] for text in SHARED[1:]} == {text: text for text in SHARED[1:]}
     counts = {"lines": 34, "blank": 2, "repeated": 1, "sentences": 31, "cut": 1}
     assert {key: json.loads(done.stdout)["source"][key] for key in counts} == counts
-    assert "34 lines, 2 without text, 1 repeated" in done.stderr
+    assert json.loads(done.stdout)["max_length"] == 64  # the encoder has no more positions
+    assert "34 lines, 2 without text, 1 repeated, 1 cut" in done.stderr
 
 
 def test_a_collapsed_encoder_is_named(cli: Callable[..., Any], corpus: dict[str, Path], tmp_path: Path) -> None:
@@ -217,4 +253,4 @@ def test_embeddings_that_are_no_numbers_are_refused(
     def spoil(encoder: nn.Module) -> None:
         nn.init.constant_(encoder.get_input_embeddings().weight, torch.nan)  # type: ignore[operator]
 
-    assert "not finite" in refused(mine("--model", str(export_encoder(tmp_path / "spoilt", spoil))))
+    assert "hold NaN" in refused(mine("--model", str(export_encoder(tmp_path / "spoilt", spoil))))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from dist_stilts.evaluate.mine import (
     mine_files,
     outcome,
     pair_lines,
+    positions,
 )
 from dist_stilts.parallel.world import current
 from dist_stilts.report.mining import summary_lines
@@ -99,9 +101,19 @@ def test_what_is_said_of_gold_counts_the_pairs_that_are_no_candidates() -> None:
 
 def test_pairs_are_written_as_they_first_stand_with_ids_where_the_files_have_them() -> None:
     source, target = side("x y x z", "s1 s2 s3 s4"), side("X X Y Z", "t1 t2 t3 t4")
-    assert pair_lines(FOUND, 2, source, target) == "1.200000\ts2\tt1\ty\tX\n1.100000\ts1\tt3\tx\tY\n"
+    lines = ["1.200000\ts2\tt1\ty\tX\n", "1.100000\ts1\tt3\tx\tY\n", "0.900000\ts4\tt4\tz\tZ\n"]
+    assert pair_lines(FOUND, 3, source, target) == "".join(lines)
     assert pair_lines(FOUND, 1, side("x y x z"), side("X X Y Z")) == "1.200000\ty\tX\n"
     assert pair_lines(FOUND, 0, source, target) == ""
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [(nn.Embedding(66, 4, padding_idx=1), 64), (nn.Embedding(66, 4), 66), (nn.Linear(1, 1), None)],
+)
+def test_an_encoder_is_asked_how_many_tokens_it_has_positions_for(table: nn.Module, expected: int | None) -> None:
+    encoder = nn.ModuleDict({"embeddings": nn.ModuleDict({"position_embeddings": table})})
+    assert positions(encoder) == (expected or sys.maxsize)
 
 
 @pytest.fixture
@@ -136,6 +148,7 @@ def test_every_sentence_is_found_once_and_the_best_pair_stands_first(files: Requ
     assert sorted((s, t) for _, s, t in pairs(files)) == sorted((line, line) for line in lines)
     scores = [float(score) for score, _, _ in pairs(files)]
     assert scores == sorted(scores, reverse=True)
+    assert max(scores) <= {"absolute": 1.0, "distance": 1.0, "csls": 2.0, "ratio": math.inf}[margin] + 1e-6
     source = {key: summary["source"][key] for key in ("lines", "blank", "repeated", "sentences")}
     assert source == {"lines": 8, "blank": 1, "repeated": 1, "sentences": 6}
     assert summary["pairs"] == 6
@@ -151,6 +164,16 @@ def test_the_summary_says_that_a_threshold_is_optimistic_if_it_was_tuned(files: 
     assert not any("optimistic" in line for line in summary_lines(given))
     points = (files.out.parent / "pairs.curve.tsv").read_text().splitlines()
     assert len(points) == 1 + given["candidate_pairs"]
+
+
+def test_forward_gives_every_source_sentence_a_pair(files: Request) -> None:
+    with files.source.open("a") as file:
+        file.write("the sailor\nthe lamp\n")
+    pairs_by_selection = {
+        how: mine_files(replace(files, mining=Mining(candidates=how), threshold=-math.inf), current())["pairs"]
+        for how in ("forward", "backward", "max")
+    }
+    assert pairs_by_selection == {"forward": 8, "backward": 6, "max": 6}
 
 
 def test_one_sentence_a_side_is_a_pair(files: Request) -> None:
