@@ -14,7 +14,7 @@ from typing import NoReturn
 import typer
 
 from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
-from dist_stilts.verbs import averaging, data, later, scoring, training
+from dist_stilts.verbs import averaging, data, later, mining, scoring, training
 from dist_stilts.verbs.common import say
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -38,7 +38,7 @@ VERBS = (
     training.run,
     averaging.average,
     scoring.evaluate,
-    scoring.mine,
+    mining.mine,
     scoring.score,
     scoring.table,
     later.study,

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dist_stilts.errors import UserError
+
 COMPLETE = "COMPLETE"
 """Name of the marker file that is written last: a folder without it is unfinished."""
 
@@ -217,6 +219,33 @@ def translation_record(translation: Path) -> Path:
 def translation_parts(translation: Path, key: str) -> Path:
     """The folder of what is translated so far; ``key`` differs whenever the translation would."""
     return translation.with_name(f".{translation.stem}-{key}.parts")
+
+
+def mining_embeddings(pairs: Path) -> Path:
+    """Where the embeddings are kept that pairs were mined from, unless another folder is named."""
+    return pairs.with_name(f"{pairs.stem}.embeddings")
+
+
+def mining_curve(pairs: Path) -> Path:
+    """Precision and recall of mined pairs at every threshold, where gold pairs are known."""
+    return pairs.with_name(f"{pairs.stem}.curve.tsv")
+
+
+def require_writable(file: Path) -> None:
+    """Make the folder of a file that is to be written in the end; UserError if there can be no such file."""
+    require_folder(file.parent)
+    if file.is_dir():
+        raise UserError("is a folder", where=file, fix="Name a file")
+
+
+def require_folder(folder: Path) -> None:
+    """Make a folder that is to be written to; UserError if that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot be made a folder ({error.strerror})", where=folder, fix="Name another") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError("no permission to write here", where=folder, fix="Name another folder")
 
 
 def split_in_names(split: str) -> str:

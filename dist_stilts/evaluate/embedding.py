@@ -106,16 +106,28 @@ class Embedder:
             UserError: no such layer or pooling; embeddings with NaN; a cache that a rank cannot see.
         """
         self._check_reading()
-        width = self.model.encoder.config.hidden_size
         if not len(texts):
-            return [np.empty((0, width), np.float32) for _ in self.reading.layers]
-        made_of = broadcast_value(self._made_of(texts) if self.world.is_main else {})
-        files = EmbeddingFiles(embedding_folder(self.cache, identity(made_of)), len(texts), width, made_of)
+            return [np.empty((0, self._width), np.float32) for _ in self.reading.layers]
+        files = self._files(texts)
         if self._missing(files):
             with self._alone_in(files.folder, name, len(texts)):
                 if missing := self._missing(files):  # another program may have made them meanwhile
                     self._encode(texts, name, files, missing)
         return _opened(files, self.reading.layers)
+
+    def truncated(self, texts: Sequence[str]) -> int:
+        """How many of these texts, already embedded, did not fit and were cut."""
+        files = self._files(texts)
+        return broadcast_value(files.truncated(self.reading.layers[0]) if self.world.is_main else 0)
+
+    @property
+    def _width(self) -> int:
+        return int(self.model.encoder.config.hidden_size)
+
+    def _files(self, texts: Sequence[str]) -> EmbeddingFiles:
+        made_of = broadcast_value(self._made_of(texts) if self.world.is_main else {})
+        folder = embedding_folder(self.cache, identity(made_of))
+        return EmbeddingFiles(folder, len(texts), self._width, made_of)
 
     def _check_reading(self) -> None:
         highest = self.model.encoder.config.num_hidden_layers

@@ -51,6 +51,10 @@ class EmbeddingFiles:
         file, noted = self.folder.unfinished(layer), self._noted(layer)
         return noted if file.is_file() and file.stat().st_size >= self._bytes(noted) else 0
 
+    def truncated(self, layer: int) -> int:
+        """How many of the texts embedded so far were cut."""
+        return int(self._record(layer).get("truncated", 0))
+
     def append(self, layer: int, start: int, rows: np.ndarray, truncated: int) -> None:
         """Add the rows from number ``start`` on, and give the file its name if they are the last.
 
@@ -58,7 +62,7 @@ class EmbeddingFiles:
             rows: ``[n, width]`` fp32; truncated: how many of these texts were cut.
         """
         file = self.folder.unfinished(layer)
-        before = self._record(layer).get("truncated", 0) if start else 0
+        before = self.truncated(layer) if start else 0
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
         # Written, not mapped: a full disk is then an error and no signal that kills the process.

@@ -1,51 +1,330 @@
-"""Mine translation pairs from two plain text files with any encoder: embed, margin, one-to-one, best first."""
+"""Mine translation pairs from anyone's two text files with any encoder.
+
+    two files -> sentences, each once -> embeddings (kept, so that a killed run goes on) -> neighbours both ways
+              -> candidates by margin -> threshold (given, or tuned on gold pairs) -> pairs, best first
+
+Every rank calls :func:`mine_files`, embeds and searches its share, and comes to the same pairs; rank 0 writes them.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from dist_stilts.data.batches import Vocabulary
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dist_stilts.errors import UserError, nearest
+from dist_stilts.evaluate.embedding import Embedder, Progress, Reading
 from dist_stilts.evaluate.predict import evaluation_dtype
-from dist_stilts.evaluate.retrieval import Embedder, first_occurrences, mine
-from dist_stilts.evaluate.suite import EvaluationConfig
-from dist_stilts.layout import write_text
+from dist_stilts.layout import mining_curve, mining_embeddings, require_folder, require_writable, write_text
+from dist_stilts.model.encoder import encoder_digest
 from dist_stilts.model.multitask import load_model
+from dist_stilts.model.pooling import normalise
 from dist_stilts.parallel.world import World
-from dist_stilts.tasks.files import read_lines
+from dist_stilts.scoring.duplicates import UniqueTexts, unique_texts
+from dist_stilts.scoring.health import collapsed, retrieval_health
+from dist_stilts.scoring.mining import (
+    MARGINS,
+    SELECTIONS,
+    Candidates,
+    Curve,
+    best_threshold,
+    curve,
+    gold_mask,
+    margin_quantiles,
+    margin_scores,
+    score_at,
+    select_candidates,
+)
+from dist_stilts.search.sharded import both_directions
+from dist_stilts.tasks.read_sides import Side, read_known, read_sides
+
+THRESHOLDS = {"ratio": 1.0, "distance": 0.0, "csls": 0.0}
+"""Where a pair is as close as the neighbours of its two sentences are on average; a plain cosine has no such point."""
+TUNED = "tuned on the gold pairs"
 
 
-def mine_files(
-    source: Path,
-    target: Path,
-    model: str,
-    out: Path,
-    threshold: float,
-    config: EvaluationConfig,
-    max_length: int,
-    world: World,
-) -> int:
-    """Write ``margin <TAB> source line <TAB> target line`` for every pair above the threshold, best first.
+@dataclass(frozen=True)
+class Mining:
+    """How pairs are found among embeddings.
 
-    A text that stands in a file more than once is used once; blank lines are passed over. Every rank calls it.
+    Attributes:
+        margin: a name in :data:`MARGINS`; candidates: a name in :data:`SELECTIONS`; neighbours: k of the margin.
+        centre: subtract each side's mean embedding first.
+        memory_bytes: working memory of the search.
+    """
+
+    margin: str = "ratio"
+    candidates: str = "max"
+    neighbours: int = 4
+    centre: bool = False
+    memory_bytes: int = 256 << 20
+
+    def __post_init__(self) -> None:
+        for option, name, known in (("margin", self.margin, MARGINS), ("candidates", self.candidates, SELECTIONS)):
+            if name not in known:
+                raise UserError(f"--{option}: unknown '{name}'", fix=nearest(name, known))
+        if self.neighbours < 1:
+            raise UserError(f"--neighbours: a margin needs at least 1, not {self.neighbours}", fix="4 is usual")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to mine, and how.
+
+    Attributes:
+        model: folder or Hub name of an encoder; layer: element of hidden_states, None = the last.
+        ids: whether lines are ``id<TAB>text``; None = if they all look like it.
+        gold: file of known pairs.
+        threshold: lowest margin kept; None = tuned on gold, without gold that of :data:`THRESHOLDS`.
+        cache: folder of the embeddings; None = beside the pairs.
+    """
+
+    source: Path
+    target: Path
+    model: str
+    out: Path
+    gold: Path | None = None
+    ids: bool | None = None
+    threshold: float | None = None
+    mining: Mining = field(default_factory=Mining)
+    layer: int | None = None
+    pooling: str = "mean"
+    special_tokens: bool = True
+    max_length: int = 256
+    batch_tokens: int = 8192
+    dtype: str = "auto"
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and math.isnan(self.threshold):
+            raise UserError("--threshold: not a number")
+        if self.threshold is None and self.gold is None and self.mining.margin not in THRESHOLDS:
+            raise UserError(
+                f"margin '{self.mining.margin}' has no threshold that suits every encoder",
+                fix="Give --threshold (-inf keeps all candidates), or --gold to tune it on",
+            )
+        require_writable(self.out)
+        require_folder(self.embeddings)
+
+    @property
+    def embeddings(self) -> Path:
+        """Where the embeddings are kept."""
+        return self.cache or mining_embeddings(self.out)
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """The different sentences of a side: each is searched once, and written as it first stands in the file."""
+
+    side: Side
+    unique: UniqueTexts
+
+    @property
+    def texts(self) -> list[str]:
+        """What is embedded ``[distinct]``."""
+        return [self.side.texts[row] for row in self.unique.first]
+
+    def facts(self, cut: int) -> dict[str, Any]:
+        """What was read, with the number of sentences of which only the beginning was."""
+        distinct, rows = len(self.unique.first), len(self.unique.of_row)
+        counts = {"lines": rows + self.side.blank, "blank": self.side.blank, "repeated": rows - distinct}
+        return {"file": str(self.side.path), **counts, "sentences": distinct, "cut": cut}
+
+
+@dataclass(frozen=True)
+class Known:
+    """Number of gold pairs, and whether each candidate ``[c]`` is one."""
+
+    gold: int
+    is_gold: NDArray[np.bool_]
+
+
+def mine_files(request: Request, world: World, progress: Progress | None = None) -> dict[str, Any]:
+    """Write the pairs of two files: margin, source, target (with ids: margin, ids, source, target), best first.
+
+    With gold pairs, precision and recall at every threshold are written beside them.
 
     Returns:
-        the number of pairs written.
+        the summary, on every rank: what was read, how it was searched, what was found.
+
+    Raises:
+        UserError: a bad file, a model that is no encoder, embeddings that are not finite.
     """
-    encoder, tokenizer, _ = load_model(model, [])
-    encoder.to(world.device, evaluation_dtype(config.dtype, world.device))
-    embedder = Embedder(
-        encoder, tokenizer, Vocabulary.of(tokenizer), world, config.batch_size, max_length, config.layer, config.centre
-    )
-    sides = []
-    for path in (source, target):
-        lines = tuple(line.strip() for _, line in read_lines(path) if line.strip())
-        sides.append([lines[row] for row in first_occurrences(lines)])
-    pairs = mine(embedder(tuple(sides[0])).vectors, embedder(tuple(sides[1])).vectors)
-    kept = [
-        (score, s, t)
-        for score, s, t in zip(pairs.scores, pairs.source, pairs.target, strict=True)
-        if score >= threshold
-    ]
+    seconds: dict[str, float] = {}
+    with timed(seconds, "reading"):
+        sides = read_sides(request.source, request.target, request.ids)
+        source, target = (Sentences(side, unique_texts(side.texts)) for side in sides)
+        gold = gold_pairs(request.gold, source, target) if request.gold else None
+    with timed(seconds, "encoding"):
+        embedder = load_embedder(request, world, progress)
+        vectors = [embedder(side.texts, side.side.path.name)[0] for side in (source, target)]
+        cut = [embedder.truncated(side.texts) for side in (source, target)]
+        health = [retrieval_health(rows) for rows in vectors if len(rows) > 1]
+    with timed(seconds, "searching"):
+        found = mine_vectors(vectors[0], vectors[1], request.mining, world, progress)
+        known = None if gold is None else Known(len(gold), gold_mask(found.source, found.target, gold))
+        threshold, origin = choose_threshold(request, found, known)
+    summary = {
+        "source": source.facts(cut[0]),
+        "target": target.facts(cut[1]),
+        "ids": source.side.named,
+        "model": request.model,
+        **conditions(embedder),
+        **asdict(request.mining),
+        **signs(health),
+        **outcome(found, threshold, origin, known),
+        "out": str(request.out),
+        "embeddings": str(request.embeddings),
+        "seconds": seconds,
+    }
     if world.is_main:
-        write_text(out, "".join(f"{score:.6f}\t{sides[0][s]}\t{sides[1][t]}\n" for score, s, t in kept))
-    return len(kept)
+        write_text(request.out, pair_lines(found, summary["pairs"], source, target))
+        if known is not None:
+            write_text(mining_curve(request.out), curve_lines(curve(found.scores, known.is_gold, known.gold)))
+    return summary
+
+
+def gold_pairs(path: Path, source: Sentences, target: Sentences) -> NDArray[np.int64]:
+    """Gold pairs as numbers of distinct sentences ``[g, 2]``, each once: copies of a sentence are one to the search."""
+    rows = np.array(read_known(path, source.side, target.side), np.int64)
+    return np.unique(np.stack([source.unique.of_row[rows[:, 0]], target.unique.of_row[rows[:, 1]]], axis=1), axis=0)
+
+
+def load_embedder(request: Request, world: World, progress: Progress | None) -> Embedder:
+    """The encoder, read as the request says, with texts cut at the longest that it has positions for."""
+    model, tokenizer, _ = load_model(request.model, [])
+    identity = hashlib.sha256(f"{encoder_digest(model.encoder)} {tokenizer.backend_tokenizer.to_str()}".encode())
+    model.to(world.device, evaluation_dtype(request.dtype, world.device))
+    config: Any = model.encoder.config
+    layer = config.num_hidden_layers if request.layer is None else request.layer
+    return Embedder(
+        model,
+        identity.hexdigest(),
+        tokenizer,
+        world,
+        Reading((layer,), request.pooling, request.special_tokens),
+        min(request.max_length, positions(model.encoder)),
+        request.embeddings,
+        request.batch_tokens,
+        progress,
+    )
+
+
+def conditions(embedder: Embedder) -> dict[str, Any]:
+    """How texts were read, for the summary (law 11)."""
+    reading = embedder.reading
+    return {
+        "model_id": embedder.model_id[:12],
+        "layer": reading.layers[0],
+        "pooling": reading.pooling,
+        "special_tokens": reading.special_tokens,
+        "max_length": embedder.max_length,
+        "dtype": str(next(embedder.model.parameters()).dtype).removeprefix("torch."),
+        "world_size": embedder.world.size,
+    }
+
+
+def positions(encoder: Any) -> int:
+    """Most tokens that the encoder has learnt positions for; RoBERTa's kind counts them from behind the padding's."""
+    tables = [module for name, module in encoder.named_modules() if name.endswith("position_embeddings")]
+    if not tables or not hasattr(tables[0], "num_embeddings"):
+        return sys.maxsize
+    padding = tables[0].padding_idx
+    return tables[0].num_embeddings - (0 if padding is None else padding + 1)
+
+
+class Centred:
+    """Unit rows ``[n, width]`` less their mean, of length one again, computed as they are read."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows, self.shape = rows, rows.shape
+        self.mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+    def __getitem__(self, part: slice) -> torch.Tensor:
+        return normalise(torch.from_numpy(self.rows[part] - self.mean))
+
+
+def mine_vectors(
+    source: np.ndarray, target: np.ndarray, how: Mining, world: World, progress: Progress | None = None
+) -> Candidates:
+    """Candidate pairs of two sets of unit rows, best first, the same at any number of ranks."""
+    rows, other_rows = (Centred(side) if how.centre else side for side in (source, target))
+    say = partial(progress, "searching") if progress else None
+    found = both_directions(rows, other_rows, how.neighbours, world, how.memory_bytes, progress=say)
+    (f_scores, f_ids), (b_scores, b_ids) = (
+        (side.scores.cpu().numpy(), side.ids.cpu().numpy()) for side in (found.forward, found.backward)
+    )
+    f_margins = margin_scores(f_scores, f_ids, b_scores, how.margin)
+    b_margins = margin_scores(b_scores, b_ids, f_scores, how.margin)
+    return select_candidates(f_margins, f_ids, b_margins, b_ids, how.candidates)
+
+
+def choose_threshold(request: Request, found: Candidates, known: Known | None) -> tuple[float, str]:
+    """The lowest margin kept, and where it comes from."""
+    if request.threshold is not None:
+        return request.threshold, "given"
+    if known is not None:
+        return best_threshold(found.scores, known.is_gold, known.gold).threshold, TUNED
+    return THRESHOLDS[request.mining.margin], f"the default of margin {request.mining.margin}"
+
+
+def signs(health: list[dict[str, float]]) -> dict[str, Any]:
+    """Whether the encoder tells sentences apart: the worse of the two sides; nothing is known of a single sentence."""
+    reasons = [reason for side in health if (reason := collapsed(side))]
+    return {
+        "degenerate": reasons[0] if reasons else None,
+        "mean_cosine": max((side["mean_cosine"] for side in health), default=None),
+        "effective_rank": min((side["effective_rank"] for side in health), default=None),
+    }
+
+
+def outcome(found: Candidates, threshold: float, origin: str, known: Known | None) -> dict[str, Any]:
+    """What was found, and how good it is where gold pairs are known."""
+    facts: dict[str, Any] = {
+        "candidate_pairs": len(found.scores),
+        "margins": margin_quantiles(found.scores),
+        "threshold": threshold if math.isfinite(threshold) else None,
+        "threshold_from": origin,
+        "pairs": int((found.scores >= threshold).sum()),
+        "gold": None,
+    }
+    if known is not None:
+        score = score_at(found.scores, known.is_gold, known.gold, threshold)
+        facts |= {"gold": known.gold, "f1": score.f1, "precision": score.precision, "recall": score.recall}
+        facts["average_precision"] = curve(found.scores, known.is_gold, known.gold).average_precision
+    return facts
+
+
+def pair_lines(found: Candidates, count: int, source: Sentences, target: Sentences) -> str:
+    """The file of the first ``count`` candidates."""
+    columns = [[f"{score:.6f}" for score in found.scores[:count].tolist()]]
+    sides = [(source.side, source.unique.first[found.source]), (target.side, target.unique.first[found.target])]
+    if source.side.named:
+        columns += [[side.ids[row] for row in rows[:count]] for side, rows in sides]
+    columns += [[side.texts[row] for row in rows[:count]] for side, rows in sides]
+    return "".join("\t".join(cells) + "\n" for cells in zip(*columns, strict=True))
+
+
+def curve_lines(points: Curve) -> str:
+    """The file of precision and recall by threshold, with a header."""
+    rows = zip(points.threshold, points.precision, points.recall, points.f1, strict=True)
+    return "threshold\tprecision\trecall\tf1\n" + "".join("\t".join(f"{x:.6f}" for x in row) + "\n" for row in rows)
+
+
+@contextmanager
+def timed(seconds: dict[str, float], part: str) -> Iterator[None]:
+    """Note how long a part of the work took."""
+    start = time.perf_counter()
+    yield
+    seconds[part] = round(time.perf_counter() - start, 3)

@@ -1,17 +1,21 @@
-"""Reads the two retrieval tasks into two sides to search: Tatoeba and BUCC 2018.
+"""Reads retrieval sets into two sides to search: Tatoeba, BUCC 2018, and what else has one of their layouts.
 
 Tatoeba comes row-aligned from LASER (``data/tatoeba/v1``). XTREME's preprocessing copies it to ``af-en.{af,en}`` and
 sorts the English side, so that the alignment is lost: these files are read as two sides without gold. Official
 predictions and labels follow that order, which :func:`xtreme_order` gives for LASER's files.
+
+Promises: row n of a side is line n of its file. Hence nothing is left out, and a sentence that cannot be searched for
+is a UserError with file and line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dist_stilts.errors import UserError
-from dist_stilts.tasks.files import exists, locate, read_columns, read_lines, require_new, shown
+from dist_stilts.tasks.files import Where, exists, locate, read_columns, read_lines, require_new, shown
 from dist_stilts.tasks.spec import Bitext
 
 _ISO_CODES = (
@@ -25,6 +29,8 @@ TATOEBA_LANGUAGES = tuple(_ISO_639_3)
 
 _BUCC_NAMES = {"dev": ("dev", "sample"), "test": ("test", "training")}
 """XTREME's dev and test are the shared task's sample and training sets; the gold of its own test set is not public."""
+LONGEST_SENTENCE = 100_000
+"""A line of as many characters is no sentence: mostly a file whose line ends were lost."""
 
 
 def iso_639_3(language: str) -> str:
@@ -44,10 +50,20 @@ def read_tatoeba(folder: Path, split: str, language: str) -> Bitext:
     """Read both sides; in LASER's files row n of one translates row n of the other, in XTREME's the gold is hidden.
 
     Raises:
-        UserError: the sides have different numbers of lines, or what :func:`read_lines` raises.
+        UserError: as for :func:`read_aligned`.
     """
     source_path, target_path = find_tatoeba(folder, split, language)
-    source, target = (tuple(line for _, line in read_lines(path)) for path in (source_path, target_path))
+    bitext = read_aligned(source_path, target_path)
+    return bitext if source_path.name.startswith("tatoeba.") else replace(bitext, gold=None)
+
+
+def read_aligned(source_path: Path, target_path: Path) -> Bitext:
+    """Read two files of one sentence a line, of which line n of one translates line n of the other; ids count from 0.
+
+    Raises:
+        UserError: different numbers of lines, a line that is no sentence, or what :func:`read_lines` raises.
+    """
+    source, target = read_sentences(source_path), read_sentences(target_path)
     if len(source) != len(target):
         shorter = min((len(source), source_path), (len(target), target_path))
         raise UserError(
@@ -56,8 +72,30 @@ def read_tatoeba(folder: Path, split: str, language: str) -> Bitext:
             fix="The two sides must be row-aligned",
         )
     ids = tuple(str(row) for row in range(len(source)))
-    aligned = source_path.name.startswith("tatoeba.")
-    return Bitext(source, target, ids, ids, gold=tuple(zip(ids, ids, strict=True)) if aligned else None)
+    return Bitext(source, target, ids, ids, gold=tuple(zip(ids, ids, strict=True)))
+
+
+def read_sentences(path: Path) -> tuple[str, ...]:
+    """Return the lines of a file, each of which must be a sentence.
+
+    Raises:
+        UserError: a blank line, one of :data:`LONGEST_SENTENCE` characters, or what :func:`read_lines` raises.
+    """
+    return tuple(_sentence(line, (path, number)) for number, line in read_lines(path))
+
+
+def _sentence(text: str, where: Where) -> str:
+    if not text or text.isspace():
+        raise UserError(
+            "an empty sentence cannot be searched for",
+            where=where,
+            fix="Take it out, on both sides where they are aligned",
+        )
+    if len(text) >= LONGEST_SENTENCE:
+        raise UserError(
+            f"{len(text):,} characters are no sentence", where=where, fix="Is it one sentence a line, ended by \\n?"
+        )
+    return text
 
 
 def xtreme_order(target: Sequence[str]) -> list[int]:
@@ -78,15 +116,21 @@ def find_bucc2018(folder: Path, split: str, language: str) -> list[Path]:
 
 
 def read_bucc2018(folder: Path, split: str, language: str) -> Bitext:
-    """Read both sides of ``id, text`` and the gold pairs of ``source id, English id``.
+    """Read both sides and, if it is there, the gold; errors as for :func:`read_comparable`."""
+    return read_comparable(*find_bucc2018(folder, split, language))
+
+
+def read_comparable(source_path: Path, target_path: Path, gold_path: Path | None = None) -> Bitext:
+    """Read two sides of ``id, sentence`` in any order and number, and the gold pairs of ``source id, target id``.
 
     Raises:
-        UserError: another number of columns, an id or a gold pair that occurs twice, a gold id that is on no side.
+        UserError: another number of columns, what is no sentence, an id or a gold pair that occurs twice, a gold id
+            that is not on its side.
     """
-    source_path, target_path, *gold_path = find_bucc2018(folder, split, language)
     source_ids, source = _read_side(source_path)
     target_ids, target = _read_side(target_path)
-    gold = _read_gold(gold_path[0], set(source_ids), set(target_ids)) if gold_path else None
+    sides = ((source_path, set(source_ids)), (target_path, set(target_ids)))
+    gold = read_gold(gold_path, sides) if gold_path else None
     return Bitext(source, target, source_ids, target_ids, gold)
 
 
@@ -101,16 +145,25 @@ def _read_side(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     for where, (key, text) in read_columns(path, "id text"):
         require_new(seen, key, where)
         ids.append(key)
-        texts.append(text)
+        texts.append(_sentence(text, where))
     return tuple(ids), tuple(texts)
 
 
-def _read_gold(path: Path, source_ids: set[str], target_ids: set[str]) -> tuple[tuple[str, str], ...]:
+def read_gold(path: Path, sides: Sequence[tuple[Path, Container[str]]]) -> tuple[tuple[str, str], ...]:
+    """Read the pairs of ``source id, target id``; ``sides`` are the files of both and the ids that these hold.
+
+    Raises:
+        UserError: another number of columns, an id that is not in its file, a pair that occurs twice.
+    """
     gold: dict[tuple[str, str], None] = {}
-    for where, (source, target) in read_columns(path, "source_id english_id"):
-        for key, ids, side in ((source, source_ids, "source"), (target, target_ids, "English")):
+    for where, (source, target) in read_columns(path, "source_id target_id"):
+        for key, (side, ids) in zip((source, target), sides, strict=True):
             if key not in ids:
-                raise UserError(f"gold id {shown(key)} is not on the {side} side", where=where)
+                raise UserError(
+                    f"gold id {shown(key)} is not in {side.name}",
+                    where=where,
+                    fix="Take the pair out, or put the gold file beside its own texts",
+                )
         if (source, target) in gold:
             raise UserError(f"gold pair {shown(source)}, {shown(target)} occurs twice", where=where)
         gold[source, target] = None

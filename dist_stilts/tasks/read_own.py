@@ -9,13 +9,15 @@
 
 Files are JSON lines, CSV, TSV or Parquet, relative to the data root or absolute. ``{lang}`` in a name stands for the
 language; a name without it is the English file, and that of another language is expected beside it, such as
-``my_nli.train.de.jsonl``.
+``my_nli.train.de.jsonl``. Retrieval sets (families tatoeba and bucc) are described in
+:mod:`dist_stilts.tasks.own_pairs`.
 Promises: a mistake in the entry is a UserError when the recipe is read, one in a file a UserError with file and line.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,15 +25,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from dist_stilts.errors import UserError, nearest
-from dist_stilts.tasks.files import Where, require_new
+from dist_stilts.tasks.files import Where, require_new, shown
 from dist_stilts.tasks.languages import XTREME_LANGUAGES
+from dist_stilts.tasks.own_pairs import FILES, LANGUAGE, retrieval_spec
 from dist_stilts.tasks.own_rows import FIELDS, Values, name_of, own_row
 from dist_stilts.tasks.records import Record, column, find_table, format_of, read_records
 from dist_stilts.tasks.spec import ChoiceRow, Family, Quirk, Row, SpanRow, TaskSpec, TextRow
 
 SPLITS = ("train", "dev", "test")
 _METRICS = {"sequence": "accuracy", "choice": "accuracy", "token": "f1", "span": "em_and_f1", "mlm": "loss"}
-_LANGUAGE = "{lang}"
+_CODE = re.compile(r"[A-Za-z]+([-_][A-Za-z0-9]+)*")
 
 
 @dataclass
@@ -39,15 +42,18 @@ class OwnTask:
     """A task on the user's own files."""
 
     family: str
-    """sequence, choice, token, span or mlm."""
-    files: dict[str, str] = field(default_factory=dict)
-    """Split (train, dev, test) to file; `{lang}` in its name stands for the language."""
+    """sequence, choice, token, span or mlm; of retrieval: tatoeba (two aligned files), bucc (two sides and gold)."""
+    files: dict[str, Any] = field(default_factory=dict)
+    """Split (train, dev, test) to file; `{lang}` in its name stands for the language. tatoeba: [SOURCE, TARGET];
+    bucc: [SOURCE, TARGET, GOLD]."""
     columns: dict[str, Any] = field(default_factory=dict)
     """Our field to the file's column, where the names differ; `choices` may have a list of columns."""
     labels: list[str] = field(default_factory=list)
     """Classes or tags in id order; none = those of the English training rows, sorted."""
     no_answer: bool = False
     """span: questions may have no answer in their context."""
+    languages: list[str] = field(default_factory=list)
+    """Languages that the files are in; none = XTREME's if a name has `{lang}`, else English."""
 
 
 def own_spec(name: str, own: OwnTask) -> TaskSpec:
@@ -57,12 +63,18 @@ def own_spec(name: str, own: OwnTask) -> TaskSpec:
         UserError: unknown family, split, field or file format; no files; labels for a family that has none.
     """
     where = f"own_tasks.{name}"
+    _check_languages(own, where)
+    if own.family in FILES:
+        for key in ("columns", "labels", "no_answer"):
+            if getattr(own, key):
+                raise UserError(f"the family {own.family} has no {key}", where=f"{where}.{key}", fix="Leave it out")
+        return retrieval_spec(name, own.family, own.files, own.languages)
     _check(own, where)
     has_labels = own.family in ("sequence", "token")
     return TaskSpec(
         name=name,
         family=cast("Family", own.family),
-        languages=XTREME_LANGUAGES if any(_LANGUAGE in file for file in own.files.values()) else ("en",),
+        languages=tuple(own.languages) or _usual_languages(own),
         metric=_METRICS[own.family],
         folders=(".",),
         find=partial(_find, own.files),
@@ -78,14 +90,32 @@ def own_spec(name: str, own: OwnTask) -> TaskSpec:
     )
 
 
+def _usual_languages(own: OwnTask) -> tuple[str, ...]:
+    return XTREME_LANGUAGES if any(LANGUAGE in file for file in own.files.values()) else ("en",)
+
+
+def _check_languages(own: OwnTask, where: str) -> None:
+    for code in own.languages:
+        if code in ("True", "False"):
+            fix = "Quote the codes in the recipe: unquoted no is false in YAML"
+            raise UserError(f"'{code}' is no language", where=f"{where}.languages", fix=fix)
+        if not _CODE.fullmatch(code):
+            fix = "Write codes such as de, zh-Hant or sr_Latn"
+            raise UserError(f"{shown(code)} is no language", where=f"{where}.languages", fix=fix)
+    if len(set(own.languages)) < len(own.languages):
+        raise UserError("a language occurs twice", where=f"{where}.languages")
+
+
 def _check(own: OwnTask, where: str) -> None:
     if own.family not in FIELDS:
-        raise UserError(f"unknown family '{own.family}'", where=where, fix=nearest(own.family, FIELDS))
+        raise UserError(f"unknown family '{own.family}'", where=where, fix=nearest(own.family, (*FIELDS, *FILES)))
     if not own.files:
         raise UserError("no files", where=where, fix="Give files: {train: FILE, dev: FILE}")
     for split, file in own.files.items():
         if split not in SPLITS:
             raise UserError(f"unknown split '{split}'", where=f"{where}.files", fix=nearest(split, SPLITS))
+        if not isinstance(file, str):
+            raise UserError(f"{shown(file)} is no file", where=f"{where}.files.{split}", fix=f"Give {split}: FILE")
         format_of(file)
     known = (*FIELDS[own.family].required, *FIELDS[own.family].optional)
     for name, columns in own.columns.items():
@@ -103,8 +133,8 @@ def _check(own: OwnTask, where: str) -> None:
 
 def _find(files: Mapping[str, str], folder: Path, split: str, language: str) -> list[Path]:
     """The split's one file in a language."""
-    name = Path(files[split].replace(_LANGUAGE, language))
-    if language != "en" and _LANGUAGE not in files[split]:
+    name = Path(files[split].replace(LANGUAGE, language))
+    if language != "en" and LANGUAGE not in files[split]:
         stem, suffix, packed = name.name.rpartition(format_of(name.name))
         name = name.with_name(f"{stem}.{language}{suffix}{packed}")
     return [find_table(folder / name)]

@@ -57,10 +57,10 @@ def in_slice(task: str, group: str, split: Split) -> bool:
 
 
 def known_languages(spec: TaskSpec, root: Path | None) -> tuple[str, ...]:
-    """Return the task's languages and, unless it is English only, the simulated ones that ``world.json`` declares."""
+    """Return the task's languages and, if it has more than one, the simulated ones that ``world.json`` declares."""
     if root is None and spec.hub:
         return tuple(language for language in spec.languages if language not in spec.hub.lacks)
-    if spec.languages == ("en",):
+    if len(spec.languages) == 1:
         return spec.languages
     # English is the other side of every retrieval task, never a language of its own.
     pivot = {"en"} if spec.family in RETRIEVAL else set()
@@ -198,7 +198,7 @@ def load_bitext(spec: TaskSpec, root: Path | None, split: str, lang: str) -> Bit
     if part != Split(part.name):
         raise UserError(f"{spec.name} cannot be sliced ({shown(split)})", fix=f"Use {part.name}")
     if spec.read_bitext is None:
-        raise UserError(f"{spec.name} is not a retrieval task", fix="Use tatoeba or bucc2018")
+        raise UserError(f"{spec.name} is not a retrieval task", fix="Use tatoeba, bucc2018 or one of your own")
     if root is None:
         raise _not_on_hub(spec)
     _require_files(spec, root, part.name, lang)
@@ -263,7 +263,8 @@ def hub_source(spec: TaskSpec) -> HubSource:
 
 
 def _not_on_hub(spec: TaskSpec) -> UserError:
-    fix = f"Set data.root=DIR, with DIR/{spec.folders[0]}/ in it"
+    inside = "your files" if spec.folders[0] == "." else f"DIR/{spec.folders[0]}/"
+    fix = f"Set data.root=DIR, with {inside} in it"
     return UserError(f"{spec.name} is read from local files only", fix=fix)
 
 

@@ -100,7 +100,7 @@ class Bitext:
     """Two sides to search (families ``tatoeba`` and ``bucc``).
 
     Attributes:
-        source, target: the foreign and the English texts, in file order.
+        source, target: the foreign and the English (or other target) texts, in file order.
         source_ids, target_ids: their ids, row by row.
         gold: pairs of (source id, target id); ``None`` where it is withheld.
     """

@@ -1,4 +1,4 @@
-"""The verbs that score: models, prediction files, translation pairs; and the one that prints what was scored."""
+"""The verbs that score: models and prediction files; and the one that prints what was scored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
-from dist_stilts.verbs.common import Json, completed_by, say
+from dist_stilts.verbs.common import Json, completed_by
 
 if TYPE_CHECKING:
     from dist_stilts.layout import ScoresFolder
@@ -97,32 +97,6 @@ def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool)
         show(pivot(records))
     for picture in draw(records, folder):
         say(f"picture: {picture}")
-
-
-def mine(
-    source: Annotated[Path, typer.Argument(help="Text file, one sentence per line.")],
-    target: Annotated[Path, typer.Argument(help="Text file in the other language.")],
-    model: Annotated[str, typer.Option(help="Model folder or Hub name.")],
-    out: Annotated[Path, typer.Option(help="TSV to write: margin, source, target; best first.")],
-    threshold: Annotated[float, typer.Option(help="Lowest margin written.")] = 1.0,
-    layer: Annotated[int | None, typer.Option(help="Layer (0 = embeddings); default: the last.")] = None,
-    centre: Annotated[bool, typer.Option(help="Subtract each language's mean.")] = False,
-    max_length: Annotated[int, typer.Option(help="Most tokens per sentence.")] = 256,
-) -> None:
-    """Mine translation pairs from two text files.
-
-    Example: `dist-stilts mine de.txt en.txt --model intfloat/multilingual-e5-small --out pairs.tsv`
-    """
-    from dist_stilts.evaluate.mine import mine_files
-    from dist_stilts.evaluate.suite import EvaluationConfig
-    from dist_stilts.parallel.world import started
-
-    with started() as world:
-        found = mine_files(
-            source, target, model, out, threshold, EvaluationConfig(layer=layer, centre=centre), max_length, world
-        )
-    if world.is_main:
-        say(f"{found} pairs with a margin of at least {threshold} in {out}")
 
 
 def score(

@@ -199,26 +199,6 @@ def test_predictions_scored_as_files_give_the_recorded_numbers(finished: Path, c
         assert scores[record["language"]][record["metric"]] == pytest.approx(record["value"])
 
 
-def test_mined_pairs_are_one_to_one_and_best_first(finished: Path, cli: Callable, tmp_path: Path) -> None:
-    for side in ("qaa", "eng"):
-        shutil.copy(finished / f"world/tatoeba/tatoeba.qaa-eng.{side}", tmp_path / side)
-    out = tmp_path / "pairs.tsv"
-    done = cli(
-        "mine",
-        str(tmp_path / "qaa"),
-        str(tmp_path / "eng"),
-        "--model",
-        str(finished / "pretrain/model"),
-        "--out",
-        str(out),
-    )
-    assert done.returncode == 0, done.stderr
-    rows = [line.split("\t") for line in out.read_text().splitlines()]
-    assert rows
-    assert [float(row[0]) for row in rows] == sorted((float(row[0]) for row in rows), reverse=True)
-    assert len({row[1] for row in rows}) == len({row[2] for row in rows}) == len(rows)
-
-
 def test_the_resolved_recipe_is_kept_with_the_run(finished: Path) -> None:
     kept = yaml.safe_load((finished / "xnli/config.yaml").read_text())
     assert kept["run"]["train"]["steps"] == 24

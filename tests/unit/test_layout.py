@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from dist_stilts.errors import UserError
 from dist_stilts.layout import (
     COMPLETE,
     RecipeFolder,
     RunFolder,
     is_complete,
+    mining_curve,
+    mining_embeddings,
     prediction_file,
     publish,
+    require_writable,
     split_in_names,
     whole_folder,
     write_text,
@@ -120,3 +124,21 @@ def test_slices_have_names_that_differ_and_hold_no_brackets() -> None:
     assert names[:2] == ["dev", "dev_50-60"]
     assert len(set(names)) == len(names)
     assert not set("".join(names)) & set("[]:%/")
+
+
+def test_what_belongs_to_mined_pairs_lies_beside_them() -> None:
+    pairs = Path("out/de-en.v2.tsv")
+    assert (mining_embeddings(pairs), mining_curve(pairs)) == (
+        Path("out/de-en.v2.embeddings"),
+        Path("out/de-en.v2.curve.tsv"),
+    )
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    require_writable(tmp_path / "new" / "pairs.tsv")
+    assert (tmp_path / "new").is_dir()
+    with pytest.raises(UserError, match="new: is a folder"):
+        require_writable(tmp_path / "new")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file: cannot be made a folder"):
+        require_writable(tmp_path / "file" / "pairs.tsv")

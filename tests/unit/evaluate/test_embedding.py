@@ -264,7 +264,9 @@ def test_layers_that_were_killed_apart_are_ended_together(
 
 def test_texts_that_do_not_fit_are_cut_and_counted(make: Make, tokenizer: Any) -> None:
     long = "sailor " * 20_000
-    (found,) = make()([long, "cat", "sailor " * 40_000])
+    texts = [long, "cat", "sailor " * 40_000]
+    (found,) = make()(texts)
+    assert make().truncated(texts) == 2
     np.testing.assert_array_equal(found[0], found[2])
     record = json.loads(Path(found.filename).with_suffix(".json").read_text())  # type: ignore[attr-defined]
     assert len(long) > 100_000
@@ -275,7 +277,7 @@ def test_counts_of_several_parts_are_added(make: Make, monkeypatch: pytest.Monke
     monkeypatch.setattr(embedding, "PART_TEXTS", 3)
     (found,) = make(max_length=5)(TEXTS)
     record = json.loads(Path(found.filename).with_suffix(".json").read_text())  # type: ignore[attr-defined]
-    assert record["truncated"] == 5
+    assert record["truncated"] == make(max_length=5).truncated(TEXTS) == 5
 
 
 def test_no_texts_are_no_rows(make: Make, passes: list[int], tmp_path: Path) -> None:

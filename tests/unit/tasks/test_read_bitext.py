@@ -9,7 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dist_stilts.errors import UserError
-from dist_stilts.tasks.read_bitext import TATOEBA_LANGUAGES, iso_639_3, read_bucc2018, read_tatoeba, xtreme_order
+from dist_stilts.tasks.read_bitext import (
+    LONGEST_SENTENCE,
+    TATOEBA_LANGUAGES,
+    iso_639_3,
+    read_bucc2018,
+    read_comparable,
+    read_tatoeba,
+    xtreme_order,
+)
 from dist_stilts.tasks.spec import Bitext
 
 PUBLISHED_PAIRS = {"jv": 205, "te": 234, "ta": 307, "sw": 390, "th": 548, "kk": 575, "ml": 687, "ka": 746}
@@ -81,6 +89,41 @@ def test_tatoeba_sides_of_different_length_are_refused(tmp_path: Path) -> None:
         read_tatoeba(tmp_path, "test", "de")
 
 
+@pytest.mark.parametrize("side", ["deu", "eng"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", ": file is empty"),
+        ("a\n\n", ":2: an empty sentence cannot be searched for"),
+        ("a\n \u3000\nb\n", ":2: an empty sentence cannot be searched for"),
+        ("a\n" + "b" * LONGEST_SENTENCE, ":2: 100,000 characters are no sentence"),
+        ("a\nb\nc\n", ":2: tatoeba.deu-eng.deu has"),
+    ],
+)
+def test_a_side_of_tatoeba_that_cannot_be_searched_is_refused_with_its_line(
+    tmp_path: Path, side: str, content: str, message: str
+) -> None:
+    for name in ("deu", "eng"):
+        (tmp_path / f"tatoeba.deu-eng.{name}").write_text(content if name == side else "x\ny\n", encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        read_tatoeba(tmp_path, "test", "de")
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_long_sentence_is_still_one(tmp_path: Path) -> None:
+    for side in ("deu", "eng"):
+        (tmp_path / f"tatoeba.deu-eng.{side}").write_text("a" * (LONGEST_SENTENCE - 1) + "\n")
+    assert len(read_tatoeba(tmp_path, "test", "de").source[0]) == LONGEST_SENTENCE - 1
+
+
+def test_one_file_may_be_both_sides(tmp_path: Path) -> None:
+    (tmp_path / "side").write_text("1\ta\n2\tb\n")
+    (tmp_path / "gold").write_text("1\t2\n")
+    bitext = read_comparable(tmp_path / "side", tmp_path / "side", tmp_path / "gold")
+    assert (bitext.source, bitext.gold) == (bitext.target, (("1", "2"),))
+
+
 def test_the_36_languages_have_36_codes() -> None:
     assert len({iso_639_3(language) for language in TATOEBA_LANGUAGES}) == 36
 
@@ -118,10 +161,14 @@ def test_bucc_without_gold_has_none(tmp_path: Path) -> None:
     [
         ("zh-1\ta\nzh-1\tb\n", "zh-1\ten-9\n", "zh-en.dev.zh:2: id 'zh-1' occurs twice"),
         ("zh-1\ta\nzh-2\n", "zh-1\ten-9\n", "zh-en.dev.zh:2: 1 columns. Expected, tab-separated: id text"),
-        ("zh-1\ta\n", "zh-1\ten-9\nzh-2\ten-9\n", "zh-en.dev.gold:2: gold id 'zh-2' is not on the source side"),
-        ("zh-1\ta\n", "zh-1\ten-8\n", "zh-en.dev.gold:1: gold id 'en-8' is not on the English side"),
+        ("zh-1\ta\n", "zh-1\ten-9\nzh-2\ten-9\n", "zh-en.dev.gold:2: gold id 'zh-2' is not in zh-en.dev.zh"),
+        ("zh-1\ta\n", "zh-1\ten-8\n", "zh-en.dev.gold:1: gold id 'en-8' is not in zh-en.dev.en"),
         ("zh-1\ta\n", "zh-1\ten-9\nzh-1\ten-9\n", "zh-en.dev.gold:2: gold pair 'zh-1', 'en-9' occurs twice"),
         ("zh-1\ta\n", "", "zh-en.dev.gold: file is empty"),
+        ("", "zh-1\ten-9\n", "zh-en.dev.zh: file is empty"),
+        ("zh-1\ta\n\n", "zh-1\ten-9\n", "zh-en.dev.zh:2: a blank line"),
+        ("zh-1\ta\nzh-2\t \n", "zh-1\ten-9\n", "zh-en.dev.zh:2: an empty sentence cannot be searched for"),
+        (f"zh-1\t{'a' * LONGEST_SENTENCE}\n", "zh-1\ten-9\n", "zh-en.dev.zh:1: 100,000 characters are no sentence"),
     ],
 )
 def test_bad_bucc_file_names_its_line(tmp_path: Path, source: str, gold: str, message: str) -> None:

@@ -244,6 +244,10 @@ def test_a_name_without_a_language_is_the_english_file(tmp_path: Path) -> None:
     assert spec.languages == ("en",)
 
 
+def test_an_entry_may_say_its_languages() -> None:
+    assert own_spec("mine", OwnTask("mlm", {"train": "{lang}.csv"}, languages=["sr_Latn"])).languages == ("sr_Latn",)
+
+
 @pytest.mark.parametrize(
     ("family", "metric", "open_labels", "head"),
     [
