@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from importlib import resources
@@ -138,3 +139,16 @@ def _line_of(text: str, dotted: str) -> int:
         else:
             break
     return line
+
+
+def number_of_bytes(text: str) -> int:
+    """Bytes in ``256M``, ``1.5GiB`` or ``1000000``; a K is 1,024.
+
+    Raises:
+        UserError: not an amount of memory, or none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    size = int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ")) if match else 0
+    if size < 1:
+        raise UserError(f"'{text}' is no amount of memory", fix="Write it as 256M or 1.5GiB")
+    return size

@@ -1,6 +1,6 @@
 """Texts to embeddings on disk: computed once, sharded over the ranks, the same to the last bit at any number of them.
 
-    texts -> part (16,384 texts) -> tokens -> batches of like length, dealt to the ranks -> chosen layers, pooled,
+    texts -> part (4,096 texts) -> tokens -> batches of like length, dealt to the ranks -> chosen layers, pooled,
     normalised -> original order -> one file per layer
 
 The texts alone say how they are cut into parts and batches, so every batch is the same arithmetic whoever does it
@@ -35,7 +35,7 @@ from dist_stilts.parallel.world import World
 
 FORMAT = 1
 """Raise it when the same request would give other numbers."""
-PART_TEXTS = 16_384
+PART_TEXTS = 4_096
 """Texts between two savings: what a kill can lose."""
 LIKE_LENGTH = 0.85
 """The shortest text of a batch against its longest: below that, another batch costs less than the padding."""

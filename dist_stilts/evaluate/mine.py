@@ -8,45 +8,41 @@ Every rank calls :func:`mine_files`, embeds and searches its share, and comes to
 
 from __future__ import annotations
 
-import hashlib
 import math
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from dist_stilts.errors import UserError, nearest
-from dist_stilts.evaluate.embedding import Embedder, Progress, Reading
+from dist_stilts.errors import UserError
+from dist_stilts.evaluate.embedding import Embedder, Progress
 from dist_stilts.evaluate.predict import evaluation_dtype
+from dist_stilts.evaluate.retrieval import (
+    RetrievalConfig,
+    curve_lines,
+    mine,
+    open_embedder,
+    search,
+    wanted_layers,
+)
 from dist_stilts.layout import mining_curve, mining_embeddings, require_folder, require_writable, write_text
-from dist_stilts.model.encoder import encoder_digest
+from dist_stilts.model.encoder import number_of_layers
 from dist_stilts.model.multitask import load_model
-from dist_stilts.model.pooling import normalise
 from dist_stilts.parallel.world import World
 from dist_stilts.scoring.duplicates import UniqueTexts, unique_texts
-from dist_stilts.scoring.health import collapsed, retrieval_health
 from dist_stilts.scoring.mining import (
-    MARGINS,
-    SELECTIONS,
     Candidates,
-    Curve,
     best_threshold,
     curve,
     gold_mask,
     margin_quantiles,
-    margin_scores,
     score_at,
-    select_candidates,
 )
-from dist_stilts.search.sharded import both_directions
 from dist_stilts.tasks.read_sides import Side, read_known, read_sides
 
 THRESHOLDS = {"ratio": 1.0, "distance": 0.0, "csls": 0.0}
@@ -55,35 +51,11 @@ TUNED = "tuned on the gold pairs"
 
 
 @dataclass(frozen=True)
-class Mining:
-    """How pairs are found among embeddings.
-
-    Attributes:
-        margin: a name in :data:`MARGINS`; candidates: a name in :data:`SELECTIONS`; neighbours: k of the margin.
-        centre: subtract each side's mean embedding first.
-        memory_bytes: working memory of the search.
-    """
-
-    margin: str = "ratio"
-    candidates: str = "max"
-    neighbours: int = 4
-    centre: bool = False
-    memory_bytes: int = 256 << 20
-
-    def __post_init__(self) -> None:
-        for option, name, known in (("margin", self.margin, MARGINS), ("candidates", self.candidates, SELECTIONS)):
-            if name not in known:
-                raise UserError(f"--{option}: unknown '{name}'", fix=nearest(name, known))
-        if self.neighbours < 1:
-            raise UserError(f"--neighbours: a margin needs at least 1, not {self.neighbours}", fix="4 is usual")
-
-
-@dataclass(frozen=True)
 class Request:
     """What to mine, and how.
 
     Attributes:
-        model: folder or Hub name of an encoder; layer: element of hidden_states, None = the last.
+        model: folder or Hub name of an encoder.
         ids: whether lines are ``id<TAB>text``; None = if they all look like it.
         gold: file of known pairs.
         threshold: lowest margin kept; None = tuned on gold, without gold that of :data:`THRESHOLDS`.
@@ -97,21 +69,20 @@ class Request:
     gold: Path | None = None
     ids: bool | None = None
     threshold: float | None = None
-    mining: Mining = field(default_factory=Mining)
-    layer: int | None = None
-    pooling: str = "mean"
-    special_tokens: bool = True
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     max_length: int = 256
-    batch_tokens: int = 8192
     dtype: str = "auto"
     cache: Path | None = None
 
     def __post_init__(self) -> None:
+        self.retrieval.check()
+        if self.retrieval.sweeps:
+            raise UserError(f"layer: {self.retrieval.layer} is several", fix="Mine from one; `evaluate` compares them")
         if self.threshold is not None and math.isnan(self.threshold):
             raise UserError("--threshold: not a number")
-        if self.threshold is None and self.gold is None and self.mining.margin not in THRESHOLDS:
+        if self.threshold is None and self.gold is None and self.retrieval.margin not in THRESHOLDS:
             raise UserError(
-                f"margin '{self.mining.margin}' has no threshold that suits every encoder",
+                f"margin '{self.retrieval.margin}' has no threshold that suits every encoder",
                 fix="Give --threshold (-inf keeps all candidates), or --gold to tune it on",
             )
         require_writable(self.out)
@@ -170,9 +141,9 @@ def mine_files(request: Request, world: World, progress: Progress | None = None)
         embedder = load_embedder(request, world, progress)
         vectors = [embedder(side.texts, side.side.path.name)[0] for side in (source, target)]
         cut = [embedder.truncated(side.texts) for side in (source, target)]
-        health = [retrieval_health(rows) for rows in vectors if len(rows) > 1]
     with timed(seconds, "searching"):
-        found = mine_vectors(vectors[0], vectors[1], request.mining, world, progress)
+        near = search(vectors[0], vectors[1], request.retrieval, world, progress)
+        found = mine(near, request.retrieval)
         known = None if gold is None else Known(len(gold), gold_mask(found.source, found.target, gold))
         threshold, origin = choose_threshold(request, found, known)
     summary = {
@@ -180,9 +151,9 @@ def mine_files(request: Request, world: World, progress: Progress | None = None)
         "target": target.facts(cut[1]),
         "ids": source.side.named,
         "model": request.model,
-        **conditions(embedder),
-        **asdict(request.mining),
-        **signs(health),
+        **conditions(embedder, request.retrieval),
+        **near.health,
+        "degenerate": near.degenerate,
         **outcome(found, threshold, origin, known),
         "out": str(request.out),
         "embeddings": str(request.embeddings),
@@ -202,72 +173,25 @@ def gold_pairs(path: Path, source: Sentences, target: Sentences) -> NDArray[np.i
 
 
 def load_embedder(request: Request, world: World, progress: Progress | None) -> Embedder:
-    """The encoder, read as the request says, with texts cut at the longest that it has positions for."""
+    """The encoder, read as the request says."""
+    layers = wanted_layers(request.retrieval.layer, number_of_layers(request.model))
     model, tokenizer, _ = load_model(request.model, [])
-    identity = hashlib.sha256(f"{encoder_digest(model.encoder)} {tokenizer.backend_tokenizer.to_str()}".encode())
     model.to(world.device, evaluation_dtype(request.dtype, world.device))
-    config: Any = model.encoder.config
-    layer = config.num_hidden_layers if request.layer is None else request.layer
-    return Embedder(
-        model,
-        identity.hexdigest(),
-        tokenizer,
-        world,
-        Reading((layer,), request.pooling, request.special_tokens),
-        min(request.max_length, positions(model.encoder)),
-        request.embeddings,
-        request.batch_tokens,
-        progress,
-    )
+    settings, length = request.retrieval, request.max_length
+    return open_embedder(model, tokenizer, layers, settings, length, request.embeddings, world, progress)
 
 
-def conditions(embedder: Embedder) -> dict[str, Any]:
-    """How texts were read, for the summary (law 11)."""
-    reading = embedder.reading
+def conditions(embedder: Embedder, config: RetrievalConfig) -> dict[str, Any]:
+    """How texts were read and pairs searched, for the summary (law 11)."""
     return {
+        **{name: getattr(config, name) for name in ("margin", "candidates", "neighbours", "centre", "pooling")},
+        "special_tokens": config.special_tokens,
+        "layer": embedder.reading.layers[0],
         "model_id": embedder.model_id[:12],
-        "layer": reading.layers[0],
-        "pooling": reading.pooling,
-        "special_tokens": reading.special_tokens,
         "max_length": embedder.max_length,
         "dtype": str(next(embedder.model.parameters()).dtype).removeprefix("torch."),
         "world_size": embedder.world.size,
     }
-
-
-def positions(encoder: Any) -> int:
-    """Most tokens that the encoder has learnt positions for; RoBERTa's kind counts them from behind the padding's."""
-    tables = [module for name, module in encoder.named_modules() if name.endswith("position_embeddings")]
-    if not tables or not hasattr(tables[0], "num_embeddings"):
-        return sys.maxsize
-    padding = tables[0].padding_idx
-    return tables[0].num_embeddings - (0 if padding is None else padding + 1)
-
-
-class Centred:
-    """Unit rows ``[n, width]`` less their mean, of length one again, computed as they are read."""
-
-    def __init__(self, rows: np.ndarray) -> None:
-        self.rows, self.shape = rows, rows.shape
-        self.mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-
-    def __getitem__(self, part: slice) -> torch.Tensor:
-        return normalise(torch.from_numpy(self.rows[part] - self.mean))
-
-
-def mine_vectors(
-    source: np.ndarray, target: np.ndarray, how: Mining, world: World, progress: Progress | None = None
-) -> Candidates:
-    """Candidate pairs of two sets of unit rows, best first, the same at any number of ranks."""
-    rows, other_rows = (Centred(side) if how.centre else side for side in (source, target))
-    say = partial(progress, "searching") if progress else None
-    found = both_directions(rows, other_rows, how.neighbours, world, how.memory_bytes, progress=say)
-    (f_scores, f_ids), (b_scores, b_ids) = (
-        (side.scores.cpu().numpy(), side.ids.cpu().numpy()) for side in (found.forward, found.backward)
-    )
-    f_margins = margin_scores(f_scores, f_ids, b_scores, how.margin)
-    b_margins = margin_scores(b_scores, b_ids, f_scores, how.margin)
-    return select_candidates(f_margins, f_ids, b_margins, b_ids, how.candidates)
 
 
 def choose_threshold(request: Request, found: Candidates, known: Known | None) -> tuple[float, str]:
@@ -276,17 +200,7 @@ def choose_threshold(request: Request, found: Candidates, known: Known | None) -
         return request.threshold, "given"
     if known is not None:
         return best_threshold(found.scores, known.is_gold, known.gold).threshold, TUNED
-    return THRESHOLDS[request.mining.margin], f"the default of margin {request.mining.margin}"
-
-
-def signs(health: list[dict[str, float]]) -> dict[str, Any]:
-    """Whether the encoder tells sentences apart: the worse of the two sides; nothing is known of a single sentence."""
-    reasons = [reason for side in health if (reason := collapsed(side))]
-    return {
-        "degenerate": reasons[0] if reasons else None,
-        "mean_cosine": max((side["mean_cosine"] for side in health), default=None),
-        "effective_rank": min((side["effective_rank"] for side in health), default=None),
-    }
+    return THRESHOLDS[request.retrieval.margin], f"the default of margin {request.retrieval.margin}"
 
 
 def outcome(found: Candidates, threshold: float, origin: str, known: Known | None) -> dict[str, Any]:
@@ -314,12 +228,6 @@ def pair_lines(found: Candidates, count: int, source: Sentences, target: Sentenc
         columns += [[side.ids[row] for row in rows[:count]] for side, rows in sides]
     columns += [[side.texts[row] for row in rows[:count]] for side, rows in sides]
     return "".join("\t".join(cells) + "\n" for cells in zip(*columns, strict=True))
-
-
-def curve_lines(points: Curve) -> str:
-    """The file of precision and recall by threshold, with a header."""
-    rows = zip(points.threshold, points.precision, points.recall, points.f1, strict=True)
-    return "threshold\tprecision\trecall\tf1\n" + "".join("\t".join(f"{x:.6f}" for x in row) + "\n" for row in rows)
 
 
 @contextmanager

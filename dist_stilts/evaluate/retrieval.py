@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dist_stilts.config import identity
+from dist_stilts.config import identity, number_of_bytes
 from dist_stilts.data.prepare import tokenizer_digest
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.centred import Centred
@@ -76,8 +77,8 @@ class RetrievalConfig:
     """Texts that repeat in a file: no pair with one (`drop`, XTREME), or a pair for each id (`all_ids`, jiant)."""
     batch_tokens: int | None = None
     """Tokens per rank and forward pass; null: 2,048 on a CPU, 16,384 on a GPU."""
-    memory_mb: int = 512
-    """Working memory of the search on each rank, beside embeddings and results."""
+    memory: str = "512M"
+    """Working memory of the search on each rank, beside embeddings and results: `256M`, `1.5G`."""
 
     def check(self) -> None:
         """UserError for a name that is not known, and for numbers that make no sense; before anything is loaded."""
@@ -85,7 +86,8 @@ class RetrievalConfig:
         for setting, known in names:
             if (name := getattr(self, setting)) not in known:
                 raise UserError(f"{setting}: unknown '{name}'", fix=nearest(name, known))
-        for setting in ("neighbours", "batch_tokens", "memory_mb"):
+        number_of_bytes(self.memory)
+        for setting in ("neighbours", "batch_tokens"):
             if (number := getattr(self, setting)) is not None and number < 1:
                 raise UserError(f"{setting}: {number} is less than 1", fix=f"The default is {_DEFAULTS[setting]}")
 
@@ -166,14 +168,18 @@ class Neighbourhood(NamedTuple):
     degenerate: str | None
 
 
-def search(source: Any, target: Any, config: RetrievalConfig, world: World) -> Neighbourhood:
+def search(
+    source: Any, target: Any, config: RetrievalConfig, world: World, progress: Progress | None = None
+) -> Neighbourhood:
     """Find the nearest rows in both directions; every rank searches its share and gets the whole.
 
     Args:
         source, target: L2-normalised embeddings [n, width], [m, width] that can be sliced, on every rank.
     """
     a, b = (Centred(rows) if config.centre else rows for rows in (source, target))
-    forward, backward, _ = both_directions(a, b, config.neighbours, world, memory_bytes=config.memory_mb << 20)
+    budget = number_of_bytes(config.memory)
+    say = partial(progress, "searching") if progress else None
+    forward, backward, _ = both_directions(a, b, config.neighbours, world, memory_bytes=budget, progress=say)
     ids, back = forward.ids.cpu().numpy(), backward.ids.cpu().numpy()
     # Of the embeddings as they were before centring, which hides that an encoder has collapsed.
     health, degenerate = broadcast_value(_health(source, target, back) if world.is_main else ({}, None))

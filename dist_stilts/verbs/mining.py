@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dist_stilts.errors import UserError
 from dist_stilts.verbs.common import Json, say
-
-UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
-
-
-def size(text: str) -> int:
-    """Bytes in ``256M``, ``1.5GiB`` or ``1000000``; a K is 1,024."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise UserError(f"'{text}' is no amount of memory", fix="Write it as 256M or 1.5GiB")
-    return int(float(match[1]) * (1 << UNITS[match[2].upper()]))
-
-
-def layer_number(text: str) -> int | None:
-    """Number of a layer; None for ``last``."""
-    if text == "last":
-        return None
-    if not text.isdecimal():
-        raise UserError(f"'{text}' is no layer", fix="Write last, or a number from 0 (the embeddings)")
-    return int(text)
-
 
 _encoding = partial(typer.Option, rich_help_panel="Encoding")
 _search = partial(typer.Option, rich_help_panel="Search")
@@ -54,7 +32,8 @@ SpecialTokens = Annotated[
     bool, _encoding("--special-tokens/--no-special-tokens", help="Whether the mean takes in the special tokens.")
 ]
 MaxLength = Annotated[int, _encoding(min=3, help="Most tokens per sentence; the rest is not read.")]
-BatchTokens = Annotated[int, _encoding(min=1, help="Tokens per rank and forward pass.")]
+BATCH_TOKENS = "Tokens per rank and forward pass. Default: 2048 on a CPU, 16384 on a GPU."
+BatchTokens = Annotated[int | None, _encoding(help=BATCH_TOKENS, show_default=False)]
 Dtype = Annotated[str, _encoding(help="float32, bfloat16 or auto: bfloat16 on GPUs.")]
 Cache = Annotated[Path | None, _encoding(help="Folder of embeddings. Default: beside the pairs.", show_default=False)]
 MARGIN = "A pair's cosine against those of its neighbours: ratio, distance, csls; or by itself: absolute."
@@ -79,14 +58,14 @@ def mine(
     pooling: Pooling = "mean",
     special_tokens: SpecialTokens = True,
     max_length: MaxLength = 256,
-    batch_tokens: BatchTokens = 8192,
+    batch_tokens: BatchTokens = None,
     dtype: Dtype = "auto",
     cache: Cache = None,
     margin: Margin = "ratio",
     candidates: CandidatePairs = "max",
     neighbours: Neighbours = 4,
     centre: Centre = False,
-    memory: Memory = "256M",
+    memory: Memory = "512M",
     as_json: Json = False,
 ) -> None:
     """Find translations of each other in two text files.
@@ -96,29 +75,26 @@ def mine(
 
     Example: `dist-stilts mine de.txt en.txt --model intfloat/multilingual-e5-small --threshold 1.05 --out pairs.tsv`
     """
-    from dist_stilts.evaluate.mine import Mining, Request, mine_files
+    from dist_stilts.evaluate.mine import Request, mine_files
+    from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import started
     from dist_stilts.report.mining import summary_lines
     from dist_stilts.study.phases import bar
 
-    request = Request(
-        source,
-        target,
-        model,
-        out,
-        gold,
-        ids,
-        threshold,
-        Mining(margin, candidates, neighbours, centre, size(memory)),
-        layer_number(layer),
+    retrieval = RetrievalConfig(
+        layer,
         pooling,
         special_tokens,
-        max_length,
-        batch_tokens,
-        dtype,
-        cache,
+        centre,
+        neighbours,
+        margin,
+        candidates,
+        duplicates="first",
+        batch_tokens=batch_tokens,
+        memory=memory,
     )
+    request = Request(source, target, model, out, gold, ids, threshold, retrieval, max_length, dtype, cache)
     with started() as world, preemption.listening():
         summary = mine_files(request, world, bar(world))
     if world.is_main:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
-from dist_stilts.verbs.common import Json, completed_by
+from dist_stilts.verbs.common import Json, completed_by, say
 
 if TYPE_CHECKING:
     from dist_stilts.layout import ScoresFolder
@@ -41,7 +41,8 @@ def evaluate(
     neighbours: Annotated[int, _retrieval("BUCC: k of the margin.")] = 4,
     margin: Annotated[str, _retrieval("BUCC: ratio, distance, absolute or csls.")] = "ratio",
     candidates: Annotated[str, _retrieval("BUCC: max, intersection, mutual, forward or backward.")] = "max",
-    duplicates: Annotated[str, _retrieval("BUCC: texts that repeat: drop (XTREME) or all_ids (jiant).")] = "drop",
+    duplicates: Annotated[str, _retrieval("BUCC: texts that repeat: drop (XTREME), all_ids (jiant), first.")] = "drop",
+    memory: Annotated[str, _retrieval("Working memory of the search, such as 1.5G.")] = "512M",
     as_json: Json = False,
 ) -> None:
     """Score a model on tasks. Example: `dist-stilts evaluate --model runs/quickstart/pretrain/model --tasks tatoeba
@@ -60,7 +61,9 @@ def evaluate(
     if not data.is_dir():
         raise UserError("the data folder does not exist", where=data)
     wanted = {task: EvalTask([split], languages.split(",")) for task in tasks.split(",")}
-    retrieval = RetrievalConfig(layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates)
+    retrieval = RetrievalConfig(
+        layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
+    )
     folder = ScoresFolder(out)
     job = Job(
         model,

@@ -13,7 +13,7 @@ from dist_stilts.data.features import Features, from_table, schema
 from dist_stilts.data.tokenise import tokenise
 from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
-from dist_stilts.evaluate.answers import answer_scores, rank
+from dist_stilts.evaluate.answers import N_BEST, answer_scores, rank
 from dist_stilts.evaluate.predict import predict_answers
 from dist_stilts.model.answers import best_spans
 from dist_stilts.model.multitask import MultiTaskModel
@@ -76,7 +76,7 @@ def test_gold_is_found_again_whatever_the_windows(tokenizer: Any, max_length: in
     }
     assert (score.values["exact_match"], score.values["f1"], score.values["em_and_f1"]) == (1.0, 1.0, 1.0)
     assert score.count == 4
-    assert len(json.loads(score.n_best or "")["q-0"]) == 5
+    assert len(json.loads(score.beside[N_BEST])["q-0"]) == 5
 
 
 def test_a_task_whose_questions_have_answers_never_leaves_one_out(tokenizer: Any) -> None:

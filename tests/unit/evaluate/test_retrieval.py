@@ -98,7 +98,8 @@ def test_centring_takes_out_what_a_language_has_in_common() -> None:
     ("settings", "said"),
     [
         ({"neighbours": 0}, r"neighbours: 0 is less than 1.*default is 4"),
-        ({"memory_mb": 0}, "memory_mb: 0 is less than 1"),
+        ({"memory": "0"}, "no amount of memory"),
+        ({"memory": "lots"}, "no amount of memory"),
         ({"margin": "ration"}, "margin: unknown 'ration'.*'ratio'"),
         ({"candidates": "intersect"}, "candidates: unknown 'intersect'.*'intersection'"),
         ({"duplicates": "dropp"}, "duplicates: unknown 'dropp'.*'drop'"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dist_stilts.model.encoder import (
     export,
     load_encoder,
     load_tokenizer,
+    most_tokens,
     new_encoder,
     read_provenance,
     set_dropout,
@@ -189,3 +191,12 @@ def test_digest_does_not_depend_on_storage_but_on_every_value(tiny_encoder: Any)
     with torch.no_grad():
         tiny_encoder.float().embeddings.LayerNorm.bias[3] += 1e-6
     assert encoder_digest(tiny_encoder) != before
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [(nn.Embedding(66, 4, padding_idx=1), 64), (nn.Embedding(66, 4), 66), (nn.Linear(1, 1), None)],
+)
+def test_an_encoder_is_asked_how_many_tokens_it_has_positions_for(table: nn.Module, expected: int | None) -> None:
+    encoder = nn.ModuleDict({"embeddings": nn.ModuleDict({"position_embeddings": table})})
+    assert most_tokens(encoder) == (expected or sys.maxsize)
