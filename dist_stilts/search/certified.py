@@ -197,7 +197,7 @@ def _inner_products(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) 
     pairs[0, : len(rows)], pairs[1, : len(rows)] = rows, columns
     for step in spans(len(scores), PAIRS_PER_STEP):
         row, column = pairs[:, step]
-        scores[step] = (left[row].double() * right[column].double()).sum(1).float()
+        scores[step] = (left.index_select(0, row).double() * right.index_select(0, column).double()).sum(1).float()
     return scores[: len(rows)]
 
 

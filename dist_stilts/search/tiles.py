@@ -142,7 +142,8 @@ def _operands(side: Side, rows: slice, product: Product) -> list[Operand]:
     operands = []
     for span in spans(len(block), cell):
         values = product.operand(side, rows.start + span.start, block[span])
-        operands.append(Operand(rows.start + span.start, len(values), pad(values, (0, 0, 0, cell - len(values)))))
+        full = values if len(values) == cell else pad(values, (0, 0, 0, cell - len(values)))
+        operands.append(Operand(rows.start + span.start, len(values), full))
     return operands
 
 
