@@ -15,19 +15,15 @@ _LOW_32_BITS = 0xFFFFFFFF
 
 
 def pack(scores: Tensor, ids: Tensor) -> Tensor:
-    """Keys of fp32 ``scores`` and row numbers below 2^32 (shapes broadcast): score bits above, inverted id below."""
+    """Keys of fp32 ``scores`` and row numbers below 2^32 (broadcast to them): score bits above, inverted id below."""
     bits = (scores + 0.0).contiguous().view(torch.int32)  # + 0.0 turns -0.0 into 0.0: equal scores, equal bits
-    return (_sortable(bits).long() << 32) | (_LOW_32_BITS - ids)
+    keys = _sortable_(bits).long()
+    return keys.bitwise_left_shift_(32).add_(_LOW_32_BITS).sub_(ids)  # in place: fresh memory costs more than sums
 
 
 def scores_of(keys: Tensor) -> Tensor:
     """The fp32 scores in ``keys``; NaN where a key is EMPTY."""
-    return _sortable(orders_of(keys)).view(torch.float32)
-
-
-def orders_of(keys: Tensor) -> Tensor:
-    """Int32 that sort like the scores in ``keys``; EMPTY is below all."""
-    return (keys >> 32).int()
+    return _sortable_((keys >> 32).int()).view(torch.float32)
 
 
 def ids_of(keys: Tensor) -> Tensor:
@@ -40,6 +36,6 @@ def no_keys(rows: int, k: int, device: torch.device) -> Tensor:
     return torch.full((rows, k), EMPTY, dtype=torch.int64, device=device)
 
 
-def _sortable(bits: Tensor) -> Tensor:
-    """Map fp32 bits to int32 in the order of the floats; its own inverse. Negative floats sort backwards by bits."""
-    return torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+def _sortable_(bits: Tensor) -> Tensor:
+    """Map fp32 bits, in place, to int32 in the order of the floats; its own inverse. Negative floats sort backwards."""
+    return bits.bitwise_xor_((bits >> 31).bitwise_and_(0x7FFFFFFF))

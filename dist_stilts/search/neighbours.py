@@ -68,7 +68,8 @@ def both_directions(
             ``shape`` and row slices. What does not lie on ``device`` in fp32 is read block by block.
         target: the same [m, d].
         k: neighbours per row; at most the size of the other side is returned.
-        memory_bytes: working memory beside the inputs and results; one grid cell is used even if it needs more.
+        memory_bytes: working memory beside the inputs and results; one grid cell is used even if it needs more. A GPU
+            is busier with a few GiB.
         device: where to search; default: that of ``source`` if it is a tensor, else the CPU.
         precision: ``fp32``; ``bf16``, a cheaper product whose result is proved or else searched again in fp32 (see
             :mod:`dist_stilts.search.certified`); ``auto``, the one that is faster for these shapes on this device.

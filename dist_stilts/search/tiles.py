@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from dist_stilts.search.keys import ids_of, no_keys, orders_of, pack
+from dist_stilts.search.keys import ids_of, no_keys, pack, scores_of
 from dist_stilts.search.sides import Side, spans
 
 CELL_ROWS = {"cpu": 512, "cuda": 4096}
@@ -142,7 +142,8 @@ def _operands(side: Side, rows: slice, product: Product) -> list[Operand]:
     operands = []
     for span in spans(len(block), cell):
         values = product.operand(side, rows.start + span.start, block[span])
-        operands.append(Operand(rows.start + span.start, len(values), pad(values, (0, 0, 0, cell - len(values)))))
+        full = values if len(values) == cell else pad(values, (0, 0, 0, cell - len(values)))
+        operands.append(Operand(rows.start + span.start, len(values), full))
     return operands
 
 
@@ -193,11 +194,11 @@ class Tile:
         if not keep or not lines:
             return
         numbers = torch.arange(len(maxima) * per_cell, device=best.device)
-        by_group = pack(maxima[:, :lines].transpose(0, 1).flatten(1), numbers)
-        top = by_group.topk(min(keep, len(numbers)), dim=1).values
-        hopeful = (orders_of(top[:, 0]) > orders_of(best[:, -1])).nonzero().squeeze(1)
-        for some in hopeful.split(max(self._candidates // (top.shape[1] * GROUP), 1)):
-            group = ids_of(top[some])
+        by_line = maxima[:, :lines].transpose(0, 1).flatten(1)
+        # Tiles come in ascending order: an equal score is no improvement. NaN (nothing found yet) compares as false.
+        hopeful = (~(by_line.amax(1) <= scores_of(best[:, -1]))).nonzero().squeeze(1)
+        for some in hopeful.split(max(self._candidates // (min(keep, len(numbers)) * GROUP), 1)):
+            group = ids_of(pack(by_line[some], numbers).topk(min(keep, len(numbers)), dim=1).values)
             found = groups[group // per_cell, some[:, None], group % per_cell]
             ids = first_id + group[:, :, None] * GROUP + torch.arange(GROUP, device=best.device)
             keys = torch.cat([best[some], pack(found, ids).flatten(1)], dim=1)

@@ -37,6 +37,8 @@ def exchange(world: World, out: Path) -> dict[str, Any]:
         "from the last": collectives.broadcast_value(world.rank, source=world.size - 1),
         "gathered": collectives.gather_values((world.rank, "a")),
         "gathered tensors": [part.tolist() for part in collectives.gather_tensor(torch.full((3,), float(world.rank)))],
+        "gathered rows": [part.numpy() for part in collectives.gather_rows(torch.from_numpy(table()[mine]))],
+        "gathered nothing": [tuple(part.shape) for part in collectives.gather_rows(torch.empty(0, 3))],
         "built": build(world, out),
     }
 

@@ -30,6 +30,15 @@ def test_a_row_that_is_there_twice_or_never_is_an_error_on_every_rank(world: Wor
     assert {rank["exchanged"][fault] for rank in world} == {f"{wrong} of {rows} rows were not scored exactly once"}
 
 
+def test_rows_are_gathered_by_rank_on_every_rank_however_uneven(world: World) -> None:
+    for rank in world:
+        parts = rank["exchanged"]["gathered rows"]
+        assert [len(part) for part in parts] == {1: [10], 2: [10, 0], 3: [7, 0, 3]}[len(world)]
+        order = np.random.default_rng(0).permutation(10)
+        np.testing.assert_array_equal(np.concatenate(parts), rank["table"][order], strict=True)
+        assert rank["exchanged"]["gathered nothing"] == [(0, 3)] * len(world)
+
+
 def test_sums_are_over_all_ranks_in_double_precision(world: World) -> None:
     ranks = len(world)
     expected = [sum(range(ranks)), 0.1 * ranks, 2.0**53 + ranks - 1]
