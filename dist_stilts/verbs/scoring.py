@@ -23,9 +23,9 @@ def _retrieval(text: str) -> Any:
 
 def evaluate(
     model: Annotated[str, typer.Option(help="Model folder (or Hub name, for retrieval).")],
-    tasks: Annotated[str, typer.Option(help="Comma-separated tasks.")],
-    data: Annotated[Path, typer.Option(help="Data folder.")],
     out: Annotated[Path, typer.Option(help="Folder for results.jsonl, predictions and pictures.")],
+    tasks: Annotated[str | None, typer.Option(help="Comma-separated tasks.", show_default=False)] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder.", show_default=False)] = None,
     languages: Annotated[str, typer.Option(help="Comma-separated codes, or all that the data has.")] = "all",
     split: Annotated[str, typer.Option(help="Split or slice, such as dev[60%:].")] = "test",
     max_length: Annotated[int, typer.Option(help="Most tokens per text or pair.")] = 256,
@@ -34,6 +34,7 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(help="Rows per rank and forward pass.")] = 64,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     prepare_only: Annotated[bool, typer.Option("--prepare-only", help="Tokenise the data, score nothing.")] = False,
+    pairs: Annotated[tuple[Path, Path] | None, _retrieval("Two aligned files to score as Tatoeba's are.")] = None,
     layer: Annotated[str, _retrieval("0 (embeddings) and up, several (7,14), last, or all: a sweep.")] = "last",
     pooling: Annotated[str, _retrieval("mean or cls.")] = "mean",
     special_tokens: Annotated[bool, _retrieval("Whether the mean is over <s> and </s>, too.")] = True,
@@ -58,9 +59,14 @@ def evaluate(
     from dist_stilts.report.lists import preparation
     from dist_stilts.study.phases import bar
 
+    if pairs:
+        wanted, data = {_own_pairs(*pairs): EvalTask()}, pairs[0].parent
+    elif tasks and data:
+        wanted = {task: EvalTask([split], languages.split(",")) for task in tasks.split(",")}
+    else:
+        raise UserError("nothing to score", fix="Give --tasks and --data, or two aligned files with --pairs")
     if not data.is_dir():
         raise UserError("the data folder does not exist", where=data)
-    wanted = {task: EvalTask([split], languages.split(",")) for task in tasks.split(",")}
     retrieval = RetrievalConfig(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
     )
@@ -86,6 +92,16 @@ def evaluate(
         records = score_all(job, world, bar(world))
     if world.is_main:
         _present(records, folder, as_json)
+
+
+def _own_pairs(source: Path, target: Path) -> str:
+    """The name of the task that two aligned files are, known from now on."""
+    from dist_stilts.tasks.own_pairs import pair_spec
+    from dist_stilts.tasks.registry import register
+
+    spec = pair_spec(source, target)
+    register(spec)
+    return spec.name
 
 
 def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool) -> None:
