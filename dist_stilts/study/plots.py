@@ -1,8 +1,6 @@
 """Figures of the study, drawn from result records alone: score against size, and gain against distance.
 
-    records -> series (one per target task and intermediate task) -> SVG for pages and papers, PNG for slides
-
-Matplotlib is imported when the first figure is drawn, and never through pyplot: no global state, no display.
+records -> series (one per target task and intermediate task) -> SVG for pages and papers, PNG for slides
 """
 
 from __future__ import annotations
@@ -11,10 +9,10 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dist_stilts.report.figures import save, spread
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.records import Record, main_metric
 from dist_stilts.report.table import label
@@ -201,23 +199,11 @@ def curves(records: Iterable[Record], out_dir: Path, distances: Mapping[str, flo
     """
     files = []
     for one in series(records):
-        files += _save(_draw_curves(one, distances or {}), out_dir, f"{one.name}-curves")
+        files += save(_draw_curves(one, distances or {}), out_dir, f"{one.name}-curves")
         gain = gains(one)
         if distances and any(lang in distances for lang in gain if lang != ENGLISH):
-            files += _save(_draw_gains(one, gain, distances), out_dir, f"{one.name}-gain")
+            files += save(_draw_gains(one, gain, distances), out_dir, f"{one.name}-gain")
     return files
-
-
-def _save(figure: Figure, out_dir: Path, name: str) -> list[Path]:
-    """Write both formats; the same records give the same SVG, byte for byte."""
-    from matplotlib import rc_context
-
-    out_dir.mkdir(parents=True, exist_ok=True)
-    paths = [out_dir / f"{name}.svg", out_dir / f"{name}.png"]
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(paths[0], metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    figure.savefig(paths[1], dpi=150)
-    return paths
 
 
 def _new_figure(title: str, subtitle: str, languages: int) -> tuple[Figure, Axes]:
@@ -306,17 +292,6 @@ def _name_ends(axes: Axes, ends: Mapping[str, End]) -> None:
             color=colour,
             va="center",
         )
-
-
-def spread(values: Sequence[float], low: float, high: float, gap: float) -> list[float]:
-    """Move ascending values apart to at least ``gap`` (less if there is no room) without leaving [low, high]."""
-    gap = min(gap, (high - low) / max(len(values), 1))
-    placed = list(accumulate(values, lambda below, value: max(value, below + gap)))
-    ceiling = high
-    for i in reversed(range(len(placed))):
-        placed[i] = min(placed[i], ceiling)
-        ceiling = placed[i] - gap
-    return placed
 
 
 def _size_axis(axes: Axes, sizes: Sequence[int], intermediate: str) -> None:

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dist_stilts.study.plots import correlate, curves, gains, mean_curve, series, spread
+from dist_stilts.study.plots import correlate, curves, gains, mean_curve, series
 
 DISTANCES = {"aa": 0.1, "bb": 0.4, "cc": 0.8}
 
@@ -81,14 +78,6 @@ def test_correlation_leaves_english_out_and_says_how_many_languages() -> None:
 @pytest.mark.parametrize("gain", [{"aa": (1.0, 1.0), "bb": (2.0, 1.0)}, dict.fromkeys(DISTANCES, (1.0, 1.0))])
 def test_no_correlation_is_claimed_where_there_can_be_none(gain: dict[str, tuple[float, float]]) -> None:
     assert str(correlate(gain, DISTANCES)) == f"no rank correlation: n = {len(gain)} languages"
-
-
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=40), st.floats(0.1, 20))
-def test_labels_are_spread_in_order_inside_the_axes(values: list[float], gap: float) -> None:
-    placed = spread(sorted(values), 0, 100, gap)
-    assert all(-1e-9 <= place <= 100 for place in placed)
-    wanted = min(gap, 100 / len(values))
-    assert all(b - a >= wanted - 1e-9 for a, b in pairwise(placed))
 
 
 def test_figures_are_written_as_svg_and_png_and_name_what_they_show(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""Layer sweeps: retrieval scores sorted by layer, from result records; their means, their best layer, their table.
+
+records -> panels (one per task, split, metric, pooling and model) -> Markdown here, figures in `retrieval_plots`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dist_stilts.report.intervals import mean_of_languages
+from dist_stilts.report.records import Record
+
+SWEPT = ("accuracy", "accuracy_from_foreign", "f1")
+"""The metrics that are drawn; threshold, precision and recall only explain an F1."""
+FEW = 8
+"""So many languages can be told apart in a figure, and stand side by side in a table."""
+EXTREMES = 3
+"""How many of the best and of the worst are named where there are more."""
+
+
+class Point(NamedTuple):
+    """Score of one language at one layer in percent, rows it stands on, and whether the run collapsed."""
+
+    value: float
+    rows: int
+    degenerate: bool
+
+
+class Mean(NamedTuple):
+    """Mean over languages at one layer and 95 % half width, percent."""
+
+    layer: int
+    value: float
+    half_width: float
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One sweep: language -> layer -> point."""
+
+    task: str
+    split: str
+    metric: str
+    pooling: str
+    model: str
+    lines: dict[str, dict[int, Point]]
+
+    @property
+    def layers(self) -> list[int]:
+        """All layers that were scored, ascending."""
+        return sorted({layer for line in self.lines.values() for layer in line})
+
+    @property
+    def means(self) -> list[Mean]:
+        """At every layer, over the languages that have all of them: means over anything else are not comparable."""
+        whole = [line for line in self.lines.values() if len(line) == len(self.layers)]
+        found = []
+        for layer in self.layers if whole else []:
+            points = [line[layer] for line in whole]
+            mean = mean_of_languages([p.value for p in points], [max(p.rows, 1) for p in points])
+            found.append(Mean(layer, *mean))
+        return found
+
+    @property
+    def in_means(self) -> int:
+        """Over how many languages the means are."""
+        return sum(len(line) == len(self.layers) for line in self.lines.values())
+
+    @property
+    def best(self) -> Mean | None:
+        """The layer with the highest mean, the lowest of equals; None where there is no mean."""
+        return max(self.means, key=lambda mean: mean.value, default=None)
+
+
+def panels(records: Iterable[Record]) -> list[Panel]:
+    """Sort the scores that have a layer into panels, in the order in which they appear; of repeated ones the last."""
+    lines: dict[tuple[str, str, str, str, str], dict[str, dict[int, Point]]] = {}
+    for record in records:
+        if record["metric"] not in SWEPT or record.get("value") is None or not isinstance(record.get("layer"), int):
+            continue
+        split, pooling, model = (str(record.get(name) or "") for name in ("split", "pooling", "model_id"))
+        languages = lines.setdefault((record["task"], split, record["metric"], pooling, model), {})
+        point = Point(record["value"], record.get("count") or 0, bool(record.get("degenerate")))
+        languages.setdefault(record["language"], {})[record["layer"]] = point
+    return [Panel(*key, dict(sorted(languages.items()))) for key, languages in lines.items()]
+
+
+def title(panel: Panel) -> str:
+    return f"{panel.task}: {in_words(panel.metric)} by layer"
+
+
+def in_words(metric: str) -> str:
+    return "F1" if metric == "f1" else metric.replace("_", " ")
+
+
+def subtitle(panel: Panel, name_model: bool) -> str:
+    parts = [panel.split, f"{panel.pooling} pooling" if panel.pooling else ""]
+    parts += [panel.model[:24] if name_model else ""]
+    if panel.best:
+        what = "best" if panel.in_means == 1 else "best mean"
+        half = f" ± {panel.best.half_width:.1f}"
+        parts.append(f"{what}: layer {panel.best.layer}, {panel.best.value:.1f}{half} %")
+    return "; ".join(filter(None, parts))
+
+
+def extremes(panel: Panel) -> list[str]:
+    """The languages with the highest and the lowest scores at the best layer, else at the last they have."""
+
+    def score(lang: str) -> float:
+        line = panel.lines[lang]
+        return line[panel.best.layer if panel.best and panel.best.layer in line else max(line)].value
+
+    order = sorted(panel.lines, key=score)
+    return [*order[:EXTREMES], *order[-EXTREMES:]]
+
+
+def sweep_table(records: Iterable[Record]) -> str:
+    """Return the sweeps as Markdown: layers down; the mean, the languages if they are few, else the best and worst."""
+    return "\n".join(_markdown(panel) for panel in panels(records))
+
+
+def _markdown(panel: Panel) -> str:
+    few = len(panel.lines) <= FEW
+    languages = list(panel.lines) if few else [*reversed(extremes(panel))]
+    means = {mean.layer: f"{mean.value:.1f} ± {mean.half_width:.1f}" for mean in panel.means}
+    head = ["layer", f"mean of {panel.in_means}", *languages]
+    rows = [head, ["---:"] * len(head)]
+    for layer in panel.layers:
+        points = [panel.lines[lang].get(layer) for lang in languages]
+        cells = [f"{point.value:.1f}{'†' * point.degenerate}" if point else "-" for point in points]
+        rows.append([str(layer), means.get(layer, "-"), *cells])
+    grid = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"**{title(panel)}** ({subtitle(panel, bool(panel.model))})\n\n{grid}\n"

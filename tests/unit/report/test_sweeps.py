@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dist_stilts.report.sweeps import panels, sweep_table
+
+
+def record(language: str, layer: int | None, value: float | None, **fields: Any) -> dict[str, Any]:
+    base = {"task": "tatoeba", "split": "test", "metric": "accuracy", "language": language, "count": 400}
+    return {**base, "layer": layer, "pooling": "mean", "model_id": "m", "value": value, **fields}
+
+
+def test_the_mean_is_over_languages_that_have_every_layer() -> None:
+    (panel,) = panels([record("aa", 0, 20), record("aa", 1, 40), record("bb", 0, 60), record("bb", 1, 50)])
+    assert [(mean.layer, mean.value) for mean in panel.means] == [(0, 40), (1, 45)]
+    assert panel.means[0].half_width == pytest.approx(1.959964 * (2 * 2000 / 400 + 2 * 400 / 400) ** 0.5 / 2, abs=1)
+    (panel,) = panels([record("aa", 0, 20), record("aa", 1, 40), record("bb", 0, 90)])
+    assert [(mean.layer, mean.value) for mean in panel.means] == [(0, 20), (1, 40)]
+    assert panel.in_means == 1
+    (panel,) = panels([record("aa", 0, 20), record("bb", 1, 90)])
+    assert (panel.means, panel.best) == ([], None)
+
+
+def test_what_has_no_layer_or_no_score_is_left_out_and_repeated_scores_count_once() -> None:
+    records = [record("aa", None, 1), record("aa", 0, None), record("aa", 0, 1, metric="threshold")]
+    assert panels(records) == []
+    (panel,) = panels([record("aa", 3, 1), record("aa", 3, 2)])
+    assert panel.lines["aa"][3].value == 2
+
+
+def test_the_best_layer_is_the_lowest_of_equals() -> None:
+    (panel,) = panels([record("aa", layer, value) for layer, value in ((4, 9), (2, 70), (3, 70))])
+    assert panel.best is not None
+    assert panel.best.layer == 2
+
+
+def test_the_table_has_a_row_for_each_layer() -> None:
+    text = sweep_table([record("aa", 0, 20), record("aa", 12, 40), record("bb", 0, 60, degenerate="collapsed")])
+    assert "best: layer 12, 40.0 ±" in text
+    assert [line for line in text.splitlines() if line.startswith("| ")] == [
+        "| layer | mean of 1 | aa | bb |",
+        "| ---: | ---: | ---: | ---: |",
+        "| 0 | 20.0 ± 3.9 | 20.0 | 60.0† |",
+        "| 12 | 40.0 ± 4.8 | 40.0 | - |",
+    ]
