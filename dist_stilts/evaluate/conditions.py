@@ -50,17 +50,21 @@ def reading(job: Job, spec: TaskSpec, layer: int | None) -> Record:
     }
 
 
-def already_scored(job: Job, world: World) -> set[tuple[str, str, str, int | None]]:
-    """Task, split, language and layer of the units on which this model, read in this way, was scored to the end."""
+def already_scored(job: Job, world: World) -> dict[tuple[str, str, str, int | None], str]:
+    """Task, split, language and layer of the units on which this model, read in this way, was scored to the end.
+
+    Each with the revision of the data that was scored last.
+    """
     if not job.results.exists():
-        return set()
+        return {}
     common = conditions(job, read_provenance(Path(job.model)), world, 0.0)
-    found = set()
+    found = {}
     for record in read(job.results):
         spec = find_task(record["task"])  # None: a task of another recipe's own
         if spec is None or record["metric"] != LAST_METRIC.get(spec.family, spec.metric):
             continue
         same = {**{key: common[key] for key in ("model_id", "inputs", "dtype")}, **reading(job, spec, record["layer"])}
         if same.items() <= record.items():
-            found.add((record["task"], record["split"], record["language"], record["layer"]))
+            unit = (record["task"], record["split"], record["language"], record["layer"])
+            found[unit] = record["data_revision"]
     return found

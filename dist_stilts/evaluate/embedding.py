@@ -25,13 +25,13 @@ from dist_stilts.data.prepare import encode_texts
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding_files import EmbeddingFiles
 from dist_stilts.layout import EmbeddingFolder, embedding_folder
-from dist_stilts.model.cpu_products import fast_linear
 from dist_stilts.model.hidden_states import hidden_states
 from dist_stilts.model.pooling import POOLINGS, normalise, pool
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import any_rank, broadcast_value, gather_values, sum_by_index
 from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.world import World
+from dist_stilts.search.cpu_products import fast_linear
 
 FORMAT = 1
 """Raise it when the same request would give other numbers."""
@@ -296,7 +296,7 @@ def _refuse_non_finite(layers: list[np.ndarray], start: int, name: str) -> None:
     if bad.any():
         raise UserError(
             f"{int(bad.sum())} of {len(bad)} embeddings of {name} hold NaN or infinity "
-            f"(first: line {start + int(bad.argmax()) + 1})",
+            f"(first: number {start + int(bad.argmax()) + 1})",
             fix="Encode in float32; if that is what was done, the model's weights are damaged",
         )
 

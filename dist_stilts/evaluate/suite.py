@@ -127,8 +127,8 @@ def evaluate(job: Job, world: World, progress: Progress | None = None) -> list[R
     """
     job.config.retrieval.check()
     wanted = list(units(job))
-    done = broadcast_value(already_scored(job, world) if world.is_main else None) or set()
-    missing = [unit for unit in wanted if (unit.spec.name, unit.split, unit.language, unit.layer) not in done]
+    done = broadcast_value(already_scored(job, world) if world.is_main else {})
+    missing = [unit for unit in wanted if not is_scored(unit, job, done)]
     if missing:
         specs = list({unit.spec.name: unit.spec for unit in missing if unit.spec.family not in RETRIEVAL}.values())
         model, tokenizer, provenance = load_model(job.model, specs)
@@ -154,6 +154,14 @@ def evaluate(job: Job, world: World, progress: Progress | None = None) -> list[R
         if progress:
             progress("scoring", len(missing), len(missing))
     return broadcast_value(read(job.results) if world.is_main and job.results.exists() else [])
+
+
+def is_scored(unit: Unit, job: Job, done: dict[tuple[str, str, str, int | None], str]) -> bool:
+    """Whether a unit is among those that are done; a user's own texts may have changed since."""
+    revision = done.get((unit.spec.name, unit.split, unit.language, unit.layer))
+    if revision is None or unit.layer is None:
+        return revision is not None
+    return revision == data_revision(unit.spec, job.root, unit.split, unit.language)
 
 
 def prepare_job(job: Job, progress: Progress | None = None) -> list[Record]:
@@ -206,7 +214,7 @@ def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str
         raise UserError(
             f"no files of {spec.name} {split} in any language",
             where=root,
-            fix=f"Expected below {root / spec.folders[0]}",
+            fix=f"Expected below {root / spec.folders[0]}: {' or '.join(spec.layouts)}",
         )
     return found
 

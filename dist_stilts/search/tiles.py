@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from dist_stilts.search.cpu_products import inner_products
 from dist_stilts.search.keys import ids_of, no_keys, pack, scores_of
 from dist_stilts.search.sides import Side, spans
 
@@ -68,7 +69,7 @@ class FullPrecision:
 
     def cell(self, left: Operand, right: Operand, out: Tensor) -> None:
         """One matrix product."""
-        torch.mm(left.values, right.values.T, out=out)
+        inner_products(left.values, right.values, out)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def test_what_one_rank_cannot_read_all_ranks_refuse(saved: Saved, ranks: int) ->
 def test_all_ranks_refuse_embeddings_that_are_no_numbers(saved: Saved, ranks: int) -> None:
     (said,) = {rank["nan"] for rank in saved(WORKER, ranks)}
     assert "2 of 5 embeddings of texts" in said
-    assert "first: line 3" in said
+    assert "first: number 3" in said
 
 
 def test_what_two_ranks_began_three_ranks_end(saved: Saved, run_ranks: Callable[..., Any], tmp_path: Path) -> None:

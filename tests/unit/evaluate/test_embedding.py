@@ -295,7 +295,7 @@ def test_embeddings_that_are_no_numbers_are_refused_with_the_first_line(
     texts = ["cat", "the cat", "cat", "the", "sailor", "sailor"]
     with torch.no_grad():
         model.encoder.get_input_embeddings().weight[word] = damage
-    with pytest.raises(UserError, match=r"2 of 3 embeddings of corpus hold NaN.*first: line 5.*float32"):
+    with pytest.raises(UserError, match=r"2 of 3 embeddings of corpus hold NaN.*first: number 5.*float32"):
         make()(texts, "corpus")
     assert not list(tmp_path.glob("*/layer-*.npy"))
 

@@ -31,7 +31,8 @@ from dist_stilts.model.encoder import Provenance, encoder_digest, export, new_en
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import current
-from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.own_pairs import pair_spec
+from dist_stilts.tasks.registry import get_task, register
 from dist_stilts.tasks.spec import PairRow, TaggedRow
 
 XNLI, UDPOS = get_task("xnli"), get_task("udpos")
@@ -271,6 +272,17 @@ def test_a_score_from_another_layer_is_not_passed_off_as_this_one(job: Job) -> N
     evaluate(tatoeba, current())
     other = dataclasses.replace(tatoeba, config=EvaluationConfig(retrieval=RetrievalConfig(layer="2")))
     assert {record["layer"] for record in evaluate(other, current())} == {1, 2}
+
+
+def test_texts_that_changed_are_scored_again(job: Job, tmp_path: Path) -> None:
+    for side in ("de", "en"):
+        (tmp_path / f"own.{side}").write_text("the cat\nthe hot lamp\n", encoding="utf-8")
+    spec = pair_spec(tmp_path / "own.de", tmp_path / "own.en")
+    register(spec)
+    pairs = dataclasses.replace(only(job, **{spec.name: EvalTask()}), root=tmp_path)
+    assert {record["value"] for record in evaluate(pairs, current())} == {100.0}
+    (tmp_path / "own.en").write_text("the hot lamp\nthe cat\n", encoding="utf-8")
+    assert [record["value"] for record in evaluate(pairs, current())] == [100.0, 100.0, 0.0, 0.0]
 
 
 def test_a_sweep_reads_every_layer_from_one_pass_and_keeps_the_predictions_apart(

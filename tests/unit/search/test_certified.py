@@ -121,9 +121,9 @@ def test_where_most_rows_fail_one_full_search_is_made(monkeypatch: pytest.Monkey
 
 
 def test_auto_depends_on_shapes_and_device_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certified, "_fast_bf16", lambda device: True)
+    monkeypatch.setattr(certified, "_has_matrix_units", lambda device: True)
     assert worth_it(40_000, 40_000, 1024, CPU)
     assert not worth_it(1000, 1000, 1024, CPU), "reading the sides again takes longer"
     assert not worth_it(400_000, 400_000, 16, CPU), "the product is not what takes the time"
-    monkeypatch.setattr(certified, "_fast_bf16", lambda device: False)
+    monkeypatch.setattr(certified, "_has_matrix_units", lambda device: False)
     assert not worth_it(40_000, 40_000, 1024, CPU)
