@@ -231,6 +231,11 @@ def mining_curve(pairs: Path) -> Path:
     return pairs.with_name(f"{pairs.stem}.curve.tsv")
 
 
+def mining_picture(pairs: Path) -> Path:
+    """The same as pictures, without their ending."""
+    return pairs.with_name(f"{pairs.stem}.curve")
+
+
 def require_writable(file: Path) -> None:
     """Make the folder of a file that is to be written in the end; UserError if there can be no such file."""
     require_folder(file.parent)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding import Embedder, Progress
+from dist_stilts.evaluate.pictures import drawn_curve
 from dist_stilts.evaluate.predict import evaluation_dtype
 from dist_stilts.evaluate.retrieval import (
     RetrievalConfig,
@@ -30,13 +31,22 @@ from dist_stilts.evaluate.retrieval import (
     search,
     wanted_layers,
 )
-from dist_stilts.layout import mining_curve, mining_embeddings, require_folder, require_writable, write_text
+from dist_stilts.layout import (
+    mining_curve,
+    mining_embeddings,
+    mining_picture,
+    require_folder,
+    require_writable,
+    write_text,
+)
 from dist_stilts.model.encoder import number_of_layers
 from dist_stilts.model.multitask import load_model
 from dist_stilts.parallel.world import World
+from dist_stilts.report.retrieval_plots import precision_recall
 from dist_stilts.scoring.duplicates import UniqueTexts, unique_texts
 from dist_stilts.scoring.mining import (
     Candidates,
+    Curve,
     best_threshold,
     curve,
     gold_mask,
@@ -162,8 +172,15 @@ def mine_files(request: Request, world: World, progress: Progress | None = None)
     if world.is_main:
         write_text(request.out, pair_lines(found, summary["pairs"], source, target))
         if known is not None:
-            write_text(mining_curve(request.out), curve_lines(curve(found.scores, known.is_gold, known.gold)))
+            summary["picture"] = str(draw_gold(request.out, curve(found.scores, known.is_gold, known.gold), threshold))
     return summary
+
+
+def draw_gold(pairs: Path, points: Curve, threshold: float) -> Path:
+    """Write the precision-recall curve beside the pairs, as text and as a picture; returns the PNG."""
+    write_text(mining_curve(pairs), curve_lines(points))
+    numbers = list(zip(points.threshold.tolist(), points.precision.tolist(), points.recall.tolist(), strict=True))
+    return precision_recall(mining_picture(pairs), {pairs.stem: drawn_curve(numbers, threshold)})[-1]
 
 
 def gold_pairs(path: Path, source: Sentences, target: Sentences) -> NDArray[np.int64]:

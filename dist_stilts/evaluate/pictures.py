@@ -24,13 +24,18 @@ def draw(records: Sequence[Record], folder: ScoresFolder) -> list[Path]:
         The pictures, PNG.
     """
     drawn = []
-    layers = {(r["task"], r["layer"]) for r in records if r["layer"] is not None}
-    if len(layers) > len({task for task, _ in layers}):
-        drawn += layer_sweep(folder.layers, records)
+    if swept := sweeps(records):
+        drawn += layer_sweep(folder.layers, [record for record in records if record["task"] in swept])
     curves = {name: curve for name, curve in _curves(records, folder.predictions) if len(curve.recall)}
     if curves:
         drawn += precision_recall(folder.precision_recall, curves)
     return [path for path in drawn if path.suffix == ".png"]
+
+
+def sweeps(records: Iterable[Record]) -> set[str]:
+    """The tasks of which more than one layer was read."""
+    layers = {(record["task"], record["layer"]) for record in records if record["layer"] is not None}
+    return {task for task, _ in layers if sum(task == other for other, _ in layers) > 1}
 
 
 def _curves(records: Iterable[Record], predictions: Path) -> Iterable[tuple[str, Curve]]:
@@ -47,7 +52,7 @@ def _curves(records: Iterable[Record], predictions: Path) -> Iterable[tuple[str,
         for root in (apart, predictions):
             file = prediction_file(root, task, split, language, CURVE)
             if file.is_file():
-                yield f"{language}, layer {best['layer']}", _curve(read_curve(file), threshold)
+                yield f"{language}, layer {best['layer']}", drawn_curve(read_curve(file), threshold)
                 break
 
 
@@ -57,7 +62,8 @@ def read_curve(file: Path) -> list[Point]:
     return [(float(t), float(p), float(r)) for t, p, r, _ in (line.split("\t") for line in lines)]
 
 
-def _curve(points: list[Point], threshold: float) -> Curve:
+def drawn_curve(points: Sequence[Point], threshold: float) -> Curve:
+    """A curve as it is drawn, with a dot where the threshold cuts it."""
     kept = sum(point[0] >= threshold for point in points)
-    columns = [list(column) for column in zip(*points, strict=True)] or [[], [], []]
-    return Curve(columns[2], columns[1], columns[0], kept - 1 if kept else None)
+    thresholds, precision, recall = zip(*points, strict=True) if points else ((), (), ())
+    return Curve(recall, precision, thresholds, kept - 1 if kept else None)

@@ -106,14 +106,17 @@ def _own_pairs(source: Path, target: Path) -> str:
 
 def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool) -> None:
     """Print the scores, draw what is better looked at, and say where it is."""
-    from dist_stilts.evaluate.pictures import draw
+    from dist_stilts.evaluate.pictures import draw, sweeps
     from dist_stilts.report.lists import show
+    from dist_stilts.report.sweeps import sweep_table
     from dist_stilts.report.table import pivot
 
+    swept = sweeps(records)
     if as_json:
         print(json.dumps(records, indent=2))
     else:
-        show(pivot(records))
+        show(pivot(record for record in records if record["task"] not in swept))
+        print(sweep_table(record for record in records if record["task"] in swept), end="")
     for picture in draw(records, folder):
         say(f"picture: {picture}")
 
