@@ -26,9 +26,9 @@ from dist_stilts.report.records import MAIN_METRICS, Record
 if TYPE_CHECKING:
     from rich.console import Console
 
-IDENTITY = ("run", "run_id", "task", "split", "metric", "language", "inputs", "layer", "pooling", "seed")
+IDENTITY = ("run", "run_id", "task", "split", "metric", "language", "inputs", "layer", "pooling", "mining", "seed")
 """Fields that make two records two scores; of equal ones the last counts."""
-SETTINGS = ("seed", "layer", "pooling", "run", "run_id")
+SETTINGS = ("seed", "layer", "pooling", "mining", "run", "run_id")
 """Fields that tell apart rows with the same label, in the order in which they are tried."""
 
 
