@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dist_stilts.evaluate.conditions import Record
@@ -26,8 +26,7 @@ def draw(records: Sequence[Record], folder: ScoresFolder) -> list[Path]:
     drawn = []
     if swept := sweeps(records):
         drawn += layer_sweep(folder.layers, [record for record in records if record["task"] in swept])
-    curves = {name: curve for name, curve in _curves(records, folder.predictions) if len(curve.recall)}
-    if curves:
+    if curves := {name: curve for name, curve in _curves(records, folder.predictions) if len(curve.recall)}:
         drawn += precision_recall(folder.precision_recall, curves)
     return [path for path in drawn if path.suffix == ".png"]
 
@@ -38,21 +37,20 @@ def sweeps(records: Iterable[Record]) -> set[str]:
     return {task for task, _ in layers if sum(task == other for other, _ in layers) > 1}
 
 
-def _curves(records: Iterable[Record], predictions: Path) -> Iterable[tuple[str, Curve]]:
-    """The curve of each language, where several layers were read that of its best by F1."""
+def _curves(records: Sequence[Record], predictions: Path) -> Iterator[tuple[str, Curve]]:
+    """The curve of each language as it was mined last; where several layers were read, that of its best by F1."""
     mined: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
-        if record["metric"] == "f1" and "mining" in record:
+        if "mining" in record:
             mined.setdefault((record["task"], record["split"], record["language"]), []).append(record)
     for (task, split, language), scores in mined.items():
-        best = max(scores, key=lambda record: record["value"])
-        same = {"task": task, "split": split, "language": language, "layer": best["layer"], "metric": "threshold"}
-        threshold = next(r["value"] for r in reversed(list(records)) if same.items() <= r.items())
-        apart = layer_folder(predictions, best["layer"])
-        for root in (apart, predictions):
-            file = prediction_file(root, task, split, language, CURVE)
+        last = [record for record in scores if record["mining"] == scores[-1]["mining"]]
+        layer = max((r for r in last if r["metric"] == "f1"), key=lambda record: record["value"])["layer"]
+        threshold = [r["value"] for r in last if r["metric"] == "threshold" and r["layer"] == layer][-1]
+        for folder in (layer_folder(predictions, layer), predictions):
+            file = prediction_file(folder, task, split, language, CURVE)
             if file.is_file():
-                yield f"{language}, layer {best['layer']}", drawn_curve(read_curve(file), threshold)
+                yield f"{language}, layer {layer}", drawn_curve(read_curve(file), threshold)
                 break
 
 

@@ -19,6 +19,7 @@ def summary_lines(summary: Summary) -> list[str]:
     lines.append(f"threshold: {threshold} ({summary['threshold_from']})")
     if summary["gold"] is not None:
         lines.append(_on_gold(summary))
+    if "picture" in summary:
         lines.append(f"picture: {summary['picture']}")
     lines.append(f"time: {', '.join(f'{part} {duration(took)}' for part, took in summary['seconds'].items())}")
     lines.append(f"{summary['pairs']:,} pairs in {summary['out']}; embeddings kept in {summary['embeddings']}")
