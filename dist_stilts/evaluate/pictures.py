@@ -41,11 +41,13 @@ def _curves(records: Sequence[Record], predictions: Path) -> Iterator[tuple[str,
     """The curve of each language as it was mined last; where several layers were read, that of its best by F1."""
     mined: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
-        if "mining" in record:
+        if "mining" in record and record["value"] is not None:
             mined.setdefault((record["task"], record["split"], record["language"]), []).append(record)
     for (task, split, language), scores in mined.items():
         last = [record for record in scores if record["mining"] == scores[-1]["mining"]]
-        layer = max((r for r in last if r["metric"] == "f1"), key=lambda record: record["value"])["layer"]
+        if not (scored := [record for record in last if record["metric"] == "f1"]):
+            continue  # gold was withheld
+        layer = max(scored, key=lambda record: record["value"])["layer"]
         threshold = [r["value"] for r in last if r["metric"] == "threshold" and r["layer"] == layer][-1]
         for folder in (layer_folder(predictions, layer), predictions):
             file = prediction_file(folder, task, split, language, CURVE)

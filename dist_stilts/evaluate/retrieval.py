@@ -11,7 +11,7 @@ is best on dev gold to test. A text that stands in a file more than once takes p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,6 +49,7 @@ from dist_stilts.tasks.spec import Bitext
 
 BATCH_TOKENS = {"cpu": 2048, "cuda": 16_384}
 """Enough to keep the device busy; more only means more padding and memory."""
+BUCC_METRICS = ("f1", "precision", "recall", "average_precision")
 CURVE = "curve.tsv"
 """Suffix of the precision-recall curve that stands beside the mined pairs."""
 Embed = Callable[[Sequence[str], str], Any]
@@ -89,7 +90,7 @@ class RetrievalConfig:
         number_of_bytes(self.memory)
         for setting in ("neighbours", "batch_tokens"):
             if (number := getattr(self, setting)) is not None and number < 1:
-                raise UserError(f"{setting}: {number} is less than 1", fix=f"The default is {_DEFAULTS[setting]}")
+                raise UserError(f"{setting}: {number} is less than 1", fix="Leave it out for what is usual")
 
     @property
     def sweeps(self) -> bool:
@@ -106,9 +107,6 @@ class RetrievalConfig:
     def mines(self) -> str:
         """What the records call the way from embeddings to pairs."""
         return f"{self.margin} margin, k={self.neighbours}, {self.candidates}, duplicates: {self.duplicates}"
-
-
-_DEFAULTS = {field.name: field.default for field in fields(RetrievalConfig)}
 
 
 def open_embedder(
@@ -219,40 +217,43 @@ def score_tatoeba(bitext: Bitext, embed: Embed, config: RetrievalConfig, world: 
 
 
 def score_bucc(bitext: Bitext, dev: Bitext, embed: Embed, config: RetrievalConfig, world: World) -> Score:
-    """F1 of mined pairs at the threshold tuned on ``dev``, which may be ``bitext`` itself (then optimistic)."""
-    tuned = mine_known(dev, embed, config, world)
-    known = tuned if bitext is dev else mine_known(bitext, embed, config, world)
-    threshold = best_threshold(tuned.pairs.scores, tuned.is_gold, tuned.n_gold).threshold
-    score = score_at(known.pairs.scores, known.is_gold, known.n_gold, threshold)
-    points = curve(known.pairs.scores, known.is_gold, known.n_gold)
-    kept = known.pairs.scores >= threshold
-    pairs = zip(known.pairs.source[kept], known.pairs.target[kept], strict=True)
-    values: dict[str, float | None] = {
-        "f1": score.f1,
-        "precision": score.precision,
-        "recall": score.recall,
-        "average_precision": points.average_precision,
-        "threshold": threshold,
-    }
+    """F1 of mined pairs at the threshold tuned on ``dev``, which may be ``bitext`` itself (then optimistic).
+
+    Raises:
+        UserError: the gold of ``dev`` is withheld. That of ``bitext`` may be: pairs are written then, and not scored.
+    """
+    if dev.gold is None:
+        raise UserError(
+            "BUCC needs the gold pairs of dev, to tune the threshold on them",
+            fix="Put the .gold file beside the texts, or use `dist-stilts mine`",
+        )
+    tuned = mine_bitext(dev, embed, config, world)
+    mined = tuned if bitext is dev else mine_bitext(bitext, embed, config, world)
+    threshold = best_threshold(tuned.pairs.scores, tuned.is_gold, len(dev.gold)).threshold
+    kept = mined.pairs.scores >= threshold
+    pairs = zip(mined.pairs.source[kept], mined.pairs.target[kept], strict=True)
     lines = [f"{bitext.source_ids[s]}\t{bitext.target_ids[t]}" for s, t in pairs]
-    return Score(values, lines, known.n_gold, known.found.degenerate, {CURVE: curve_lines(points)}, known.found.health)
+    found = mined.found
+    if bitext.gold is None:
+        values: dict[str, float | None] = {**dict.fromkeys(BUCC_METRICS), "threshold": threshold}
+        return Score(values, lines, 0, found.degenerate, health=found.health)
+    score = score_at(mined.pairs.scores, mined.is_gold, len(bitext.gold), threshold)
+    points = curve(mined.pairs.scores, mined.is_gold, len(bitext.gold))
+    scores = (score.f1, score.precision, score.recall, points.average_precision)
+    values = {**dict(zip(BUCC_METRICS, scores, strict=True)), "threshold": threshold}
+    return Score(values, lines, len(bitext.gold), found.degenerate, {CURVE: curve_lines(points)}, found.health)
 
 
-class Known(NamedTuple):
-    """Candidates as row numbers of the whole files, which of them are gold, and how many pairs are gold."""
+class Mined(NamedTuple):
+    """Candidates as row numbers of the whole files, which of them are gold (none if it is withheld), and the search."""
 
     pairs: Candidates
     is_gold: np.ndarray
-    n_gold: int
     found: Neighbourhood
 
 
-def mine_known(bitext: Bitext, embed: Embed, config: RetrievalConfig, world: World) -> Known:
-    """Mine a bitext whose gold is known."""
-    if bitext.gold is None:
-        raise UserError(
-            "BUCC needs gold pairs to be scored", fix="Put the .gold file beside the texts, or use `dist-stilts mine`"
-        )
+def mine_bitext(bitext: Bitext, embed: Embed, config: RetrievalConfig, world: World) -> Mined:
+    """Mine both sides of a bitext, each different text once."""
     source, target = unique_texts(bitext.source), unique_texts(bitext.target)
     found = search(
         embed([bitext.source[row] for row in source.first], "foreign"),
@@ -262,8 +263,8 @@ def mine_known(bitext: Bitext, embed: Embed, config: RetrievalConfig, world: Wor
     )
     pairs = original_rows(mine(found, config), source, target, config.duplicates)
     rows = [{name: row for row, name in enumerate(ids)} for ids in (bitext.source_ids, bitext.target_ids)]
-    gold = [(rows[0][s], rows[1][t]) for s, t in bitext.gold]
-    return Known(pairs, gold_mask(pairs.source, pairs.target, gold), len(gold), found)
+    gold = [(rows[0][s], rows[1][t]) for s, t in bitext.gold or ()]
+    return Mined(pairs, gold_mask(pairs.source, pairs.target, gold), found)
 
 
 def curve_lines(points: Curve) -> str:

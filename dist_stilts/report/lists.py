@@ -52,6 +52,28 @@ def task_block(task: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def health_table(records: Sequence[dict[str, Any]]) -> str:
+    """What the embeddings of retrieval are like, a line per task, language and layer; empty without retrieval."""
+    columns = ("source_mean_cosine", "target_mean_cosine", "source_effective_rank", "target_effective_rank", "hubness")
+    header = (
+        "embeddings",
+        "layer",
+        "mean cosine",
+        "of the other side",
+        "effective rank",
+        "of the other side",
+        "hubness",
+    )
+    rows = {
+        (f"{record['task']} {record['split']} {record['language']}", str(record["layer"])): tuple(
+            f"{record['health'][column]:.3g}" if column in record["health"] else "-" for column in columns
+        )
+        for record in records
+        if record.get("health")
+    }
+    return aligned([header, *(key + values for key, values in rows.items())]) if rows else ""
+
+
 def preparation(splits: Sequence[dict[str, Any]]) -> str:
     """What tokenising did: one line per task, split and language, and one per kind of quirk of the files."""
     header = ("task", "split", "language", "examples", "rows", "tokens", "rows cut", "tokens cut", "seconds")

@@ -7,6 +7,13 @@ from typing import Any
 from dist_stilts.report.progress import duration
 
 Summary = dict[str, Any]
+HEALTH = {
+    "source_mean_cosine": "mean cosine of sources",
+    "target_mean_cosine": "of targets",
+    "source_effective_rank": "effective rank of sources",
+    "target_effective_rank": "of targets",
+    "hubness": "hubness",
+}
 REST = {"blank": "without text", "repeated": "repeated", "cut": "cut to the longest that is read"}
 
 
@@ -14,7 +21,7 @@ def summary_lines(summary: Summary) -> list[str]:
     """The summary of :func:`dist_stilts.evaluate.mine.mine_files`, a line per topic; a warning comes first."""
     lines = [f"warning: {summary['degenerate']}"] if summary["degenerate"] else []
     lines += [_side(summary[side]) for side in ("source", "target")]
-    lines.append(_margins(summary))
+    lines += [_embeddings(summary), _margins(summary)]
     threshold = "none" if summary["threshold"] is None else f"{summary['threshold']:.6g}"
     lines.append(f"threshold: {threshold} ({summary['threshold_from']})")
     if summary["gold"] is not None:
@@ -30,6 +37,13 @@ def _side(side: Summary) -> str:
     rest = [f"{side[key]:,} {what}" for key, what in REST.items() if side[key]]
     counts = [f"{side['lines']:,} lines", *rest, f"{side['sentences']:,} sentences searched"]
     return f"{side['file']}: {', '.join(counts)}"
+
+
+def _embeddings(summary: Summary) -> str:
+    parts = [f"{name} {summary[key]:.3g}" for key, name in HEALTH.items() if key in summary]
+    return (
+        f"embeddings, layer {summary['layer']}, {summary['pooling']} pooling: {', '.join(parts) or 'too few to judge'}"
+    )
 
 
 def _margins(summary: Summary) -> str:

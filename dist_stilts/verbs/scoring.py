@@ -107,7 +107,7 @@ def _own_pairs(source: Path, target: Path) -> str:
 def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool) -> None:
     """Print the scores, draw what is better looked at, and say where it is."""
     from dist_stilts.evaluate.pictures import draw, sweeps
-    from dist_stilts.report.lists import show
+    from dist_stilts.report.lists import health_table, show
     from dist_stilts.report.sweeps import sweep_table
     from dist_stilts.report.table import pivot
 
@@ -117,6 +117,7 @@ def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool)
     else:
         show(pivot(record for record in records if record["task"] not in swept))
         print(sweep_table(record for record in records if record["task"] in swept), end="")
+        print(health_table([record for record in records if record["task"] not in swept]))
     for picture in draw(records, folder):
         say(f"picture: {picture}")
 

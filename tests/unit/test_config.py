@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dist_stilts.config import differences, dump, find_recipe, identity, load, merge_into, shipped_recipes
+from dist_stilts.config import (
+    differences,
+    dump,
+    find_recipe,
+    identity,
+    load,
+    merge_into,
+    number_of_bytes,
+    shipped_recipes,
+)
 from dist_stilts.errors import UserError
 
 
@@ -172,3 +181,17 @@ def test_differences_name_the_key_with_old_and_new() -> None:
     new = {"seed": 0, "train": {"epochs": 3, "steps": None}, "more": [1]}
     assert sorted(differences(old, new)) == ["gone: 1 -> None", "more: None -> [1]", "train.epochs: 2 -> 3"]
     assert differences(old, old) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("256M", 256 << 20), ("1.5GiB", 3 << 29), ("2 gb", 2 << 30), ("1000", 1000), ("3k", 3072), ("1T", 1 << 40)],
+)
+def test_memory_is_written_as_people_write_it(text: str, expected: int) -> None:
+    assert number_of_bytes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1M", "1X", "M", "0"])
+def test_what_is_no_amount_of_memory_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="is no amount of memory"):
+        number_of_bytes(text)

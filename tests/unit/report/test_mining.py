@@ -14,6 +14,11 @@ def summary() -> dict[str, Any]:
     return {
         "source": {"file": "de.txt", **side},
         "target": {"file": "en.txt", **side, "blank": 3, "repeated": 1, "sentences": 1996, "cut": 2},
+        "layer": 7,
+        "pooling": "mean",
+        "source_mean_cosine": 0.81234,
+        "target_mean_cosine": 0.75,
+        "hubness": 11.4,
         "margin": "ratio",
         "margins": {"undefined": 0.0, "q0": 0.9, "q50": 1.0, "q100": 1.25},
         "candidate_pairs": 1500,
@@ -32,6 +37,7 @@ def test_a_summary_has_a_line_per_topic(summary: dict[str, Any]) -> None:
     assert summary_lines(summary) == [
         "de.txt: 2,000 lines, 2,000 sentences searched",
         "en.txt: 2,000 lines, 3 without text, 1 repeated, 2 cut to the longest that is read, 1,996 sentences searched",
+        "embeddings, layer 7, mean pooling: mean cosine of sources 0.812, of targets 0.75, hubness 11.4",
         "1,500 candidates, ratio margin by quantile: 0% 0.9000, 50% 1.0000, 100% 1.2500",
         "threshold: 1.05 (given)",
         "time: encoding 1 min 15 s, searching 0.2 s",
@@ -43,7 +49,7 @@ def test_scores_on_gold_are_per_cent_and_warned_of_where_they_flatter(summary: d
     summary |= {"gold": 1200, "f1": 0.5, "precision": 2 / 3, "recall": 0.4}
     assert "1,200 gold pairs: f1 50.00, precision 66.67, recall 40.00" in summary_lines(summary)
     summary["threshold_from"] = "tuned on the gold pairs"
-    assert "optimistic" in summary_lines(summary)[4]
+    assert "optimistic" in summary_lines(summary)[5]
 
 
 def test_a_warning_comes_first(summary: dict[str, Any]) -> None:
@@ -52,4 +58,4 @@ def test_a_warning_comes_first(summary: dict[str, Any]) -> None:
 
 def test_nothing_mined_without_a_threshold_is_said_too(summary: dict[str, Any]) -> None:
     lines = summary_lines(summary | {"threshold": None, "candidate_pairs": 0, "margins": {"undefined": 0.0}})
-    assert lines[2:4] == ["0 candidates, ratio margin by quantile: none", "threshold: none (given)"]
+    assert lines[3:5] == ["0 candidates, ratio margin by quantile: none", "threshold: none (given)"]
