@@ -37,7 +37,7 @@ def evaluate(
     pairs: Annotated[tuple[Path, Path] | None, _retrieval("Two aligned files to score as Tatoeba's are.")] = None,
     layer: Annotated[str, _retrieval("0 (embeddings) and up, several (7,14), last, or all: a sweep.")] = "last",
     pooling: Annotated[str, _retrieval("mean or cls.")] = "mean",
-    special_tokens: Annotated[bool, _retrieval("Whether the mean is over <s> and </s>, too.")] = True,
+    special_tokens: Annotated[bool, _retrieval("Whether the mean takes in the special tokens.")] = True,
     centre: Annotated[bool, _retrieval("Subtract each language's mean.")] = False,
     neighbours: Annotated[int, _retrieval("BUCC: k of the margin.")] = 4,
     margin: Annotated[str, _retrieval("BUCC: ratio, distance, absolute or csls.")] = "ratio",
