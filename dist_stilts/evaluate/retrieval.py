@@ -90,7 +90,7 @@ class RetrievalConfig:
         number_of_bytes(self.memory)
         for setting in ("neighbours", "batch_tokens"):
             if (number := getattr(self, setting)) is not None and number < 1:
-                raise UserError(f"{setting}: {number} is less than 1", fix="Leave it out for what is usual")
+                raise UserError(f"{setting}: {number} is less than 1", fix="Give 1 or more")
 
     @property
     def sweeps(self) -> bool:

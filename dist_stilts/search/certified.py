@@ -79,7 +79,7 @@ def search_certified(
     If searching the unproved rows again would take as much as a full search, that is what is done. Beside the budget,
     ``2 k + 9`` keys and 28 bytes are held for every row.
     """
-    product = Centred(source, target)
+    product = CentredProduct(source, target)
     fetched = 2 * k + 8
     keep = min(fetched + 1, len(target)), min(fetched + 1, len(source))
     with _full_sums():
@@ -121,7 +121,7 @@ class Centring:
     residues: Tensor
 
 
-class Centred:
+class CentredProduct:
     """Similarities from the bf16 product of the centred sides, and the proof that they suffice."""
 
     bytes_per_value = 2

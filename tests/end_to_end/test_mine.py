@@ -190,7 +190,7 @@ def test_a_collapsed_encoder_is_named(cli: Callable[..., Any], corpus: dict[str,
     out = str(tmp_path / "pairs.tsv")
     done = cli("mine", str(corpus["source"]), str(corpus["target"]), "--model", str(model), "--out", out)
     assert done.returncode == 0, done.stderr
-    assert "warning: collapsed encoder" in done.stderr
+    assert "side: collapsed encoder" in done.stderr
 
 
 def refused(done: Any) -> str:
@@ -205,7 +205,7 @@ def refused(done: Any) -> str:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["-k", "0"], "a margin needs at least 1, not 0"),
+        (["-k", "0"], "neighbours: 0 is less than 1"),
         (["--margin", "ration"], "unknown 'ration'. did you mean 'ratio'?"),
         (["--layer", "9"], "no layer 9"),
         (["--model", "/nowhere/at/all"], "no such model folder"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dist_stilts.search import certified, tiles
-from dist_stilts.search.certified import Centred, worth_it
+from dist_stilts.search.certified import CentredProduct, worth_it
 from dist_stilts.search.neighbours import both_directions
 from dist_stilts.search.sides import Side
 from dist_stilts.search.tiles import Operand
@@ -43,7 +43,7 @@ def test_the_bound_holds_for_every_pair(closeness: float, width: int, lengths: f
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(tiles.CELL_ROWS, "cpu", 64)
         source, target = Side(a, "source", CPU), Side(b, "target", CPU)
-        product = Centred(source, target)
+        product = CentredProduct(source, target)
         left, right = (
             Operand(0, 40, torch.nn.functional.pad(product.operand(side, 0, rows), (0, 0, 0, 24)))
             for side, rows in ((source, a), (target, b))
@@ -97,7 +97,7 @@ def test_without_the_proof_those_rows_would_be_wrong(
     monkeypatch: pytest.MonkeyPatch, unit_rows: Rows, assert_exact: Callable[..., None]
 ) -> None:
     source, target = near_duplicates(unit_rows)
-    monkeypatch.setattr(Centred, "bound", lambda self, own, other, rows, highest: torch.full_like(highest, -1.0))
+    monkeypatch.setattr(CentredProduct, "bound", lambda self, own, other, rows, highest: torch.full_like(highest, -1.0))
     found = both_directions(source, target, 4, precision="bf16")
     assert found.searched_again == 0
     with pytest.raises(AssertionError):
@@ -115,7 +115,7 @@ def test_where_most_rows_fail_one_full_search_is_made(monkeypatch: pytest.Monkey
     monkeypatch.setattr(certified, "search_rows", spy)
     same = torch.ones(600, 1)
     found = both_directions(same, same, 4, precision="bf16")
-    assert passes == ["Centred", "FullPrecision"]
+    assert passes == ["CentredProduct", "FullPrecision"]
     assert found.searched_again == 1200
     assert found.forward.ids.tolist() == [[0, 1, 2, 3]] * 600
 
