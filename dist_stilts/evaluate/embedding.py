@@ -28,7 +28,7 @@ from dist_stilts.layout import EmbeddingFolder, embedding_folder
 from dist_stilts.model.hidden_states import hidden_states
 from dist_stilts.model.pooling import POOLINGS, normalise, pool
 from dist_stilts.parallel import preemption
-from dist_stilts.parallel.collectives import any_rank, broadcast_value, gather_values, sum_by_index
+from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value, gather_values, sum_by_index
 from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.world import World
 from dist_stilts.search.cpu_products import fast_linear
@@ -194,6 +194,7 @@ class Embedder:
             if self.world.is_main:
                 for layer, vectors in zip(left, whole, strict=True):
                     files.append(layer, start, vectors, int((tokens.truncated > 0).sum()))
+        barrier()  # else a rank that comes first looks for a file that rank 0 has not yet named, and waits for nothing
 
     def _tokenised(self, texts: Sequence[str]) -> Tokens:
         """All ranks' tokens; each tokenises a share of the texts."""

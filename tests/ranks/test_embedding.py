@@ -38,6 +38,11 @@ def test_there_is_something_to_compare(saved: Saved) -> None:
         assert len(np.unique(vectors.round(4), axis=0)) == 48
 
 
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_no_rank_looks_for_a_file_before_it_is_written(saved: Saved, ranks: int) -> None:
+    assert [rank["slept"] for rank in saved(WORKER, ranks)] == [[]] * ranks
+
+
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_what_one_rank_cannot_read_all_ranks_refuse(saved: Saved, ranks: int) -> None:
     assert {"file system that all hosts share" in rank["unseen"] for rank in saved(WORKER, ranks)} == {True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate import embedding
 from dist_stilts.evaluate.embedding import Embedder, Reading
+from dist_stilts.evaluate.embedding_files import EmbeddingFiles
 from dist_stilts.parallel.world import World, started
 
 READING = Reading((2, 0, 1), special_tokens=False)
@@ -32,9 +34,22 @@ def main() -> None:
             for name, texts in {"many": made_up(47), "few": made_up(1), "none": []}.items():
                 found = embedder(texts, name)
                 results[name, str(dtype)] = [np.array(vectors) for vectors in found]
+        results["slept"] = slept(embedder)
         results["unseen"] = unseen(embedder, world)
         results["nan"] = nan(embedder)
     tiny.save_for(world.rank, results)
+
+
+def slept(embedder: Embedder) -> list[float]:
+    """How long this rank slept over looking for files that the first rank is slow to write."""
+    append, sleep, naps = EmbeddingFiles.append, time.sleep, []
+    EmbeddingFiles.append = lambda *given: (sleep(0.3), append(*given))  # type: ignore[method-assign,assignment,return-value]
+    embedding.time.sleep = naps.append  # type: ignore[attr-defined]
+    try:
+        embedder(["w9"])
+    finally:
+        EmbeddingFiles.append, embedding.time.sleep = append, sleep  # type: ignore[method-assign,attr-defined]
+    return naps
 
 
 def unseen(embedder: Embedder, world: World) -> str:
