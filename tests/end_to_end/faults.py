@@ -293,7 +293,7 @@ def strike(job: Job, ranks: Ranks, kind: str, aim: str, random: Random, span: fl
 def await_moment(job: Job, ranks: Ranks, aim: str, random: Random, span: float) -> str | None:
     """Wait for a moment of the wanted kind; returns what is going on then, or None if the ranks ended first."""
     if aim == "start":
-        deadline = time.monotonic() + random.uniform(0.1, 1.5)
+        deadline = time.monotonic() + random.uniform(0.05, 0.6)  # a start takes longer, also on an idle machine
         while time.monotonic() < deadline and not _stepped(job, ranks):
             if not _sleep(ranks, SECONDS_BETWEEN_LOOKS):
                 return None
