@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -33,6 +32,7 @@ import torch
 from torch import Tensor
 
 from dist_stilts.parallel.collectives import gather_values
+from dist_stilts.parallel.launchers import free_port
 from dist_stilts.parallel.world import started
 from dist_stilts.report.monitor import say
 from dist_stilts.search import sharded
@@ -258,9 +258,7 @@ def work_per_rank(given: argparse.Namespace) -> None:
 
 
 def start_ranks(ranks: int) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     shared = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     each = [{**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(ranks)]
     processes = [subprocess.Popen([sys.executable, *sys.argv], env=environment) for environment in each]
