@@ -75,7 +75,7 @@ class RetrievalConfig:
     candidates: str = "max"
     """`max` (one-to-one, best first), `intersection`, `mutual`, `forward` or `backward`."""
     duplicates: str = "drop"
-    """Texts that repeat in a file: in no pair (`drop`, XTREME), one per id (`all_ids`, jiant), or under the `first` id."""
+    """Texts that repeat: in no pair (`drop`, XTREME), in one per id (`all_ids`, jiant), or under the `first` id."""
     batch_tokens: int | None = None
     """Tokens per rank and forward pass; null: 2,048 on a CPU, 16,384 on a GPU."""
     memory: str = "512M"
