@@ -12,7 +12,7 @@ import typer
 from dist_stilts.errors import UserError
 
 if TYPE_CHECKING:
-    from dist_stilts.study.run_config import Recipe
+    from dist_stilts.experiment.run_config import Recipe
 
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name or a YAML file.", show_default=False)
@@ -27,7 +27,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 def load_recipe(name: str, overrides: list[str] | None) -> Recipe:
     """The recipe with its overrides, its own tasks known from now on; one without a name is named after its file."""
     from dist_stilts.config import find_recipe, load
-    from dist_stilts.study.run_config import Recipe
+    from dist_stilts.experiment.run_config import Recipe
     from dist_stilts.tasks.read_own import own_spec
     from dist_stilts.tasks.registry import register
 

@@ -89,12 +89,12 @@ def simulate(
 
 def prepare(recipe: RecipeName, overrides: Overrides = None, as_json: Json = False) -> None:
     """Tokenise all that a recipe trains on and scores, without GPUs. Example: `dist-stilts prepare quickstart`"""
+    from dist_stilts.experiment.execute import make_world
+    from dist_stilts.experiment.phases import bar, recipe_tokenizer
+    from dist_stilts.experiment.plan import expand, folder_of
+    from dist_stilts.experiment.training_data import prepare_all
     from dist_stilts.parallel.world import current
     from dist_stilts.report.lists import preparation
-    from dist_stilts.study.execute import make_world
-    from dist_stilts.study.phases import bar, recipe_tokenizer
-    from dist_stilts.study.plan import expand, folder_of
-    from dist_stilts.study.training_data import prepare_all
 
     config = load_recipe(recipe, overrides)
     runs = expand(config)
@@ -121,8 +121,8 @@ def translate(
 
     Example: `dist-stilts translate commonsenseqa --to de,fr --model facebook/nllb-200-distilled-600M --data DIR`
     """
+    from dist_stilts.experiment.phases import bar
     from dist_stilts.parallel.world import started
-    from dist_stilts.study.phases import bar
     from dist_stilts.tasks.registry import get_task
     from dist_stilts.translate import job
 

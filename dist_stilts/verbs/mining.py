@@ -77,10 +77,10 @@ def mine(
     """
     from dist_stilts.evaluate.mine import Request, mine_files
     from dist_stilts.evaluate.retrieval import RetrievalConfig
+    from dist_stilts.experiment.phases import bar
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import started
     from dist_stilts.report.mining import summary_lines
-    from dist_stilts.study.phases import bar
 
     retrieval = RetrievalConfig(
         layer,

@@ -53,11 +53,11 @@ def evaluate(
     from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
+    from dist_stilts.experiment.phases import bar
     from dist_stilts.layout import ScoresFolder
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import current, started
     from dist_stilts.report.lists import preparation
-    from dist_stilts.study.phases import bar
 
     if pairs:
         wanted, data = {_own_pairs(*pairs): EvalTask()}, pairs[0].parent

@@ -24,12 +24,12 @@ def train(
 
     Example: `torchrun --nproc-per-node 8 -m dist_stilts train xstilts_large --phase mnli`
     """
+    from dist_stilts.experiment.execute import make_world
+    from dist_stilts.experiment.phases import run_phase
+    from dist_stilts.experiment.plan import expand, select
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.collectives import barrier
     from dist_stilts.parallel.world import started
-    from dist_stilts.study.execute import make_world
-    from dist_stilts.study.phases import run_phase
-    from dist_stilts.study.plan import expand, select
 
     config = load_recipe(recipe, overrides)
     runs = expand(config)
@@ -64,14 +64,14 @@ def run(
 
     Example: `dist-stilts run quickstart --ranks 2 seed=1`
     """
+    from dist_stilts.experiment import execute
+    from dist_stilts.experiment.plan import folder_of
     from dist_stilts.report.lists import show
-    from dist_stilts.study import execute
-    from dist_stilts.study.plan import folder_of
 
     config = load_recipe(recipe, overrides)
     ranks = ranks or execute.default_ranks(config)
     if dry_run:
-        from dist_stilts.study.dry_run import describe
+        from dist_stilts.experiment.dry_run import describe
 
         print(describe(config, recipe, overrides or [], ranks))
         return

@@ -25,7 +25,7 @@ from dist_stilts.parallel.launchers import free_port
 
 PRELOADED = [
     "dist_stilts.__main__",
-    "dist_stilts.study.phases",
+    "dist_stilts.experiment.phases",
     "datasets",
     "deepspeed.ops",
     "deepspeed.runtime.zero.muon.muon_optimizer",  # DeepSpeed's engine imports it when it starts: 2 s

@@ -20,13 +20,14 @@ ROOT = Path(__file__).parents[2]
 FLOORS = {
     0: {"config", "layout", "errors"},
     1: {"parallel", "tasks", "simulate", "report"},
-    2: {"data", "model", "scoring", "search"},
+    2: {"data", "model", "scoring", "search", "analysis"},
     3: {"train", "evaluate", "translate"},
-    4: {"study"},
-    5: {"verbs"},
+    4: {"experiment"},
+    5: {"study"},
+    6: {"verbs"},
 }
 """Floor -> rooms. Any other module at the package's top level (``__main__``) stands on the roof."""
-ROOF = 6
+ROOF = 7
 NO_CODE = {"recipes"}
 """Folders of data files."""
 NETWORK = {"huggingface_hub", "requests", "urllib", "http", "httpx", "aiohttp"}
@@ -160,8 +161,8 @@ def importers(source: Source, modules: set[str], what: str, *, allowed: tuple[st
 
 
 def pure_rooms_import_no_torch(source: Source) -> list[str]:
-    """``tasks/``, ``simulate/`` and ``report/`` do not import torch."""
-    if source.parts[:1] not in {("tasks",), ("simulate",), ("report",)}:
+    """``tasks/``, ``simulate/``, ``report/`` and ``analysis/`` do not import torch."""
+    if source.parts[:1] not in {("tasks",), ("simulate",), ("report",), ("analysis",)}:
         return []
     return [
         source.at(node, f"torch in {source.parts[0]}/") for node, name in imports(source) if is_under(name, "torch")
@@ -223,7 +224,8 @@ VIOLATIONS: list[tuple[Rule, str, str]] = [
     (imports_point_down, "scoring/__init__.py", "from ..model import heads"),
     (imports_point_down, "simulate/world.py", "from dist_stilts import tasks"),
     (imports_point_down, "errors.py", "from importlib import import_module\nimport_module('dist_stilts.tasks.spec')"),
-    (imports_point_down, "study/plan.py", "from dist_stilts.__main__ import main"),
+    (imports_point_down, "experiment/plan.py", "from dist_stilts.study import design"),
+    (imports_point_down, "study/design.py", "from dist_stilts.__main__ import main"),
     (imports_point_down, "__init__.py", "from dist_stilts import errors"),
     (torch_distributed_only_in_parallel, "train/loop.py", "import torch.distributed as dist"),
     (torch_distributed_only_in_parallel, "train/loop.py", "from torch import distributed"),
@@ -251,7 +253,7 @@ ALLOWED: list[tuple[str, str]] = [
     ("scoring/tagging.py", "from dist_stilts.tasks.spec import Row\nfrom dist_stilts.errors import UserError"),
     ("scoring/tagging.py", "from . import classify\nfrom .classify import accuracy"),
     ("config.py", "from dist_stilts.errors import UserError"),
-    ("__main__.py", "from dist_stilts.study import plan\nimport dist_stilts.verbs"),
+    ("__main__.py", "from dist_stilts.experiment import plan\nimport dist_stilts.verbs"),
     ("parallel/world.py", "import torch.distributed as dist\ndist.barrier()"),
     ("train/engine.py", "import deepspeed"),
     ("tasks/sources.py", "from huggingface_hub import snapshot_download\nfrom datasets import load_dataset"),

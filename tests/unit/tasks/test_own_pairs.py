@@ -9,7 +9,7 @@ import pytest
 
 from dist_stilts.config import load
 from dist_stilts.errors import UserError
-from dist_stilts.study.run_config import Recipe
+from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.tasks.own_pairs import pair_spec
 from dist_stilts.tasks.read_bitext import read_bucc2018, read_tatoeba
 from dist_stilts.tasks.read_own import OwnTask, own_spec

@@ -16,15 +16,15 @@ import torch
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
 from dist_stilts.evaluate.suite import EvaluationConfig
+from dist_stilts.experiment.hooks import PhaseHooks
+from dist_stilts.experiment.plan import Run
+from dist_stilts.experiment.training_data import TrainingData, streams
 from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.model.flops import training_flops_per_token
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import Monitor, say
-from dist_stilts.study.hooks import PhaseHooks
-from dist_stilts.study.plan import Run
-from dist_stilts.study.training_data import TrainingData, streams
 from dist_stilts.train.checkpoint import resume
 from dist_stilts.train.engine import FILLED_IN, deepspeed_config, start_engine
 from dist_stilts.train.loop import Work, train

@@ -10,10 +10,10 @@ import yaml
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.retrieval import RetrievalConfig
 from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig
+from dist_stilts.experiment.plan import Run, expand
+from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
+from dist_stilts.experiment.status import claim, evaluation_id, is_done, read_status, versions, write_status
 from dist_stilts.layout import RunFolder
-from dist_stilts.study.plan import Run, expand
-from dist_stilts.study.run_config import PhaseConfig, Recipe, TrainTask
-from dist_stilts.study.status import claim, evaluation_id, is_done, read_status, versions, write_status
 from dist_stilts.train.plan import TrainConfig
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from dist_stilts.config import dump
 from dist_stilts.errors import UserError
-from dist_stilts.study.execute import launch_command
-from dist_stilts.study.plan import Run, expand, folder_of
-from dist_stilts.study.run_config import Recipe
-from dist_stilts.study.training_data import data_root
+from dist_stilts.experiment.execute import launch_command
+from dist_stilts.experiment.plan import Run, expand, folder_of
+from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.experiment.training_data import data_root
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import parse_split, stream_rows
 from dist_stilts.train.engine import deepspeed_config

@@ -12,8 +12,8 @@ import yaml
 from dist_stilts.config import differences, dump, identity, plain
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
+from dist_stilts.experiment.plan import Run
 from dist_stilts.layout import RunFolder, write_text
-from dist_stilts.study.plan import Run
 
 PACKAGES = ("dist-stilts", "torch", "transformers", "deepspeed", "datasets", "numpy")
 

@@ -12,15 +12,15 @@ from torch import nn
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.evaluate.suite import EvaluationConfig, score_rows
+from dist_stilts.experiment.plan import Run
+from dist_stilts.experiment.status import read_status, write_status
+from dist_stilts.experiment.training_data import TrainingData
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.flops import peak_flops
 from dist_stilts.parallel.collectives import gather_values
 from dist_stilts.parallel.world import World
 from dist_stilts.report.closing import Figures, summary
 from dist_stilts.report.monitor import Monitor
-from dist_stilts.study.plan import Run
-from dist_stilts.study.status import read_status, write_status
-from dist_stilts.study.training_data import TrainingData
 from dist_stilts.train.checkpoint import TrainState, save
 from dist_stilts.train.engine import whole_module
 from dist_stilts.train.plan import BatchPlan

@@ -9,9 +9,9 @@ import pytest
 from dist_stilts.data.features import Features, from_table, schema
 from dist_stilts.data.tokenise import tokenise
 from dist_stilts.data.windows import QaLengths, windows
-from dist_stilts.study.plan import expand
-from dist_stilts.study.run_config import PhaseConfig, Recipe, TrainTask
-from dist_stilts.study.training_data import chosen_examples, classes_of
+from dist_stilts.experiment.plan import expand
+from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
+from dist_stilts.experiment.training_data import chosen_examples, classes_of
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import Answer, PairRow, SpanRow
 

@@ -9,9 +9,9 @@ import pytest
 
 from dist_stilts.config import find_recipe, load, shipped_recipes
 from dist_stilts.errors import UserError
-from dist_stilts.study.dry_run import describe
-from dist_stilts.study.plan import expand
-from dist_stilts.study.run_config import Recipe
+from dist_stilts.experiment.dry_run import describe
+from dist_stilts.experiment.plan import expand
+from dist_stilts.experiment.run_config import Recipe
 
 
 @pytest.fixture(autouse=True)

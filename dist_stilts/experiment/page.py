@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.experiment.plots import curves
 from dist_stilts.layout import write_text
 from dist_stilts.report.records import Record
 from dist_stilts.report.table import Table, header, label, lines, pivot
-from dist_stilts.study.plots import curves
 
 CONDITIONS = ("model_id", "origin", "data_revision", "seed", "world_size", "dtype", "layer", "pooling")
 """Record fields whose values are listed as they are; versions, counts and times follow."""
@@ -42,7 +42,7 @@ def write_page(
     tables = pivot(records, distances)
     figures = [path for path in curves(records, folder / "figures", distances) if path.suffix == ".svg"]
     environment = Environment(
-        loader=PackageLoader("dist_stilts.study", ""),
+        loader=PackageLoader("dist_stilts.experiment", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dist_stilts.study.plots import correlate, curves, gains, mean_curve, series
+from dist_stilts.experiment.plots import correlate, curves, gains, mean_curve, series
 
 DISTANCES = {"aa": 0.1, "bb": 0.4, "cc": 0.8}
 

@@ -18,8 +18,8 @@ from dist_stilts.data.prepare import Prepared, Wanted, prepare
 from dist_stilts.data.subsets import subset
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import languages_of
-from dist_stilts.study.plan import Run, folder_of, has_dev
-from dist_stilts.study.run_config import Recipe
+from dist_stilts.experiment.plan import Run, folder_of, has_dev
+from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import task
 from dist_stilts.tasks.spec import RETRIEVAL, Family, TaskSpec

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from dist_stilts.experiment.page import caveats, conditions, inline_svg, write_page
 from dist_stilts.report.table import pivot
-from dist_stilts.study.page import caveats, conditions, inline_svg, write_page
 
 DISTANCES = {"aa": 0.1, "bb": 0.4, "cc": 0.8}
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
+from dist_stilts.experiment.phases import provenance_of, start_model
+from dist_stilts.experiment.plan import Run, expand, folder_of
+from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
+from dist_stilts.experiment.status import read_status
+from dist_stilts.experiment.training_data import TrainingData
 from dist_stilts.model.encoder import EncoderConfig, Provenance, encoder_digest, export, load_encoder, new_encoder
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import World
-from dist_stilts.study.phases import provenance_of, start_model
-from dist_stilts.study.plan import Run, expand, folder_of
-from dist_stilts.study.run_config import PhaseConfig, Recipe, TrainTask
-from dist_stilts.study.status import read_status
-from dist_stilts.study.training_data import TrainingData
 from dist_stilts.tasks.registry import get_task
 
 MNLI = head_name(get_task("mnli"))

@@ -7,9 +7,9 @@ import pytest
 from dist_stilts.config import merge_into
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvalTask
+from dist_stilts.experiment.plan import Run, expand, select
+from dist_stilts.experiment.run_config import DataConfig, PhaseConfig, Recipe, TrainTask
 from dist_stilts.model.encoder import EncoderConfig
-from dist_stilts.study.plan import Run, expand, select
-from dist_stilts.study.run_config import DataConfig, PhaseConfig, Recipe, TrainTask
 from dist_stilts.train.plan import OPERATIONAL, TrainConfig
 
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
+from dist_stilts.experiment.plan import Run, expand, folder_of, select
+from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.experiment.status import check_folder, is_done, read_status, write_status
+from dist_stilts.experiment.training_data import data_root
 from dist_stilts.layout import write_text
 from dist_stilts.parallel.launchers import check_port, free_port
 from dist_stilts.report.monitor import say
-from dist_stilts.study.plan import Run, expand, folder_of, select
-from dist_stilts.study.run_config import Recipe
-from dist_stilts.study.status import check_folder, is_done, read_status, write_status
-from dist_stilts.study.training_data import data_root
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import hub_source
 from dist_stilts.train.plan import derive
@@ -104,10 +104,10 @@ def make_world(recipe: Recipe) -> None:
 
 def prepare_data(recipe: Recipe, runs: Sequence[Run]) -> None:
     """Tokenise what the runs need, in this process, with a progress bar: ranks do not. Reports what was cut."""
+    from dist_stilts.experiment.phases import bar, recipe_tokenizer
+    from dist_stilts.experiment.training_data import prepare_all
     from dist_stilts.parallel.world import current
     from dist_stilts.report.lists import preparation
-    from dist_stilts.study.phases import bar, recipe_tokenizer
-    from dist_stilts.study.training_data import prepare_all
 
     done = list(prepare_all(runs, recipe, recipe_tokenizer(recipe), bar(current())).values())
     report = folder_of(recipe).data_report
@@ -191,8 +191,8 @@ def end(leader: subprocess.Popen[bytes], patience: float = SECONDS_TO_END) -> No
 
 def finish(recipe: Recipe, command: str) -> tuple[list[Table], list[Path]]:
     """Write the table and the page of all runs; returns the tables and the files, none if the recipe scores nothing."""
+    from dist_stilts.experiment.page import write_page
     from dist_stilts.report.table import collect, pivot, render
-    from dist_stilts.study.page import write_page
 
     folder = folder_of(recipe)
     if not any(folder.run(run.name).results.exists() for run in expand(recipe)):

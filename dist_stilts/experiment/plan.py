@@ -10,8 +10,8 @@ from typing import Any
 from dist_stilts.config import identity, merge_into, plain
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.suite import EvalTask
+from dist_stilts.experiment.run_config import FROM_ENCODER, FROM_RANDOM, ROLES, Recipe, TrainTask
 from dist_stilts.layout import RecipeFolder
-from dist_stilts.study.run_config import FROM_ENCODER, FROM_RANDOM, ROLES, Recipe, TrainTask
 from dist_stilts.tasks.registry import INTERMEDIATE, MULTI, get_task
 from dist_stilts.tasks.sources import parse_split
 from dist_stilts.tasks.spec import TRAINABLE

@@ -16,6 +16,11 @@ import torch
 from dist_stilts.config import identity
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.evaluate.suite import Job, evaluate
+from dist_stilts.experiment.optimise import optimise
+from dist_stilts.experiment.plan import REUSE, Run, folder_of
+from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
+from dist_stilts.experiment.status import claim, evaluation_id, is_done, read_status, versions, write_status
+from dist_stilts.experiment.training_data import TrainingData, data_root, load_training_data
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
 from dist_stilts.model.carry_over import carry_over, without_language_model
 from dist_stilts.model.encoder import (
@@ -36,11 +41,6 @@ from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World, lost_rank
 from dist_stilts.report.monitor import Progress, record_final, say
-from dist_stilts.study.optimise import optimise
-from dist_stilts.study.plan import REUSE, Run, folder_of
-from dist_stilts.study.run_config import FROM_RANDOM, Recipe
-from dist_stilts.study.status import claim, evaluation_id, is_done, read_status, versions, write_status
-from dist_stilts.study.training_data import TrainingData, data_root, load_training_data
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.train.stability import next_seed
 
