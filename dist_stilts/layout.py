@@ -18,6 +18,8 @@ from pathlib import Path
 
 from dist_stilts.errors import UserError
 
+OUTCOMES = "outcomes"
+"""Suffix of a file beside predictions: what each test row adds to the score, 0 to 1, one per line."""
 COMPLETE = "COMPLETE"
 """Name of the marker file that is written last: a folder without it is unfinished."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from dist_stilts.data.features import Features
 from dist_stilts.errors import UserError
-from dist_stilts.evaluate.scores import Score
+from dist_stilts.evaluate.scores import Score, outcomes
 from dist_stilts.scoring.classify import degenerate_reason
 from dist_stilts.scoring.spans import squad_scores, squad_v2_scores
 from dist_stilts.tasks.spec import SpanRow, TaskSpec
@@ -45,6 +45,7 @@ def answer_scores(
     beside = {N_BEST: _json(_named(ranked)) + "\n"}
     if all(row.answers is None for row in rows):
         return Score({spec.metric: None}, [_json(best)], 0, collapsed, beside)
+    beside |= outcomes(cast("float", _values(spec, language, best, [row])["em_and_f1"]) for row in rows)
     return Score(_values(spec, language, best, rows), [_json(best)], len(rows), collapsed, beside)
 
 

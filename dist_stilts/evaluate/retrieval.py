@@ -23,7 +23,7 @@ from dist_stilts.data.prepare import tokenizer_digest
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.centred import Centred
 from dist_stilts.evaluate.embedding import Embedder, Progress, Reading
-from dist_stilts.evaluate.scores import Score
+from dist_stilts.evaluate.scores import Score, outcomes
 from dist_stilts.model.encoder import encoder_digest, most_tokens
 from dist_stilts.model.pooling import POOLINGS
 from dist_stilts.parallel.collectives import broadcast_value
@@ -212,8 +212,9 @@ def score_tatoeba(bitext: Bitext, embed: Embed, config: RetrievalConfig, world: 
     place = {name: row for row, name in enumerate(bitext.source_ids)}
     gold = np.array([place[s] for s, _ in sorted(bitext.gold, key=lambda pair: int(pair[1]))])
     values["accuracy"] = accuracy(to_source, gold)
+    beside = outcomes(to_source == gold)
     values["accuracy_from_foreign"] = accuracy(to_target[gold], np.arange(len(gold)))
-    return Score(values, lines, len(gold), found.degenerate, health=found.health)
+    return Score(values, lines, len(gold), found.degenerate, beside, found.health)
 
 
 def score_bucc(bitext: Bitext, dev: Bitext, embed: Embed, config: RetrievalConfig, world: World) -> Score:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from dist_stilts.data.features import Features
 from dist_stilts.errors import UserError
+from dist_stilts.layout import OUTCOMES
 from dist_stilts.scoring.classify import accuracy, binary_f1, degenerate_reason
 from dist_stilts.scoring.tagging import span_f1, token_accuracy
 from dist_stilts.tasks.spec import IGNORED, TaskSpec
@@ -37,6 +39,11 @@ class Score:
     health: dict[str, float] = field(default_factory=dict)
 
 
+def outcomes(per_row: Iterable[float]) -> dict[str, str]:
+    """The file of what each test row adds to the main score, 0 to 1: what a bootstrap over test rows draws from."""
+    return {OUTCOMES: "\n".join(f"{value:.4g}" for value in per_row) + "\n"}
+
+
 def labelled_scores(spec: TaskSpec, features: Features, predicted: np.ndarray) -> Score:
     """Score predictions (see :func:`dist_stilts.evaluate.predict.predict`) against the features' gold labels.
 
@@ -55,11 +62,12 @@ def labelled_scores(spec: TaskSpec, features: Features, predicted: np.ndarray) -
         lines = [names[label] for label in predicted]
         if not len(gold):
             return Score({spec.metric: None}, lines, 0, degenerate_reason(predicted, len(names)))
+        beside = outcomes(predicted == gold) if spec.metric == "accuracy" else {}
         values: dict[str, float | None] = {"accuracy": accuracy(predicted, gold)}
         if spec.metric == "acc_and_f1":
             f1 = binary_f1(predicted, gold)
             values |= {"f1": f1, "acc_and_f1": (accuracy(predicted, gold) + f1) / 2}
-        return Score(values, lines, len(gold), degenerate_reason(predicted, len(names)))
+        return Score(values, lines, len(gold), degenerate_reason(predicted, len(names)), beside)
     # A long sentence is several rows of one example: its words follow each other, so cut where the example changes.
     words = np.array([int((labels != IGNORED).sum()) for labels in features.labels])
     ends = np.cumsum(np.bincount(features.example, weights=words).astype(np.int64))[:-1]

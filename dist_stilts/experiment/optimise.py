@@ -43,11 +43,13 @@ class Trained:
     Attributes:
         model: on rank 0 with the fp32 weights to export, on the CPU; of no use on the others.
         degenerate: why the run has learned nothing, if so.
+        dev: score on English dev, percent, if the tasks have it.
         chosen: which weights these are, for people.
     """
 
     model: MultiTaskModel
     degenerate: str | None
+    dev: float | None
     chosen: str
 
 
@@ -108,7 +110,7 @@ def optimise(
         assert weights.keys() == dict(model.named_parameters()).keys()
         model.load_state_dict(weights, strict=False)  # buffers are not trained
     verdict = degenerate(state.losses, losses_of_guessing(data), state.collapsed)
-    return Trained(model, verdict, selection.line(state))
+    return Trained(model, verdict, state.dev, selection.line(state))
 
 
 def plan_work(

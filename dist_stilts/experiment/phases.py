@@ -128,7 +128,8 @@ def train_until_sound(
         trained = optimise(model, attempt, folder, tokenizer, own, recipe.evaluation, world)
         if world.is_main:
             say(f"{run.name}: {trained.chosen}" + (f"; degenerate: {trained.degenerate}" if trained.degenerate else ""))
-            write_status(folder, "running", seed=attempt.seed, degenerate=trained.degenerate, exported=trained.chosen)
+            outcome = {"seed": attempt.seed, "degenerate": trained.degenerate, "dev": trained.dev}
+            write_status(folder, "running", **outcome, exported=trained.chosen)
         if not trained.degenerate or len(failed) == run.train.restarts:
             return trained.model, replace(before, degenerate=trained.degenerate)
         failed = [*failed, {"seed": attempt.seed, "degenerate": trained.degenerate}]
@@ -236,13 +237,15 @@ def mean_scores(records: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _training_story(run: Run, recipe: Recipe) -> dict[str, Any]:
-    """The seed that the run was trained with in the end, and why it or one before it is degenerate, if so."""
+    """The seed that the run was trained with in the end, its score on English dev, and why it or one before it is
+    degenerate, if so."""
     statuses = {ancestor.name: read_status(folder_of(recipe).run(ancestor.name)) for ancestor in run.lineage()}
     reasons = [f"run {name}, {status['degenerate']}" for name, status in statuses.items() if status.get("degenerate")]
     own = statuses[run.name]
     return {
         "seed": own.get("seed", run.seed),
         "restarts": len(own.get("restarted", [])),
+        "dev": own.get("dev"),
         "degenerate": "; ".join(reasons) or None,
     }
 
@@ -260,13 +263,21 @@ def conditions_of(run: Run, provenance: Provenance | None, story: dict[str, Any]
         "train_tasks": [entry["task"] for entry in own],
         "train_size": sum(entry["examples"] for entry in own) or None,
         "intermediate": ",".join(entry["task"] for entry in before) or None,
+        "intermediate_phase": "+".join(dict.fromkeys(entry["phase"] for entry in before)) or None,
         "intermediate_size": sum(entry["examples"] for entry in before),
         "origin": run.origin,
         **story,
-        "subset_seed": run.subset_seed,
+        "planned_seed": run.seed,
+        "subset_seed": subset_seed_of(run),
         "train": asdict(run.train),
         "versions": versions(),
     }
+
+
+def subset_seed_of(run: Run) -> int:
+    """The seed by which the intermediate data were chosen, if the run or one before it has such; else its own."""
+    seeds = [ancestor.subset_seed for ancestor in run.lineage() if ancestor.role == "intermediate"]
+    return seeds[-1] if seeds else run.subset_seed
 
 
 def read_provenance_of(path: str) -> Provenance | None:

@@ -18,6 +18,7 @@ from dist_stilts.tasks.spec import TRAINABLE
 from dist_stilts.train.plan import OPERATIONAL, SAME_TRAINING, TrainConfig
 
 FRESH, REUSE = "fresh", "reuse"
+FULL, BETWEEN = "full", "..."
 LATER = ("task_sampling", "temperature", "select", "averaged", "patience", "restarts", "share")
 """Settings that are younger than the first runs. At its default each leaves training as it was before there was such a
 setting, so it is left out of a run's content then: older runs keep their identities, and with these their folders."""
@@ -177,9 +178,7 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
         get_task(name)
         for split in wanted.splits:
             parse_split(split)
-    if min(config.sizes, default=1) < 1:
-        raise UserError(f"{where}.sizes: {min(config.sizes)} is no number of rows", fix="Leave sizes out to use all")
-    sizes: list[int | None] = [*config.sizes] or [None]
+    sizes = resolve_sizes(config.sizes, f"{where}.sizes") or [None]
     parents: list[tuple[str, Run | None]] = []
     for start in config.start:
         parents += [(run.name, run) for run in made[start]] if start in made else [(start, None)]
@@ -209,6 +208,36 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
         for start, parent in parents
         for size in sizes
     ]
+
+
+def resolve_sizes(sizes: Sequence[int | str], where: str) -> list[int | None]:
+    """Sizes as numbers of rows, None for ``full``; ``...`` becomes 1, 3, 10, 30 and so on between its neighbours.
+
+    Raises:
+        UserError: what is neither; ``...`` that is not between two ascending numbers; a size twice.
+    """
+    found: list[int | None] = []
+    for place, size in enumerate(sizes):
+        if size == FULL:
+            found.append(None)
+        elif size == BETWEEN:
+            low, high = (sizes[i] if 0 <= i < len(sizes) else None for i in (place - 1, place + 1))
+            if not isinstance(low, int) or not isinstance(high, int) or not 0 < low < high:
+                raise UserError(f"{where}: '...' needs a smaller number before and a larger one after it")
+            found += [step for step in half_decades(high) if low < step < high]
+        elif isinstance(size, int) and size > 0:
+            found.append(size)
+        else:
+            raise UserError(f"{where}: {size} is no number of rows", fix="Write numbers above 0, `...` or `full`")
+    if len(set(found)) < len(found):
+        raise UserError(f"{where}: a size stands there twice", fix="Name each once")
+    return found
+
+
+def half_decades(high: int) -> list[int]:
+    """1, 3, 10, 30 ... up to ``high``: evenly spaced on a logarithmic axis, nearly."""
+    steps = [factor * 10**power for power in range(len(str(high))) for factor in (1, 3)]
+    return [step for step in steps if step <= high]
 
 
 def has_dev(name: str, train: TrainTask) -> bool:

@@ -73,8 +73,9 @@ class PhaseConfig:
     tasks: dict[str, TrainTask] = field(default_factory=dict)
     """What is trained on; none = the start is only scored. Several = one task per step, in proportion to size.
     `multi` stands for the nine intermediate tasks."""
-    sizes: list[int] = field(default_factory=list)
-    """Training rows, one run for each; subsets are nested and stratified. Empty = all rows."""
+    sizes: list[int | str] = field(default_factory=list)
+    """Training rows, one run for each; subsets are nested and stratified. `full` = all rows, as is an empty list;
+    `...` between two numbers stands for 1, 3, 10, 30 and so on between them."""
     heads: str = "fresh"
     """Task heads: `fresh`, as in Phang et al. 2020, or `reuse` those of the start that fit (same kind, same labels)."""
     inputs: str = "full"
@@ -83,6 +84,34 @@ class PhaseConfig:
     """Changes to the recipe's `train` for this phase."""
     evaluate: dict[str, EvalTask] = field(default_factory=dict)
     """What is scored when the phase is done."""
+
+
+@dataclass
+class StudyConfig:
+    """What `dist-stilts study` varies in a recipe, and how it reads the results; `run` takes no notice of it."""
+
+    sizes: list[int | str] = field(default_factory=list)
+    """English examples of every intermediate phase that has no `sizes` of its own; written as there. 0 = the runs
+    without an intermediate phase, which some phase has to be."""
+    seeds: list[int] = field(default_factory=list)
+    """In the place of the recipe's `seed`, for all that is trained after pretraining."""
+    subset_seeds: list[int] = field(default_factory=list)
+    """In the place of the recipe's `subset_seed`, for intermediate data; every one is run with every seed."""
+    languages: list[str] = field(default_factory=list)
+    """What is scored in `all` languages is scored in these, as far as the task has them; empty = in all."""
+    delta: float = 0.25
+    """Points: gains have ended where twice the data bring less."""
+    draws: int = 1000
+    """Of the bootstrap."""
+    permutations: int = 2000
+    """Of the languages, for p values."""
+    distances: str | None = None
+    """Table of distances from English (CSV or TSV: language, then one column per distance); null = URIEL+, or what a
+    simulated world declares."""
+    gpu: str = "NVIDIA A100"
+    """Hours are estimated for this device until runs of the study were measured."""
+    mfu: float = 0.35
+    """Share of the device's peak that is taken to be reached until then."""
 
 
 @dataclass
@@ -105,3 +134,4 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     phases: dict[str, PhaseConfig] = field(default_factory=dict)
+    study: StudyConfig = field(default_factory=StudyConfig)

@@ -42,6 +42,7 @@ class TrainState:
             dev; wall_seconds: all of it, as of the last checkpoint.
         losses: task to its training loss, smoothed over the last tenth of the steps.
         best, best_step: highest score on English dev; worse: scores in a row that were no better.
+        dev: score on English dev, percent, of the weights that are exported (of the last ones for an average).
         averaged: how many points are in the average so far.
         collapsed: task to why the exported weights' predictions on English dev are those of no model.
         stopped: whether early stopping ended the phase.
@@ -57,6 +58,7 @@ class TrainState:
     scoring_seconds: float = 0.0
     wall_seconds: float = 0.0
     losses: dict[str, float] = field(default_factory=dict)
+    dev: float | None = None
     best: float | None = None
     best_step: int = 0
     worse: int = 0

@@ -61,7 +61,7 @@ class Selection:
         if better:
             state.best, state.best_step = score.mean, state.step
         if better or self.config.select != "best":
-            state.collapsed = score.collapsed
+            state.collapsed, state.dev = score.collapsed, score.mean
         if better and self.config.select == "best":
             self.chosen = _copies(engine)
         state.worse = 0 if better else state.worse + 1
