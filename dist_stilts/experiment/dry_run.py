@@ -37,7 +37,7 @@ def describe(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int) ->
         "",
         "# commands (any one of them)",
         " ".join(["dist-stilts", "run", name, "--ranks", str(ranks), *overrides]),
-        " ".join(launch_command(name, overrides, ranks, 29500)),
+        " ".join(launch_command(["train", name, "--phase", "all", *overrides], ranks, 29500)),
         " ".join(["torchrun", f"--nproc-per-node={ranks}", *module]),
     ]
     return "\n".join(lines)

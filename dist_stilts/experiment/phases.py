@@ -6,6 +6,7 @@ start (parent's export, encoder, or fresh weights) -> engine -> loop -> model/ -
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from dist_stilts.evaluate.suite import Job, evaluate
 from dist_stilts.experiment.optimise import optimise
 from dist_stilts.experiment.plan import REUSE, Run, folder_of
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
-from dist_stilts.experiment.status import claim, evaluation_id, is_done, read_status, versions, write_status
+from dist_stilts.experiment.status import claim, evaluation_id, is_done, place, read_status, versions, write_status
 from dist_stilts.experiment.training_data import TrainingData, data_root, load_training_data
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
 from dist_stilts.model.carry_over import carry_over, without_language_model
@@ -45,23 +46,30 @@ from dist_stilts.tasks.registry import get_task
 from dist_stilts.train.stability import next_seed
 
 
+class Busy(UserError):
+    """Another program works at the run; on every rank alike."""
+
+
 def run_phase(run: Run, recipe: Recipe, world: World) -> None:
     """Do what is left to do of a run.
 
     Raises:
-        UserError: anything that the user can mend; the status says so too.
+        Busy: another program does it.
+        UserError: anything else that the user can mend; the status says so too.
     """
     folder = folder_of(recipe).run(run.name)
     if is_done(run, folder, recipe.evaluation):
         return
     lock = hold(folder.lock) if world.is_main else None
     if any_rank(world.is_main and lock is None):
-        raise UserError(
-            "another program is working here", where=folder.path, fix="Wait for it, or choose another name=…"
-        )
+        raise Busy("another program is working here", where=folder.path, fix="Wait for it, or choose another name=…")
+    started, before = time.monotonic(), read_status(folder) if world.is_main else {}
     if world.is_main:
         claim(run, folder)
-        write_status(folder, "running", run_id=run.id, world_size=world.size, versions=versions())
+        starts = before.get("starts", 0) + 1
+        write_status(
+            folder, "running", run_id=run.id, starts=starts, world_size=world.size, versions=versions(), place=place()
+        )
     barrier()
     try:
         if has_own_model(run) and not is_complete(folder.model):
@@ -72,13 +80,16 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
             state = "queued" if isinstance(error, Preempted) else "failed"
             with suppress(OSError):  # a full disk is what the error says; it must not be lost over this
                 reason = str(lost_rank(error) or error)
-                write_status(folder, state, reason=reason, code=getattr(error, "code", EXIT_FAILED))
+                ended = {"starts": before.get("starts", 0)} if state == "queued" else {}
+                write_status(folder, state, reason=reason, code=getattr(error, "code", EXIT_FAILED), **ended)
         raise
+    else:
+        if world.is_main:
+            seconds = round(before.get("seconds", 0) + time.monotonic() - started, 1)
+            write_status(folder, "done", evaluated=evaluation_id(run, recipe.evaluation), starts=0, seconds=seconds)
     finally:
         if lock:
             lock.release()
-    if world.is_main:
-        write_status(folder, "done", evaluated=evaluation_id(run, recipe.evaluation))
     barrier()
 
 
