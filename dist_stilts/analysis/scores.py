@@ -55,7 +55,12 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
         value: percent; count: test rows; degenerate, reason: whether the score is that of no model, and why.
         run: name of the run; dev: percent on the target's English dev, nan where the target has or had none.
     """
-    return _frame(record for record in _scores(records) if not _control(record) and record["value"] is not None)
+    return _frame(targets(records))
+
+
+def targets(records: Iterable[Record]) -> list[tuple[Record, str]]:
+    """The record and the target of every row of :func:`frame`, in its order."""
+    return _named([record for record in _scores(records) if not _control(record) and record["value"] is not None])
 
 
 def baseline(scores: pd.DataFrame, intermediate: str) -> pd.DataFrame:
@@ -70,7 +75,7 @@ def controls(records: Iterable[Record]) -> pd.DataFrame:
         The columns of a frame, and ``control``: ``random encoder`` or ``hypothesis only``.
     """
     kept = [record for record in _scores(records) if _control(record) and record["value"] is not None]
-    return _frame(kept).assign(control=[_control(record) for record in kept])
+    return _frame(_named(kept)).assign(control=[_control(record) for record in kept])
 
 
 def without_value(records: Iterable[Record]) -> int:
@@ -114,10 +119,8 @@ def _control(record: Record) -> str:
     return "hypothesis only" if record.get("inputs") == "hypothesis" else ""
 
 
-def _frame(records: Iterable[Record]) -> pd.DataFrame:
-    found = list(records)
-    rows = [_row(record, target) for record, target in zip(found, _targets(found), strict=True)]
-    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
+def _frame(found: Iterable[tuple[Record, str]]) -> pd.DataFrame:
+    return pd.DataFrame([_row(*each) for each in found], columns=list(TYPES)).astype(TYPES)
 
 
 def _row(record: Record, target: str) -> dict[str, object]:
@@ -155,18 +158,18 @@ def _trained_for_target(record: Record) -> bool:
     return bool(record.get("train_tasks")) and record.get("role") not in ("pretrain", "intermediate")
 
 
-def _targets(records: Sequence[Record]) -> list[str]:
-    """Each record's task, followed by those of its settings that differ within the task."""
-    values: dict[str, list[set[str]]] = {}
+def _named(records: Sequence[Record]) -> list[tuple[Record, str]]:
+    """Each record with its target: its task, followed by those of its settings that differ within the task."""
     told = [_settings(record) for record in records]
+    values: dict[str, set[tuple[int, str]]] = {}
     for record, settings in zip(records, told, strict=True):
-        for seen, setting in zip(values.setdefault(record["task"], [set() for _ in SETTINGS]), settings, strict=True):
-            seen.add(setting)
-    names = []
+        values.setdefault(record["task"], set()).update(enumerate(settings))
+    named = []
     for record, settings in zip(records, told, strict=True):
-        differing = [name for name, seen in zip(settings, values[record["task"]], strict=True) if len(seen) > 1]
-        names.append(" ".join([record["task"], *filter(None, differing)]))
-    return names
+        seen = [place for place, _ in values[record["task"]]]
+        differing = [setting for place, setting in enumerate(settings) if setting and seen.count(place) > 1]
+        named.append((record, " ".join([record["task"], *differing])))
+    return named
 
 
 def _settings(record: Record) -> tuple[str, ...]:
