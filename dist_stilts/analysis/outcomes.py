@@ -18,7 +18,7 @@ from dist_stilts.layout import OUTCOMES, RunFolder, layer_folder, prediction_fil
 from dist_stilts.report.records import Record
 
 Outcomes = Mapping[tuple[str, str, str], np.ndarray]
-"""(run, target, language), as a frame of scores names them -> float32 [count] in 0..1, in the order of the test rows."""
+"""(run, target, language) as in a frame of scores -> float32 [count] in 0..1, in the order of the test rows."""
 
 TOLERANCE = 0.02
 """Percent that the mean of the rows may be off: they are written with four digits."""
