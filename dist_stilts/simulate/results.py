@@ -1,7 +1,7 @@
 """Made-up result tables of a study with known curves and a known effect of distance, to try the analysis on.
 
-A score is the share of right answers among some test rows. Its true value is the population value over test rows and over
-training runs: what one would measure with endlessly many of both. Test rows, runs and languages are then drawn:
+A score is the share of right answers among some test rows. Its true value is the population value over test rows and
+over runs: what one would measure with endlessly many of both. Test rows, runs and languages are then drawn:
 
 * per language and target a rising power law of the size, ``level + gain * (1 - (1 + n / bend) ** -beta)``, on the logit
   scale or in points; its gain and its exponent may depend on the language's distance from English, and scatter;
@@ -40,7 +40,7 @@ class Design:
         level_slope: what one unit of distance adds to the score without intermediate training.
         gain_spread, level_spread: standard deviations between languages, beside the effect of distance.
         pair_spread: standard deviation of gains between the targets of a language.
-        run_noise, run_language_noise: standard deviations between runs, shared by a run's languages and not; in probits.
+        run_noise, run_language_noise: standard deviations between runs, shared by languages and not; in probits.
         hardness: share of the variance of right answers (within a run) that belongs to the test row.
         declining: these languages (by place, 0 = the first after English) lose ``decline`` per doubling from
             ``decline_from`` on.
