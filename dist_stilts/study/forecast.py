@@ -7,7 +7,7 @@ floating-point operations at an assumed share of a named device's peak.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,6 +52,25 @@ class Cost:
     training: float | None
     scoring: float
     flops: float | None
+
+
+def check_sizes(runs: Sequence[Run], recipe: Recipe) -> None:
+    """Refuse sizes beyond the data while nothing is started yet, as far as the rows are known here.
+
+    Raises:
+        UserError: a run wants more rows than there are.
+    """
+    known: dict[tuple[str, str], int | None] = {}
+    for run in runs:
+        for name, train in run.tasks.items() if run.size else ():
+            if (name, train.split) not in known:
+                known[name, train.split] = rows_of(replace(run, size=None), recipe, name)
+            there = known[name, train.split]
+            if there is not None and run.size and run.size > there:
+                raise UserError(
+                    f"{run.name}: {run.size:,} rows of {name} {train.split}, there are {there:,}",
+                    fix=f"Lower study.sizes or phases.{run.phase}.sizes; `full` is all there are",
+                )
 
 
 def cost(run: Run, recipe: Recipe, ranks: int) -> Cost:

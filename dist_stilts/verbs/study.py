@@ -37,12 +37,13 @@ def plan(
     """
     from dist_stilts.study.describe import plan_lines, plan_rows, totals
     from dist_stilts.study.design import study_runs
-    from dist_stilts.study.forecast import cost
+    from dist_stilts.study.forecast import check_sizes, cost
     from dist_stilts.study.progress import look
 
     config = load_recipe(recipe, overrides)
     ranks, workers = _places(config, ranks, workers)
     runs = study_runs(config)
+    check_sizes(runs, config)
     standings, costs = look(runs, config), {run.name: cost(run, config, ranks) for run in runs}
     rows = plan_rows(runs, standings, costs)
     if as_json:
@@ -67,6 +68,7 @@ def run(
     """
     from dist_stilts.experiment import execute
     from dist_stilts.study.design import study_runs
+    from dist_stilts.study.forecast import check_sizes
     from dist_stilts.study.progress import DONE, look, requeue
     from dist_stilts.study.supervise import Supervisor, summary, workers_on
 
@@ -77,6 +79,7 @@ def run(
     execute.check_before_start(config, left, ranks)
     if left:
         execute.make_world(config)
+        check_sizes(left, config)
         execute.prepare_data(config, left)
         if again := requeue(runs, config):
             say(f"trying again: {', '.join(again)}")

@@ -10,7 +10,7 @@ from dist_stilts.errors import UserError
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.study.describe import plan_lines, plan_rows, short, totals
 from dist_stilts.study.design import study_runs
-from dist_stilts.study.forecast import TOKENS, cost, hours
+from dist_stilts.study.forecast import TOKENS, check_sizes, cost, hours
 from dist_stilts.study.progress import look
 
 Recipes = Callable[..., Recipe]
@@ -41,12 +41,15 @@ def test_hours_grow_with_the_tokens_and_shrink_with_the_device(large: Recipe) ->
 
 
 def test_scoring_costs_a_third_per_token_of_what_training_does(large: Recipe) -> None:
-    run = next(run for run in study_runs(large) if run.phase == "plain")
-    found = cost(run, large, 8)
-    assert found.training == 0 and found.scoring > 1e6 and found.flops
-    assert (
-        found.flops < cost(next(run for run in study_runs(large) if run.name == "mnli-n100000"), large, 8).flops * 100
-    )
+    runs = {run.name: run for run in study_runs(large)}
+    scored, trained = cost(runs["plain"], large, 8), cost(runs["mnli-n100000"], large, 8)
+    assert scored.training == 0
+    assert scored.scoring > 1e6
+    assert scored.flops
+    assert trained.flops
+    assert trained.training
+    of_training = trained.flops / (trained.training + trained.scoring / 3)
+    assert scored.flops / (scored.scoring / 3) == pytest.approx(of_training, rel=0.02)  # longer rows attend to more
 
 
 def test_an_unknown_device_and_an_impossible_share_are_refused(large: Recipe) -> None:
@@ -79,3 +82,9 @@ def test_the_plan_names_every_run_with_its_start_and_ends_with_totals(large: Rec
 )
 def test_large_numbers_are_short(number: float | None, said: str) -> None:
     assert short(number) == said
+
+
+def test_a_size_beyond_the_data_is_refused_before_anything_starts(large: Recipe) -> None:
+    large.study.sizes = [0, 500_000]
+    with pytest.raises(UserError, match=r"mnli-n500000: 500,000 rows of mnli train, there are 392,702"):
+        check_sizes(study_runs(large), large)
