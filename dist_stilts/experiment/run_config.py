@@ -93,6 +93,8 @@ class StudyConfig:
     sizes: list[int | str] = field(default_factory=list)
     """English examples of every intermediate phase that has no `sizes` of its own; written as there. 0 = the runs
     without an intermediate phase, which some phase has to be."""
+    sizes_of: dict[str, list[int | str]] = field(default_factory=dict)
+    """The same for single intermediate phases, by name: not every task has as many examples."""
     seeds: list[int] = field(default_factory=list)
     """In the place of the recipe's `seed`, for all that is trained after pretraining."""
     subset_seeds: list[int] = field(default_factory=list)
