@@ -8,9 +8,9 @@ Four outcomes, each per intermediate task and for all of them together, against 
 * ``total gain``: points from none to all of the examples.
 
 Estimates are per unit of distance, beside the covariates. Languages are the units: intervals are Student's t with
-languages - 2 - covariates degrees of freedom. p values come from permuting the distance over the languages (one value per
-language; ranks for the two outcomes with long tails), corrected for the number of distances by Holm's method within an
-outcome and intermediate task. English is in none of them: it is the training language, and its distance is 0 by
+languages - 2 - covariates degrees of freedom. p values come from permuting the distance over the languages (one value
+per language; ranks for the two outcomes with long tails), corrected for the number of distances by Holm's method within
+an outcome and intermediate task. English is in none of them: it is the training language, and its distance is 0 by
 definition.
 """
 
