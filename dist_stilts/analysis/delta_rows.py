@@ -40,7 +40,7 @@ class Cell:
         value: percent in the baseline's row, points in others; None where nothing can be said.
         half_width: of the 95 % interval over seeds, None without one; seeds: that the value stands on.
         languages: that the score is the mean of; missing: others, that only one side has or that are degenerate.
-        degenerate: runs of this row of which a score is left out; reasons: why.
+        runs: of this row, sound or not; degenerate: those of which a score is left out; reasons: why.
         chosen: best row only: the row that dev chose.
         after, before: the scores by seed; fixed: whether ``before`` has no seeds.
         targets: averages only: how many there are.
@@ -52,6 +52,7 @@ class Cell:
     test: str = ""
     languages: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    runs: int = 0
     degenerate: int = 0
     reasons: tuple[str, ...] = ()
     chosen: str = ""
@@ -80,12 +81,14 @@ class Arm:
     Attributes:
         values: percent [run x language], runs by (seed, subset seed, name); sound runs, and languages that all have.
         seen: languages that any run was scored in; dev: mean over sound runs, percent, nan without.
+        runs, degenerate, reasons: as in :class:`Cell`; fixed: whether no seed has a part in the score.
     """
 
     values: pd.DataFrame
     seen: tuple[str, ...]
     dev: float
     fixed: bool
+    runs: int
     degenerate: int
     reasons: tuple[str, ...]
 
@@ -170,7 +173,7 @@ def _place(name: str, tasks: str) -> tuple[object, ...]:
 def arm(rows: pd.DataFrame) -> Arm:
     """Put one row's scores on one target side by side, without those that are degenerate."""
     if rows.empty:
-        return Arm(pd.DataFrame(), (), math.nan, False, 0, ())
+        return Arm(pd.DataFrame(), (), math.nan, False, 0, 0, ())
     runs = rows.groupby(RUN)
     collapsed = runs["degenerate"].transform("mean") >= COLLAPSED
     sound, ill = rows[~collapsed & ~rows["degenerate"]], rows[rows["degenerate"]]
@@ -180,24 +183,22 @@ def arm(rows: pd.DataFrame) -> Arm:
         tuple(rows["language"].unique()),
         float(rows[~collapsed].drop_duplicates(RUN)["dev"].mean()),
         len(values) == 1 and not rows["trained"].any(),
+        runs.ngroups,
         len(ill.drop_duplicates(RUN)),
-        _reasons(ill, runs.ngroups),
+        _reasons(ill),
     )
 
 
-def _reasons(ill: pd.DataFrame, runs: int) -> tuple[str, ...]:
-    """Every reason with the languages and the number of runs it is given for."""
-    return tuple(
-        f"{reason or 'degenerate'} ({', '.join(group['language'].unique())}; "
-        f"{len(group.drop_duplicates(RUN))} of {runs} runs)"
-        for reason, group in ill.groupby("reason", sort=False)
-    )
+def _reasons(ill: pd.DataFrame) -> tuple[str, ...]:
+    """Each with the languages that it is given for, in any run."""
+    languages = ill.groupby("reason", sort=False)["language"].unique()
+    return tuple(f"{reason} ({', '.join(found)})" for reason, found in languages.items())
 
 
 def _score(only: Arm) -> Cell:
     """The baseline on one target."""
     languages = tuple(only.values.columns)
-    about = Cell(missing=_without(only.seen, languages), degenerate=only.degenerate, reasons=only.reasons)
+    about = _about(only, _without(only.seen, languages))
     if not languages:
         return about
     after = only.by_seed(languages)
@@ -208,12 +209,17 @@ def _change(after: Arm, before: Arm) -> Cell:
     """An intermediate phase against the baseline, over the languages that both have."""
     languages = tuple(language for language in after.values.columns if language in before.values.columns)
     seen = tuple(dict.fromkeys((*after.seen, *before.seen)))
-    about = Cell(missing=_without(seen, languages), degenerate=after.degenerate, reasons=after.reasons)
+    about = _about(after, _without(seen, languages))
     if not languages:
         return about
     higher, lower = after.by_seed(languages), before.by_seed(languages)
     change = difference(higher, lower, fixed=before.fixed)
     return _filled(replace(about, languages=languages, after=higher, before=lower, fixed=before.fixed), change)
+
+
+def _about(own: Arm, missing: tuple[str, ...]) -> Cell:
+    """A cell without a value: what it is not made of."""
+    return Cell(missing=missing, runs=own.runs, degenerate=own.degenerate, reasons=own.reasons)
 
 
 def _without(languages: Sequence[str], those: Sequence[str]) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ def _intervals(rows: Sequence[Row]) -> str:
     some = [cell for cell in cells if cell.half_width is not None]
     bare = any(len(cell.after) == 1 and cell.half_width is None and not cell.fixed for cell in cells)
     if not some:
-        return "one seed: no intervals"
+        return ("one seed: " if bare else "") + "no intervals"
     seeds = sorted({cell.seeds for cell in some})
     how = {"paired t": "paired by seed", "Welch": "Welch's where seeds differ"}
     tests = ", ".join(text for test, text in how.items() if any(cell.test == test for cell in some))
@@ -132,11 +132,14 @@ def _variants(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _dagger_notes(rows: Sequence[Row]) -> Iterator[str]:
+    """One line per row: of how many runs scores are left out, target by target, and the first reason of all."""
     for row in rows:
-        for target, cell in row.cells.items():
-            if cell.degenerate and row.kind != BEST:
-                runs = f"{cell.degenerate} run{'s' if cell.degenerate > 1 else ''}"
-                yield f"† {row.label}, {target}: degenerate scores of {runs} left out: {'; '.join(cell.reasons)}"
+        ill = {target: cell for target, cell in row.cells.items() if cell.degenerate and row.kind != BEST}
+        if ill:
+            counts = ", ".join(f"{target} {cell.degenerate} of {cell.runs} runs" for target, cell in ill.items())
+            reasons = list(dict.fromkeys(reason for cell in ill.values() for reason in cell.reasons))
+            more = f"; and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+            yield f"† {row.label}, degenerate and left out: {counts}; {reasons[0]}{more}"
 
 
 def _language_notes(rows: Sequence[Row]) -> Iterator[str]:
@@ -175,7 +178,7 @@ def _choice_notes(rows: Sequence[Row]) -> Iterator[str]:
     if retrieval:
         yield f"{', '.join(retrieval)}: no English dev to choose on, and nothing is chosen on test scores"
     if others:
-        yield f"{', '.join(others)}: no choice, for lack of scores on English dev or of a baseline"
+        yield f"{', '.join(others)}: no choice, for lack of sound runs with a score on English dev, or of a baseline"
 
 
 def _fixed_notes(baseline: Row) -> Iterator[str]:
@@ -197,7 +200,18 @@ def _csv(tables: Iterable[DeltaTable]) -> str:
     """One line per row and target, averages last; languages are separated by spaces."""
     text = io.StringIO()
     first = ("variant", "row", "intermediate", "size", "kind", "target", "metric")
-    numbers = ("value", "half_width", "test", "seeds", "languages", "missing", "degenerate", "chosen", "targets")
+    numbers = (
+        "value",
+        "half_width",
+        "test",
+        "seeds",
+        "languages",
+        "missing",
+        "runs",
+        "degenerate",
+        "chosen",
+        "targets",
+    )
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*first, *numbers])
     for table in tables:

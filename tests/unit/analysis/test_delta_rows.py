@@ -128,8 +128,8 @@ def test_a_degenerate_run_is_left_out_and_counted() -> None:
     bad = mnli({"en": 33, "de": 33}, degenerate=True, reason="one class", seed=1)
     found = rows(run({"en": 80, "de": 60}), mnli({"en": 82, "de": 62}), bad)
     cell = found["mnli n=300"].cells["xnli"]
-    assert (cell.value, cell.seeds, cell.degenerate) == (2.0, 1, 1)
-    assert cell.reasons == ("one class (en, de; 1 of 2 runs)",)
+    assert (cell.value, cell.seeds, cell.runs, cell.degenerate) == (2.0, 1, 2, 1)
+    assert cell.reasons == ("one class (en, de)",)
 
 
 def test_with_all_runs_degenerate_nothing_is_said_but_that() -> None:

@@ -90,12 +90,18 @@ def test_the_second_table_leaves_english_out(whole: list[DeltaTable]) -> None:
 
 def test_notes_say_what_the_numbers_do_not_stand_on(whole: list[DeltaTable]) -> None:
     notes = "\n".join(whole[0].notes)
-    assert "† mnli-mlm n=300, xnli: degenerate scores of 1 run left out: one class (en, de; 1 of 1 runs)" in notes
+    assert "† mnli-mlm n=300, degenerate and left out: xnli 1 of 1 runs; one class (en, de)" in notes
     assert "the same tasks in several forms: mnli, mnli-mlm (with MLM)" in notes
     assert "tatoeba: no English dev to choose on, and nothing is chosen on test scores" in notes
     assert "tatoeba: nothing was trained for the baseline" in notes
     assert "metrics: xnli accuracy, udpos f1, tatoeba accuracy" in notes
     assert "best per target, chosen on English dev: average over 2 of 3 targets" in notes
+
+
+def test_of_many_reasons_a_note_gives_the_first() -> None:
+    ill = [run("xnli", {"de": 33.0}, "mnli", 300, seed=seed, degenerate=True, reason=f"run {seed}") for seed in (0, 1)]
+    found = tables(run("xnli", {"de": 60.0}), *ill)[0]
+    assert "† mnli n=300, degenerate and left out: xnli 2 of 2 runs; run 0 (de); and 1 more" in found.notes
 
 
 def test_the_caption_says_how_many_seeds_there_are(whole: list[DeltaTable]) -> None:
@@ -104,6 +110,8 @@ def test_the_caption_says_how_many_seeds_there_are(whole: list[DeltaTable]) -> N
     alone = tables(*single)[0]
     assert alone.caption.endswith("one seed: no intervals")
     assert not any("±" in cell for row in alone.lines for cell in row)
+    ill = tables(run("xnli", {"de": 33.0}, degenerate=True, reason="one class"))[0]
+    assert ill.caption.endswith("mean over languages; no intervals")
     mixed = tables(*single, run("xnli", {"de": 62.0}, seed=1))[0]
     assert mixed.caption.endswith("over 2 seeds; no ± where there is one seed")
     apart = [run("xnli", {"de": 61.0 + seed}, "mnli", 300, seed=seed) for seed in (5, 6, 7)]
