@@ -61,6 +61,11 @@ class RunFolder:
         return self.path / "micro_batch.json"
 
     @property
+    def state(self) -> Path:
+        """The last checkpoint of a run that others go on from."""
+        return self.path / "state"
+
+    @property
     def model(self) -> Path:
         """The Hugging Face export."""
         return self.path / "model"
