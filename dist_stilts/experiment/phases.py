@@ -274,6 +274,7 @@ def conditions_of(run: Run, provenance: Provenance | None, story: dict[str, Any]
     trained = provenance.trained_on if provenance else []
     own = [entry for entry in trained if (entry["phase"], entry["role"]) == (run.phase, run.role)]
     before = [entry for entry in trained if entry["role"] == "intermediate"]
+    labelled = [entry for entry in before if entry["task"] != "mlm"] or before  # plain text is no English task data
     return {
         "run": run.name,
         "run_id": run.id,
@@ -283,7 +284,7 @@ def conditions_of(run: Run, provenance: Provenance | None, story: dict[str, Any]
         "train_size": sum(entry["examples"] for entry in own) or None,
         "intermediate": ",".join(entry["task"] for entry in before) or None,
         "intermediate_phase": "+".join(dict.fromkeys(entry["phase"] for entry in before)) or None,
-        "intermediate_size": sum(entry["examples"] for entry in before),
+        "intermediate_size": sum(entry["examples"] for entry in labelled),
         "branched": any(ancestor.role == TRUNK for ancestor in run.lineage()),
         "origin": run.origin,
         **story,
