@@ -6,17 +6,23 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from dist_stilts.report.table import Table, print_rich, render
+from dist_stilts.report.render import Sheet, markdown, print_rich
+from dist_stilts.report.table import Table, sheets
 
 _SPLITS = ("train", "dev", "test")
 
 
 def show(tables: Sequence[Table]) -> None:
     """Print tables: drawn on a terminal, Markdown elsewhere."""
+    show_sheets(sheets(tables))
+
+
+def show_sheets(found: Sequence[Sheet]) -> None:
+    """Print sheets: drawn on a terminal, Markdown elsewhere."""
     if sys.stdout.isatty():
-        print_rich(tables)
+        print_rich(found)
     else:
-        print(render(tables, "md"))
+        print(markdown(found))
 
 
 def task_table(tasks: Sequence[dict[str, Any]]) -> str:

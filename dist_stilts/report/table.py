@@ -1,6 +1,6 @@
 """Tables from result records: one per (task, split, metric), runs down, languages across.
 
-    run folders -> collect -> pivot -> render (Markdown, CSV, LaTeX, JSON) or print_rich
+    run folders -> collect -> pivot -> render (Markdown, CSV, LaTeX, JSON), or sheets for a terminal
 
 Nothing is left out in silence: a degenerate run keeps its cell and its place in the mean, carries a dagger, and is
 named in a note; so is a mean over fewer languages than the table has.
@@ -15,16 +15,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dist_stilts.errors import UserError, nearest
+from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder
 from dist_stilts.report import records as result_records
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.records import MAIN_METRICS, Record
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from dist_stilts.report.render import Sheet, write_as
 
 IDENTITY = ("run", "run_id", "task", "split", "metric", "language", "inputs", "layer", "pooling", "mining", "seed")
 """Fields that make two records two scores; of equal ones the last counts."""
@@ -120,15 +117,24 @@ def collect(run_dirs: Iterable[Path]) -> list[Record]:
     Raises:
         UserError: a folder holds no results.
     """
-    found: list[Record] = []
-    for folder in run_dirs:
-        own, below = RunFolder(folder).results, [RunFolder(child).results for child in sorted(folder.glob("*/"))]
-        files = [own] if own.is_file() else [file for file in below if file.is_file()]
-        if not files:
-            raise UserError("no results here or one level below", where=folder, fix="Name an evaluated run or recipe")
-        for file in files:
-            found += result_records.read(file)
+    found = [record for folder in scored_runs(run_dirs) for record in result_records.read(folder.results)]
     return result_records.latest(found, IDENTITY)
+
+
+def scored_runs(run_dirs: Iterable[Path]) -> list[RunFolder]:
+    """The folders with results among some, or one level below them.
+
+    Raises:
+        UserError: one of them has none.
+    """
+    found: list[RunFolder] = []
+    for path in run_dirs:
+        own, below = RunFolder(path), [RunFolder(child) for child in sorted(path.glob("*/"))]
+        scored = [own] if own.results.is_file() else [folder for folder in below if folder.results.is_file()]
+        if not scored:
+            raise UserError("no results here or one level below", where=path, fix="Name an evaluated run or recipe")
+        found += scored
+    return found
 
 
 def label(record: Record) -> str:
@@ -248,26 +254,18 @@ def _mean_text(mean: Mean | None, degenerate: bool, is_main: bool) -> str:
     return f"{mean.value:.{1 if is_main else 3}f}{half_width}{'†' if degenerate else ''}"
 
 
+def sheets(tables: Iterable[Table]) -> list[Sheet]:
+    """The tables of main metrics, as they are read."""
+    return [Sheet(table.caption, header(table), lines(table), table.notes) for table in tables if table.is_main]
+
+
 def render(tables: Sequence[Table], format: str) -> str:
     """Write tables as ``md`` or ``latex`` (main metrics, for reading) or as ``csv`` or ``json`` (everything).
 
     Raises:
         UserError: another format.
     """
-    writers = {"md": _markdown, "csv": _csv, "latex": _latex, "json": _json}
-    if format not in writers:
-        raise UserError(f"unknown table format '{format}'", fix=nearest(format, writers))
-    return writers[format](tables)
-
-
-def _markdown(tables: Sequence[Table]) -> str:
-    blocks = []
-    for table in filter(lambda table: table.is_main, tables):
-        rows = [header(table), ["---", *["---:"] * (len(header(table)) - 1)], *lines(table)]
-        grid = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
-        notes = "".join(f"\n- {note}" for note in table.notes)
-        blocks.append(f"**{table.caption}**\n\n{grid}\n" + (f"{notes}\n" if notes else ""))
-    return "\n".join(blocks)
+    return write_as(format, sheets(tables), csv=lambda: _csv(tables), json=lambda: _json(tables))
 
 
 def _csv(tables: Sequence[Table]) -> str:
@@ -289,56 +287,3 @@ def _csv(tables: Sequence[Table]) -> str:
 def _json(tables: Sequence[Table]) -> str:
     whole = [{**asdict(table), "caption": table.caption, "notes": table.notes} for table in tables]
     return json.dumps(whole, ensure_ascii=False, indent=1)
-
-
-LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "†": r"$^\dagger$"}
-LATEX |= {"±": r"$\pm$"} | {special: f"\\{special}" for special in "&%$#_{}"}
-
-
-def _escape_latex(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text)
-
-
-def _latex(tables: Sequence[Table]) -> str:
-    """Tables for the booktabs package."""
-    blocks = []
-    for table in filter(lambda table: table.is_main, tables):
-        head, *body = [" & ".join(map(_escape_latex, row)) + r" \\" for row in (header(table), *lines(table))]
-        caption = _escape_latex(". ".join([table.caption, *table.notes]) + ".")
-        columns = "l" + "r" * (len(header(table)) - 1)
-        start = [r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{columns}}}"]
-        grid = [r"\toprule", head, r"\midrule", *body, r"\bottomrule"]
-        blocks.append("\n".join([*start, *grid, r"\end{tabular}", r"\end{table}", ""]))
-    return "\n".join(blocks)
-
-
-def print_rich(tables: Sequence[Table], console: Console | None = None) -> None:
-    """Print the main tables on a terminal; languages that do not fit its width go into further blocks."""
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table as Grid
-
-    console = console or Console()
-    for table in filter(lambda table: table.is_main, tables):
-        console.print(f"\n{table.caption}", style="bold", markup=False, highlight=False)
-        rows = [header(table), *lines(table)]
-        for columns in _blocks([max(map(len, column)) + 3 for column in zip(*rows, strict=True)], console.width - 2):
-            grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-            for column in columns:
-                grid.add_column(rows[0][column], justify="right" if column else "left", no_wrap=True)
-            for row in rows[1:]:
-                grid.add_row(*(escape(row[column]) for column in columns))
-            console.print(grid)
-        for note in table.notes:
-            console.print(note, markup=False, highlight=False)
-
-
-def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Share columns out over blocks that fit ``room`` characters; each repeats column 0, the label."""
-    blocks = [[0]]
-    for column in range(1, len(widths)):
-        if len(blocks[-1]) > 1 and sum(widths[i] for i in [*blocks[-1], column]) > room:
-            blocks.append([0])
-        blocks[-1].append(column)
-    return blocks

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from dist_stilts.errors import UserError
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.records import append
-from dist_stilts.report.table import collect, header, label, lines, pivot, print_rich, render
+from dist_stilts.report.table import collect, header, label, lines, pivot, render, sheets
 
 
 def record(language: str, value: float | None, **fields: Any) -> dict[str, Any]:
@@ -136,36 +135,19 @@ def test_csv_has_one_line_per_score_and_mean() -> None:
     assert float(rows[2]["half_width"]) > 0
 
 
-def test_latex_is_escaped() -> None:
-    records = run({"en": 80, "de": 60}, intermediate="my_task%", intermediate_size=3, degenerate="50% & {x} \\ ~")
-    text = render(pivot(records), "latex")
-    assert r"my\_task\% n=3 & 80.0$^\dagger$ & 60.0$^\dagger$ & 70.0 $\pm$" in text
-    assert r"50\% \& \{x\} \textbackslash{} \textasciitilde{}" in text
-    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
-
-
-def test_markdown_is_a_rectangle() -> None:
-    text = render(pivot(run({"en": 80, "de": 60}, intermediate="a|b", intermediate_size=3)), "md")
-    rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("|")]
-    assert len(rows) == 3
-    assert {line.count("|") for line in rows} == {6}
-
-
-@pytest.mark.parametrize("width", [40, 80, 200])
-def test_terminal_table_is_never_cut(width: int) -> None:
-    languages = [f"l{i}" for i in range(40)]
-    text = io.StringIO()
-    print_rich(pivot(run(dict.fromkeys(["en", *languages], 12.3))), Console(file=text, width=width))
-    printed = text.getvalue()
-    assert "…" not in printed
-    assert printed.count("12.3") == 41 + 2
-    assert all(language in printed for language in languages)
-    assert max(map(len, printed.splitlines())) <= width
-
-
 def test_unknown_format_suggests_a_known_one() -> None:
     with pytest.raises(UserError, match="did you mean 'latex'"):
         render([], "latx")
+
+
+@pytest.mark.parametrize("format", ["md", "latex"])
+def test_what_is_read_holds_the_main_metrics_and_their_notes(format: str) -> None:
+    records = [record("en", 80.0, degenerate="one class"), record("en", 12.5, metric="precision")]
+    text = render(pivot(records), format)
+    assert "one class" in text
+    assert "80.0" in text
+    assert "12.5" not in text
+    assert [sheet.caption for sheet in sheets(pivot(records))] == [pivot(records)[0].caption]
 
 
 def test_collect_reads_run_folders_and_recipe_folders(tmp_path: Path) -> None:
