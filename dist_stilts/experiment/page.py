@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dist_stilts.experiment.plots import curves
-from dist_stilts.report.pages import PageTable, conditions, inline_svg, values_of, write_html
+from dist_stilts.report.pages import conditions, inline_svg, values_of, write_html
 from dist_stilts.report.records import Record
-from dist_stilts.report.table import Table, header, label, lines, pivot
+from dist_stilts.report.render import Sheet
+from dist_stilts.report.table import Table, label, pivot, sheets
 
 
 def write_page(
@@ -41,14 +42,14 @@ def write_page(
         title=title,
         commands=commands,
         runs=_runs(records),
-        tables=[PageTable(one.caption, header(one), lines(one), one.notes) for one in tables if one.is_main],
+        tables=sheets(tables),
         figures=[inline_svg(path) for path in figures],
         conditions=conditions(records),
         caveats=caveats(records, tables),
     )
 
 
-def _runs(records: Iterable[Record]) -> PageTable:
+def _runs(records: Iterable[Record]) -> Sheet:
     """One line per run: what it is, what it was trained on, what it was scored on."""
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
@@ -64,7 +65,7 @@ def _runs(records: Iterable[Record]) -> PageTable:
         ]
         for (name, what), run in groups.items()
     ]
-    return PageTable("Runs", ["what it is", "run", "trained on", "rows", "scored on", "seed"], found)
+    return Sheet("Runs", ["what it is", "run", "trained on", "rows", "scored on", "seed"], found, [])
 
 
 def caveats(records: Sequence[Record], tables: Sequence[Table]) -> list[str]:

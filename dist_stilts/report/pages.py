@@ -9,7 +9,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from dist_stilts.layout import write_text
 from dist_stilts.report.records import Record
@@ -18,15 +18,6 @@ CONDITIONS = ("model_id", "origin", "data_revision", "seed", "world_size", "dtyp
 """Record fields whose values are listed as they are; versions, counts and times follow."""
 LISTED = 12
 """So many different values of a field are listed; of more, the first and how many there are."""
-
-
-class PageTable(NamedTuple):
-    """A table as text; the first column names the rows."""
-
-    caption: str
-    header: Sequence[str]
-    lines: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
 
 
 def write_html(page: Path, room: str, template: str, **values: Any) -> Path:
