@@ -5,7 +5,7 @@ Matplotlib is imported when the first figure is drawn, and never through pyplot:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 UNKNOWN_DISTANCE = "0.6"
 """Grey, for a language whose distance is not known."""
-FORMATS = ("svg", "png")
-"""SVG for pages and papers, PNG for slides."""
 
 
 class End(NamedTuple):
@@ -30,21 +28,29 @@ class End(NamedTuple):
     colour: Any
 
 
-def save(figure: Figure, out_dir: Path, name: str, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Write the figure once per format, in their order; the same records give the same SVG, byte for byte."""
+def save(figure: Figure, out_dir: Path, name: str) -> list[Path]:
+    """Write SVG and PNG, in this order; the same records give the same SVG, byte for byte."""
     from matplotlib import rc_context
 
     out_dir.mkdir(parents=True, exist_ok=True)
-    paths = [out_dir / f"{name}.{format}" for format in formats]
-    # What would differ from one moment or machine to the next.
-    unset: dict[str, dict[str, Any]] = {
-        "svg": dict.fromkeys(("Creator", "Date", "Format", "Type")),
-        "pdf": dict.fromkeys(("Creator", "Producer", "CreationDate")),
-    }
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "pdf.fonttype": 42}):
-        for path, format in zip(paths, formats, strict=True):
-            figure.savefig(path, dpi=150 if format == "png" else 72, metadata=unset.get(format))
+    paths = [out_dir / f"{name}.svg", out_dir / f"{name}.png"]
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(paths[0], metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    figure.savefig(paths[1], dpi=150)
     return paths
+
+
+def save_pages(figures: Iterable[Figure], path: Path) -> Path:
+    """Write a PDF with one page per figure, for papers. Its fonts are TrueType, as publishers ask, and in it once."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unset = dict.fromkeys(("Creator", "Producer", "CreationDate"))  # what differs from day to day
+    with rc_context({"pdf.fonttype": 42}), PdfPages(path, metadata=unset) as pages:
+        for figure in figures:
+            pages.savefig(figure)
+    return path
 
 
 def spread(values: Sequence[float], low: float, high: float, gap: float) -> list[float]:
