@@ -14,7 +14,7 @@ from typing import NoReturn
 import typer
 
 from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
-from dist_stilts.verbs import averaging, data, later, mining, scoring, training
+from dist_stilts.verbs import averaging, data, later, mining, scoring, study, training
 from dist_stilts.verbs.common import say
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -41,11 +41,11 @@ VERBS = (
     mining.mine,
     scoring.score,
     scoring.table,
-    later.study,
     later.preflight,
 )
 for verb in VERBS:
     app.command()(verb)
+app.add_typer(study.study, name="study")
 
 
 def main() -> NoReturn:

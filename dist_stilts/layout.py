@@ -4,6 +4,7 @@
 <out>/<recipe>/world/            the simulated world, where the recipe asks for one
 <out>/<recipe>/data.txt, table.md, page.html
 <out>/<recipe>/<run>/            one run: see :class:`RunFolder`
+<out>/<recipe>/study/            what is made from all runs of a study: see :class:`StudyFolder`
 <cache>/<key>/                   embeddings: see :class:`EmbeddingFolder`
 """
 
@@ -58,6 +59,11 @@ class RunFolder:
     def micro_batch(self) -> Path:
         """Rows per forward pass that were found to fit, by number of ranks."""
         return self.path / "micro_batch.json"
+
+    @property
+    def state(self) -> Path:
+        """The last checkpoint of a run that others go on from."""
+        return self.path / "state"
 
     @property
     def model(self) -> Path:
@@ -130,6 +136,50 @@ class RecipeFolder:
     def run(self, name: str) -> RunFolder:
         """The folder of one run."""
         return RunFolder(self.path / name)
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """What is made from all runs of a study, below the recipe's folder."""
+
+    recipe: Path
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self.recipe / "study"
+
+    def log(self, worker: int) -> Path:
+        """What a worker said, start after start."""
+        return self.path / f"worker-{worker}.log"
+
+    @property
+    def slurm(self) -> Path:
+        """Scripts and output of Slurm jobs."""
+        return self.path / "slurm"
+
+    @property
+    def page(self) -> Path:
+        """The page."""
+        return self.path / "page.html"
+
+    @property
+    def figures(self) -> Path:
+        """The page's figures as files."""
+        return self.path / "figures"
+
+    @property
+    def plan(self) -> Path:
+        """The plan as it was when the study was last started."""
+        return self.path / "plan.txt"
+
+    def table(self, name: str) -> Path:
+        """The numbers of the page: ``scores``, ``curves``, ``effects``, ``typology``, ``runs``."""
+        return self.path / f"{name}.csv"
+
+    def deltas(self, suffix: str) -> Path:
+        """The table of differences from the baseline: ``md``, ``csv`` or ``tex``."""
+        return self.path / f"deltas.{suffix}"
 
 
 @dataclass(frozen=True)

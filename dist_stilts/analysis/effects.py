@@ -8,9 +8,9 @@ Four outcomes, each per intermediate task and for all of them together, against 
 * ``total gain``: points from none to all of the examples.
 
 Estimates are per unit of distance, beside the covariates. Languages are the units: intervals are Student's t with
-languages - 2 - covariates degrees of freedom. p values come from permuting the distance over the languages (one value per
-language; ranks for the two outcomes with long tails), corrected for the number of distances by Holm's method within an
-outcome and intermediate task. English is in none of them: it is the training language, and its distance is 0 by
+languages - 2 - covariates degrees of freedom. p values come from permuting the distance over the languages (one value
+per language; ranks for the two outcomes with long tails), corrected for the number of distances by Holm's method within
+an outcome and intermediate task. English is in none of them: it is the training language, and its distance is 0 by
 definition.
 """
 
@@ -228,7 +228,7 @@ def _of_outcome(
     for name in distances.values.columns:
         note = "; ".join(filter(None, [distances.notes.get(name, ""), outcome.note]))
         given = predictors(distances.values[name], covariates, outcome.pairs["language"])
-        blank = Effect(outcome.name, outcome.intermediate, name, *[math.nan] * 7, 0, note)
+        blank = _blank(outcome, name, note)
         if isinstance(given, str):
             found.append(replace(blank, note="; ".join(filter(None, [given, note]))))
         else:
@@ -240,6 +240,11 @@ def _of_outcome(
         replace(effect, p_holm=p, note=_too_few(effect, tested, permutations))
         for effect, p in zip(found, corrected, strict=True)
     ]
+
+
+def _blank(outcome: _Outcome, distance: str, note: str) -> Effect:
+    nan = math.nan
+    return Effect(outcome.name, outcome.intermediate, distance, nan, nan, nan, nan, nan, nan, nan, 0, note)
 
 
 def _estimated(

@@ -28,8 +28,10 @@ Floats = NDArray[np.floating[Any]]
 
 RANDOM_FROM = 5
 """Units (a target after an intermediate task) from which on their effects are random."""
-LEAST_VARIANCE = 1e-5
-"""Of a random effect, in units of the residual variance; below it counts as none: the fit is singular."""
+LEAST_VARIANCE = 0.01
+"""Of a random effect (the least of any combination of them), in units of its rough size; below, the fit is singular."""
+LEAST_SPREAD = 0.1
+"""Least rough size of a random effect, in units of the residual standard deviation."""
 
 
 def logit_cells(scores: pd.DataFrame) -> pd.DataFrame:
@@ -94,11 +96,26 @@ def _by_language(cells: pd.DataFrame, pairs: pd.DataFrame, given: Predictors) ->
     of_unit = (cells["unit"].to_numpy(str)[:, None] == np.array(units[1:], dtype=str)).astype(float)
     plain = np.column_stack([fixed, distance, of_unit])
     matrix = np.column_stack([x * distance, plain, x[:, None] * np.column_stack([fixed, of_unit])])
-    levels_of_pairs = _indicators(cells["unit"].to_numpy(str), row) if len(units) > 1 else None
-    found = _fit(
-        cells["score"].to_numpy(float), matrix, row, np.column_stack([np.ones(len(x)), x]), {"pair": levels_of_pairs}
-    )
-    return found if isinstance(found, str) else _scaled(found, x_scale * distance_scale)
+    components = {"pair": _indicators(cells["unit"].to_numpy(str), row)} if len(units) > 1 else {}
+    level, slope, residual = _rough_sizes(cells, pairs)
+    if residual <= 0:
+        return "is singular (no residual)"
+    # The optimiser starts from random effects of variance 1: in these units that is about right.
+    sizes = np.maximum([level / residual, slope * x_scale / residual], LEAST_SPREAD)
+    random = np.column_stack([np.ones(len(x)), x]) * sizes
+    found = _fit(cells["score"].to_numpy(float) / residual, matrix, row, random, components)
+    return found if isinstance(found, str) else _scaled(found, x_scale * distance_scale / residual)
+
+
+def _rough_sizes(cells: pd.DataFrame, pairs: pd.DataFrame) -> tuple[float, float, float]:
+    """Standard deviations of levels and slopes between the languages of a unit, and of scores about a pair's line."""
+    groups = cells.groupby(["unit", "language"])
+    slopes = cells.merge(pairs, on=["unit", "language"], how="left")["value"].to_numpy(float)
+    left = cells["score"] - groups["score"].transform("mean") - slopes * (cells["x"] - groups["x"].transform("mean"))
+    degrees = len(cells) - 2 * len(pairs)
+    levels = groups["score"].mean().groupby("unit").std(ddof=0).mean()
+    between = pairs.groupby("unit")["value"].std(ddof=0).mean()
+    return float(levels), float(between), math.sqrt(float((left**2).sum()) / degrees) if degrees > 0 else 0.0
 
 
 def _crossed(pairs: pd.DataFrame, given: Predictors) -> Slope | str:
@@ -140,32 +157,27 @@ def _fit(
     matrix: Floats,
     groups: NDArray[np.intp],
     random: Floats | None,
-    components: dict[str, tuple[list[list[str]], list[Floats]] | None],
+    components: dict[str, tuple[list[list[str]], list[Floats]]],
 ) -> Slope | str:
     """REML estimate of the first column's coefficient, or why there is none."""
     from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
     if np.linalg.matrix_rank(matrix) < matrix.shape[1] or len(values) <= matrix.shape[1]:
         return "is not identified"
-    present = {name: component for name, component in components.items() if component is not None}
-    variances = VCSpec(
-        list(present),
-        [component[0] for component in present.values()],
-        [component[1] for component in present.values()],
-    )
+    named, indicators = ([component[part] for component in components.values()] for part in (0, 1))
     order = np.argsort(groups, kind="stable")
     model = MixedLM(
         values[order],
         matrix[order],
         groups=groups[order],
         exog_re=None if random is None else random[order],
-        exog_vc=variances if present else None,
+        exog_vc=VCSpec(list(components), named, indicators) if components else None,
     )
     with warnings.catch_warnings():
         # What they warn of is looked at below.
         warnings.simplefilter("ignore")
         try:
-            fit = model.fit(reml=True)
+            fit = model.fit(reml=True, method="lbfgs")
         except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
             return "has no fit"
     return _judged(fit, random is not None)

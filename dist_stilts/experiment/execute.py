@@ -73,16 +73,20 @@ def default_ranks(recipe: Recipe) -> int:
     return torch.cuda.device_count() or 2
 
 
-def launch_command(recipe: str, overrides: Sequence[str], ranks: int, port: int, wanted: str = "all") -> list[str]:
-    """The command that starts the ranks on this host."""
+def launch_command(arguments: Sequence[str], ranks: int, port: int, devices: Sequence[str] = ()) -> list[str]:
+    """The command that starts ``dist-stilts ARGUMENTS`` on the ranks of this host.
+
+    Args:
+        devices: numbers of the GPUs to use; none = as many as there are ranks, or no GPU.
+    """
+    where = ["--include", f"localhost:{','.join(devices)}"] if devices else ["--num_gpus", str(ranks)]
     launcher = [
         sys.executable,
         "-m",
         "deepspeed.launcher.runner",
         "--log_level",
         "critical",
-        "--num_gpus",
-        str(ranks),
+        *where,
         "--master_addr",
         "127.0.0.1",
         "--master_port",
@@ -90,7 +94,17 @@ def launch_command(recipe: str, overrides: Sequence[str], ranks: int, port: int,
         "--no_local_rank",
         "--module",
     ]
-    return [*launcher, "dist_stilts", "train", recipe, "--phase", wanted, *overrides]
+    return [*launcher, "dist_stilts", *arguments]
+
+
+def environment_of_ranks(ranks: int) -> dict[str, str]:
+    """What the ranks of one start have in their environment: the cores of this host, shared out; no GPU, if none."""
+    environment = {
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // ranks)),
+        "TOKENIZERS_PARALLELISM": "true",
+        **os.environ,
+    }
+    return environment if _has_gpu() else {**environment, "DS_ACCELERATOR": "cpu"}
 
 
 def make_world(recipe: Recipe) -> None:
@@ -131,18 +145,9 @@ def launch(
         UserError: the ranks ended without a word; what was saved resumes.
     """
     port = check_port(port) if port else free_port()
-    environment = {
-        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // ranks)),
-        "TOKENIZERS_PARALLELISM": "true",
-        **os.environ,
-    }
-    if not _has_gpu():
-        environment["DS_ACCELERATOR"] = "cpu"
-    process = subprocess.Popen(
-        launch_command(name, overrides, ranks, port, wanted), env=environment, start_new_session=True
-    )
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, _stop)
+    command = launch_command(["train", name, "--phase", wanted, *overrides], ranks, port)
+    process = subprocess.Popen(command, env=environment_of_ranks(ranks), start_new_session=True)
+    stop_as_by_ctrl_c()
     try:
         code = process.wait()
     except KeyboardInterrupt as interrupt:
@@ -214,9 +219,14 @@ def language_distances(recipe: Recipe) -> dict[str, float] | None:
     return {code: entry["distance"] for code, entry in entries.items()}
 
 
-def _stop(number: int, _: object) -> NoReturn:
+def stop_as_by_ctrl_c() -> None:
     """Treat a polite request to end as Ctrl-C, so that no rank is left behind; the signal's number tells them apart."""
-    raise KeyboardInterrupt(number)
+
+    def stop(number: int, _: object) -> NoReturn:
+        raise KeyboardInterrupt(number)
+
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, stop)
 
 
 def _statuses(recipe: Recipe) -> list[dict[str, Any]]:

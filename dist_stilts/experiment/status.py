@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -67,6 +69,11 @@ def claim(run: Run, folder: RunFolder) -> None:
     if not folder.config.exists():
         content = {"run_id": run.id, "name": run.name, "run": run.content, "versions": versions()}
         write_text(folder.config, dump(content))
+
+
+def place() -> str:
+    """Where this process runs, for whoever wants to look at it or end it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def versions() -> dict[str, str]:

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, NoReturn
-
-import typer
+from typing import NoReturn
 
 from dist_stilts.errors import UserError
-
-
-def study(action: Annotated[str, typer.Argument(help="plan, run, status or report.")], file: Path) -> None:
-    """Design and run a study of data size. Not in this version."""
-    not_yet(f"study {action}", "For curves over sizes, give a phase several `sizes` (see the recipe quickstart)")
 
 
 def preflight() -> None:

@@ -35,3 +35,18 @@ def slow_evaluation(seconds: float) -> None:
         return whole(self, *arguments)
 
     MultiTaskModel.predict = predict  # type: ignore[method-assign]
+
+
+def plant_failing_run(name: str) -> None:
+    """Make one run of a recipe fail when it begins to train."""
+    from dist_stilts.errors import EXIT_FAILED, UserError
+    from dist_stilts.experiment import phases
+
+    train = phases.train_phase
+
+    def failing(run: Any, *rest: Any) -> None:
+        if run.name == name:
+            raise UserError("planted", code=EXIT_FAILED)
+        train(run, *rest)
+
+    phases.train_phase = failing

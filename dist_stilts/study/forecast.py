@@ -1,0 +1,155 @@
+"""What a study will take: training and scoring tokens of every run, and GPU-hours, before a single run was started.
+
+Tokens are rows times a typical length of the task. Hours come from the runs that are done; until there are some, from
+floating-point operations at an assumed share of a named device's peak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+from dist_stilts.errors import UserError
+from dist_stilts.experiment.dry_run import rows_of
+from dist_stilts.experiment.plan import Run
+from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.model.flops import peak_flops, training_flops_per_token
+from dist_stilts.study.progress import DONE, Standing
+from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.sources import parse_split
+from dist_stilts.tasks.spec import RETRIEVAL
+from dist_stilts.train.plan import derive, task_probabilities
+
+TOKENS = {
+    "mnli": 40, "snli": 33, "anli": 97, "anli_plus": 45, "qqp": 32, "xnli": 41, "pawsx": 65, "udpos": 24, "panx": 14,
+    "squad_v1": 218, "squad_v2": 243, "xquad": 218, "mlqa": 350, "tydiqa": 157, "hellaswag": 347, "ccg": 30,
+    "cosmosqa": 475, "commonsenseqa": 110, "xcopa": 50, "mlm": 128,
+}  # fmt: skip
+"""Tokens of an English row with XLM-R's tokenizer: all windows of a question, all choices. Measured on parts of the
+public files, except MNLI, ANLI+, QQP, CCG, XCOPA and plain text, which are estimates."""
+OTHER = 64
+"""Tokens of a row of a task that is not in the table."""
+SENTENCES = {"tatoeba": 2_000, "bucc2018": 800_000}
+"""Texts of both sides of one language pair, at most or about."""
+SENTENCE_TOKENS = {"tatoeba": 10, "bucc2018": 35}
+FORWARD = 1 / 3
+"""Scoring's share of what training costs per token: the forward pass alone."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run takes, estimated.
+
+    Attributes:
+        rows: training rows that pass through the model; None where unknown.
+        training, scoring: tokens; None where the rows are not known.
+        flops: of both; None for an unknown architecture.
+    """
+
+    rows: int | None
+    training: float | None
+    scoring: float
+    flops: float | None
+
+
+def check_sizes(runs: Sequence[Run], recipe: Recipe) -> None:
+    """Refuse sizes beyond the data while nothing is started yet, as far as the rows are known here.
+
+    Raises:
+        UserError: a run wants more rows than there are.
+    """
+    known: dict[tuple[str, str], int | None] = {}
+    for run in runs:
+        for name, train in run.tasks.items() if run.size else ():
+            if (name, train.split) not in known:
+                known[name, train.split] = rows_of(replace(run, size=None), recipe, name)
+            there = known[name, train.split]
+            if there is not None and run.size and run.size > there:
+                raise UserError(
+                    f"{run.name}: {run.size:,} rows of {name} {train.split}, there are {there:,}",
+                    fix=f"Lower study.sizes or phases.{run.phase}.sizes; `full` is all there are",
+                )
+
+
+def cost(run: Run, recipe: Recipe, ranks: int) -> Cost:
+    """Tokens and floating-point operations of one run."""
+    rows, tokens, length = _training(run, recipe, ranks) if run.tasks else (0, 0.0, 1.0)
+    scoring = sum(_scored_tokens(name, wanted.splits, wanted.languages) for name, wanted in run.evaluate.items())
+    per_token = _flops_per_token(recipe, length, "mlm" in run.tasks, run.train.mlm_rate)
+    flops = per_token * (tokens + FORWARD * scoring) if per_token is not None and tokens is not None else None
+    return Cost(rows, tokens, scoring, flops)
+
+
+def _training(run: Run, recipe: Recipe, ranks: int) -> tuple[int | None, float | None, float]:
+    """Rows and tokens that pass through the model, and the mean length of a row."""
+    lengths = [float(_length(name, recipe)) for name in run.tasks]
+    sizes = [rows_of(run, recipe, name) for name in run.tasks]
+    if any(size is None for size in sizes) and not run.train.steps:
+        return None, None, lengths[0]
+    known = [size or 1 for size in sizes]
+    plan = derive(run.train, known, ranks, run.shares)
+    chances = task_probabilities(run.train, known, run.shares)
+    mean = float(sum(chance * length for chance, length in zip(chances, lengths, strict=True)))
+    rows = plan.steps * plan.batch_size
+    return rows, rows * mean, mean
+
+
+def _length(task: str, recipe: Recipe) -> int:
+    """Typical tokens of a row. Questions and choices are several sequences, so the limit of one does not bound them."""
+    typical = TOKENS.get(task, OTHER)
+    family = get_task(task).family
+    return typical if family in ("span", "choice") else min(typical, recipe.data.max_length)
+
+
+def _scored_tokens(task: str, splits: Sequence[str], languages: Sequence[str]) -> float:
+    """Tokens of all test rows of a task. A slice counts as its share; unpublished numbers as 1,000 rows."""
+    spec = get_task(task)
+    number = len(spec.languages) if list(languages) == ["all"] else len(languages)
+    if spec.family in RETRIEVAL:
+        return float(number * SENTENCES.get(task, 2_000) * SENTENCE_TOKENS.get(task, 20))
+    rows = 0.0
+    for split in splits:
+        part = parse_split(split)
+        rows += spec.sizes.get(part.name, 1_000) * (part.hi - part.lo) / 100
+    return number * rows * TOKENS.get(task, OTHER)
+
+
+def _flops_per_token(recipe: Recipe, length: float, mlm: bool, mlm_rate: float) -> float | None:
+    config = recipe.encoder.config
+    if not config or not {"model_type", "hidden_size", "num_hidden_layers"} <= config.keys():
+        return None
+    defaults = {"intermediate_size": 4 * int(config["hidden_size"]), "vocab_size": 0}
+    return training_flops_per_token(SimpleNamespace(**{**defaults, **config}), length, mlm_rate if mlm else 0.0)
+
+
+def hours(costs: Mapping[str, Cost], recipe: Recipe) -> float | None:
+    """GPU-hours of runs on the study's device at its assumed share of the peak; None for an unknown architecture.
+
+    Raises:
+        UserError: a device whose peak is not known.
+    """
+    peak = peak_flops(recipe.study.gpu) or peak_flops(f"{recipe.study.gpu} sxm4")
+    if peak is None:
+        raise UserError(
+            f"study.gpu: the peak of '{recipe.study.gpu}' is not known",
+            fix="Name one such as NVIDIA H100, say",
+        )
+    if not 0 < recipe.study.mfu <= 1:
+        raise UserError(f"study.mfu={recipe.study.mfu} is no share of the peak", fix="Use 0.3 to 0.5")
+    flops = [cost.flops for cost in costs.values()]
+    if any(value is None for value in flops):
+        return None
+    return sum(value for value in flops if value is not None) / (peak * recipe.study.mfu) / 3600
+
+
+def measured_rates(standings: Mapping[str, Standing], ranks: int) -> float | None:
+    """Training tokens per second and rank of the runs that are done; None before there is one."""
+    figures: list[dict[str, Any]] = [
+        standing.status["closing"]
+        for standing in standings.values()
+        if standing.state == DONE and standing.status.get("closing")
+    ]
+    seconds = sum(figure["training_seconds"] for figure in figures)
+    return sum(figure["tokens"] for figure in figures) / seconds / ranks if seconds else None

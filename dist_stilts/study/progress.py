@@ -1,0 +1,128 @@
+"""How far each run of a study is: done, running, ready, waiting for a parent, failed; and how long the rest will take.
+
+All of it is read from the runs' own folders, so any number of workers on any number of hosts may share a study, and
+whoever looks sees the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dist_stilts.experiment.plan import Run, folder_of
+from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.experiment.status import is_done, read_status, write_status
+from dist_stilts.layout import RunFolder
+from dist_stilts.parallel.once import hold
+
+DONE, RUNNING, READY, WAITING, FAILED, BLOCKED = "done", "running", "ready", "waiting", "failed", "blocked"
+STATES = (DONE, RUNNING, READY, WAITING, FAILED, BLOCKED)
+MOST_STARTS = 3
+"""A run that was started so often and never came to an end, good or bad, ends its workers: it counts as failed."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands.
+
+    Attributes:
+        state: one of :data:`STATES`; ``waiting`` for its parent, ``blocked`` by a failed ancestor.
+        reason: why it failed or is blocked; empty otherwise.
+        status: what its ``status.json`` says.
+    """
+
+    state: str
+    reason: str
+    status: dict[str, Any]
+
+    @property
+    def degenerate(self) -> str | None:
+        """Why the run has learned nothing, if so."""
+        return self.status.get("degenerate")
+
+
+def look(runs: Sequence[Run], recipe: Recipe) -> dict[str, Standing]:
+    """Where every run stands, by name.
+
+    Args:
+        runs: parents before children.
+    """
+    found: dict[str, Standing] = {}
+    for run in runs:
+        found[run.name] = _standing(run, recipe, found)
+    return found
+
+
+def _standing(run: Run, recipe: Recipe, before: Mapping[str, Standing]) -> Standing:
+    folder = folder_of(recipe).run(run.name)
+    status = read_status(folder)
+    if is_done(run, folder, recipe.evaluation):
+        return Standing(DONE, "", status)
+    parent = before[run.parent.name] if run.parent else None
+    if parent and parent.state in (FAILED, BLOCKED):
+        return Standing(BLOCKED, f"{run.start} failed" if parent.state == FAILED else parent.reason, status)
+    if parent and parent.state != DONE:
+        return Standing(WAITING, "", status)
+    if status.get("state") == "running" and is_held(folder):
+        return Standing(RUNNING, "", status)
+    if status.get("state") == "failed":
+        return Standing(FAILED, str(status.get("reason") or "no reason given"), status)
+    if status.get("starts", 0) >= MOST_STARTS:
+        return Standing(FAILED, f"started {MOST_STARTS} times and ended without a word each time", status)
+    return Standing(READY, "", status)
+
+
+def is_held(folder: RunFolder) -> bool:
+    """Whether a living process works at the run: its lock falls with it, however it ends."""
+    lock = hold(folder.lock)
+    if lock is None:
+        return True
+    lock.release()
+    return False
+
+
+def requeue(runs: Sequence[Run], recipe: Recipe) -> list[str]:
+    """Let what has failed be tried again; returns the names."""
+    failed = [name for name, standing in look(runs, recipe).items() if standing.state == FAILED]
+    for name in failed:
+        write_status(folder_of(recipe).run(name), "queued", starts=0)
+    return failed
+
+
+def counts(standings: Mapping[str, Standing]) -> dict[str, int]:
+    """Runs per state, in the order of :data:`STATES`; states without runs are left out."""
+    found = Counter(standing.state for standing in standings.values())
+    return {state: found[state] for state in STATES if found[state]}
+
+
+def seconds_left(runs: Sequence[Run], standings: Mapping[str, Standing], workers: int) -> float | None:
+    """Wall seconds until all runs that still can be done are done, at the pace of those that are; None without any.
+
+    A run takes as long as the mean of the done ones of its phase and size, or of its phase, or of all.
+    """
+    pace: dict[tuple[Any, ...], list[float]] = {}
+    for run in runs:
+        standing = standings[run.name]
+        if standing.state == DONE and standing.status.get("seconds"):
+            for key in ((run.phase, run.size), (run.phase,), ()):
+                pace.setdefault(key, []).append(standing.status["seconds"])
+    if not pace:
+        return None
+    total = 0.0
+    for run in runs:
+        if standings[run.name].state in (RUNNING, READY, WAITING):
+            known = next(pace[key] for key in ((run.phase, run.size), (run.phase,), ()) if key in pace)
+            total += sum(known) / len(known)
+    return total / max(1, workers)
+
+
+def line(runs: Sequence[Run], standings: Mapping[str, Standing]) -> str:
+    """All of it in one line: ``12 of 43 done, 2 running, 1 failed, 1 degenerate``."""
+    found = counts(standings)
+    parts = [f"{found.get(DONE, 0)} of {len(runs)} done"]
+    parts += [f"{number} {state}" for state, number in found.items() if state not in (DONE, READY, WAITING)]
+    if degenerate := sum(1 for standing in standings.values() if standing.degenerate):
+        parts.append(f"{degenerate} degenerate")
+    return ", ".join(parts)

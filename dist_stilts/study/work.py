@@ -1,0 +1,54 @@
+"""What a worker does: run after run, whichever is ready and nobody else has, until nothing is left that it could do.
+
+Every rank of the worker calls :func:`work`; rank 0 chooses. A run that fails ends the worker, because what it leaves in
+memory is not known; whoever started the worker starts another one, and the failed run is not tried again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from dist_stilts.experiment.phases import Busy, run_phase
+from dist_stilts.experiment.plan import Run
+from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.parallel import preemption
+from dist_stilts.parallel.collectives import broadcast_value
+from dist_stilts.parallel.world import World
+from dist_stilts.study.progress import READY, RUNNING, WAITING, look
+
+SECONDS_BETWEEN_LOOKS = 1.0
+"""How long a worker waits before it looks again whether a parent that another one trains is done."""
+
+
+def work(runs: Sequence[Run], recipe: Recipe, world: World) -> None:
+    """Do what is to be done of a study, beside other workers on the same folder.
+
+    Args:
+        runs: all of the study, parents first.
+
+    Raises:
+        Preempted: a rank was asked to stop; all have saved.
+        UserError: a run failed.
+    """
+    by_name = {run.name: run for run in runs}
+    while True:
+        name, is_over = broadcast_value(_next(runs, recipe) if world.is_main else (None, True))
+        if name:
+            try:
+                run_phase(by_name[name], recipe, world)
+            except Busy:  # another worker was faster
+                continue
+        elif is_over:
+            return
+        else:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        preemption.check()
+
+
+def _next(runs: Sequence[Run], recipe: Recipe) -> tuple[str | None, bool]:
+    """The first run that is ready, if any, and whether none will be: what runs now could still make others ready."""
+    states = {name: standing.state for name, standing in look(runs, recipe).items()}
+    ready = next((name for name, state in states.items() if state == READY), None)
+    open_ended = RUNNING in states.values() and WAITING in states.values()
+    return ready, ready is None and not open_ended

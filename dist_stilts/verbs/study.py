@@ -1,0 +1,158 @@
+"""The verbs of a study: ``study plan``, ``run``, ``status``, ``report``; and ``study work``, which ``run`` starts."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dist_stilts.errors import EXIT_FAILED
+from dist_stilts.verbs.common import Json, Overrides, RecipeName, completed_by, load_recipe, say
+
+if TYPE_CHECKING:
+    from dist_stilts.experiment.run_config import Recipe
+
+study = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Vary the size of the English data, the choice of rows and the seed of a recipe (its section `study`), and "
+    "ask for whom gains diminish.\n\nStart with: `dist-stilts study plan quickstart_study`",
+)
+Ranks = Annotated[int | None, typer.Option(help="Processes per run; default: the recipe's, or 1.")]
+Workers = Annotated[
+    int | None, typer.Option(help="Runs at the same time on this host; default: as many as its GPUs or cores allow.")
+]
+
+
+@study.command()
+def plan(
+    recipe: RecipeName, overrides: Overrides = None, ranks: Ranks = None, workers: Workers = None, as_json: Json = False
+) -> None:
+    """Print every run, where it starts, what is done, tokens and estimated hours; start nothing.
+
+    Example: `dist-stilts study plan xstilts_large`
+    """
+    from dist_stilts.study.describe import plan_lines, plan_rows, totals
+    from dist_stilts.study.design import study_runs
+    from dist_stilts.study.forecast import check_sizes, cost
+    from dist_stilts.study.progress import look
+
+    config = load_recipe(recipe, overrides)
+    ranks, workers = _places(config, ranks, workers)
+    runs = study_runs(config)
+    check_sizes(runs, config)
+    standings, costs = look(runs, config), {run.name: cost(run, config, ranks) for run in runs}
+    rows = plan_rows(runs, standings, costs)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    print(plan_lines(rows))
+    print("\n".join(["", *totals(config, runs, standings, costs, ranks, workers)]))
+
+
+@study.command()
+def run(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    ranks: Ranks = None,
+    workers: Workers = None,
+) -> None:
+    """Do every run of a study that is not done, then write the report; again = go on, and try again what failed.
+
+    Any number of these, on any hosts that share the folder, work side by side.
+
+    Example: `dist-stilts study run quickstart_study --workers 2`
+    """
+    from dist_stilts.experiment import execute
+    from dist_stilts.study.design import study_runs
+    from dist_stilts.study.forecast import check_sizes
+    from dist_stilts.study.progress import DONE, look, requeue
+    from dist_stilts.study.supervise import Supervisor, summary, workers_on
+
+    config = load_recipe(recipe, overrides)
+    ranks, workers = _places(config, ranks, workers)
+    runs = study_runs(config)
+    left = [run for run in runs if look(runs, config)[run.name].state != DONE]
+    execute.check_before_start(config, left, ranks)
+    if left:
+        execute.make_world(config)
+        check_sizes(left, config)
+        execute.prepare_data(config, left)
+        if again := requeue(runs, config):
+            say(f"trying again: {', '.join(again)}")
+        say(f"{config.name}: {len(left)} of {len(runs)} runs to do, {workers} at a time on {ranks} ranks each")
+        arguments = ["study", "work", recipe, *(overrides or [])]
+        code = Supervisor(runs, config, workers_on(workers, ranks), arguments).run()
+        say(summary(runs, look(runs, config)))
+        if code not in (0, EXIT_FAILED):
+            raise typer.Exit(code)
+    else:
+        code = 0
+        say("nothing to do: every run is done")
+    _report(config)
+    raise typer.Exit(code)
+
+
+@study.command(hidden=True)
+def work(recipe: RecipeName, overrides: Overrides = None) -> None:
+    """Do runs of a study as one worker, inside the process group of whichever launcher started this."""
+    from dist_stilts.parallel import preemption
+    from dist_stilts.parallel.world import started
+    from dist_stilts.study.design import study_runs
+    from dist_stilts.study.work import work as work_on
+
+    config = load_recipe(recipe, overrides)
+    prepare = shlex.join(["dist-stilts", "study", "run", recipe, *(overrides or [])])
+    with completed_by(prepare), started() as world, preemption.listening():
+        work_on(study_runs(config), config, world)
+
+
+@study.command()
+def status(recipe: RecipeName, overrides: Overrides = None, workers: Workers = None, as_json: Json = False) -> None:
+    """Say how far a study is: what runs, what failed and why, time left.
+
+    Example: `dist-stilts study status quickstart_study`
+    """
+    from dist_stilts.study.describe import status_lines
+    from dist_stilts.study.design import study_runs
+    from dist_stilts.study.progress import look
+
+    config = load_recipe(recipe, overrides)
+    runs = study_runs(config)
+    standings = look(runs, config)
+    if as_json:
+        rows = {
+            name: {"state": found.state, "reason": found.reason, **found.status} for name, found in standings.items()
+        }
+        print(json.dumps(rows, indent=2))
+    else:
+        print(status_lines(runs, standings, _places(config, None, workers)[1]))
+
+
+@study.command()
+def report(recipe: RecipeName, overrides: Overrides = None) -> None:
+    """Fit the curves, test the distances, and write the page and its tables, from whatever is done so far.
+
+    Example: `dist-stilts study report quickstart_study`
+    """
+    _report(load_recipe(recipe, overrides))
+
+
+def _report(config: Recipe) -> None:
+    from dist_stilts.study.report import write_report
+
+    verdict, files = write_report(config, shlex.join(["dist-stilts", *sys.argv[1:]]))
+    print(verdict)
+    for file in files:
+        say(f"written: {file}")
+
+
+def _places(config: Recipe, ranks: int | None, workers: int | None) -> tuple[int, int]:
+    """Ranks per run, and runs at a time: as asked for, or as this host allows."""
+    from dist_stilts.study.supervise import default_workers
+
+    ranks = ranks or config.ranks or 1
+    return ranks, workers or default_workers(ranks)

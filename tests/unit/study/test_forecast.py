@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from dist_stilts.config import find_recipe, load
+from dist_stilts.errors import UserError
+from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.study.describe import plan_lines, plan_rows, short, totals
+from dist_stilts.study.design import study_runs
+from dist_stilts.study.forecast import TOKENS, check_sizes, cost, hours
+from dist_stilts.study.progress import look
+
+Recipes = Callable[..., Recipe]
+
+
+@pytest.fixture
+def large() -> Recipe:
+    return load(Recipe, find_recipe("xstilts_large"), ["name=none", "study.sizes_of.mnli=[1000,100000]"])
+
+
+def test_tokens_are_rows_times_epochs_times_a_typical_length(large: Recipe) -> None:
+    runs = {run.name: run for run in study_runs(large)}
+    found = cost(runs["mnli-n1000-s0"], large, 8)
+    assert found.rows == 2016  # two epochs of 1,000 rows, in whole batches of 32
+    assert found.training == 2016 * TOKENS["mnli"]
+
+
+def test_hours_grow_with_the_tokens_and_shrink_with_the_device(large: Recipe) -> None:
+    runs = {run.name: run for run in study_runs(large)}
+    small, much = ({"run": cost(runs[name], large, 8)} for name in ("mnli-n1000-s0", "mnli-n100000-s0"))
+    few, many = hours(small, large), hours(much, large)
+    assert few
+    assert many
+    assert few < many
+    large.study.gpu = "NVIDIA H100"
+    faster = hours(much, large)
+    assert faster == pytest.approx(many * 312 / 989.4)
+
+
+def test_scoring_costs_a_third_per_token_of_what_training_does(large: Recipe) -> None:
+    runs = {run.name: run for run in study_runs(large)}
+    scored, trained = cost(runs["plain"], large, 8), cost(runs["mnli-n100000-s0"], large, 8)
+    assert scored.training == 0
+    assert scored.scoring > 1e6
+    assert scored.flops
+    assert trained.flops
+    assert trained.training
+    of_training = trained.flops / (trained.training + trained.scoring / 3)
+    assert scored.flops / (scored.scoring / 3) == pytest.approx(of_training, rel=0.02)  # longer rows attend to more
+
+
+def test_an_unknown_device_and_an_impossible_share_are_refused(large: Recipe) -> None:
+    for change, said in (({"gpu": "abacus"}, "peak of 'abacus'"), ({"mfu": 1.5}, "no share of the peak")):
+        recipe = replace(large, study=replace(large.study, **change))
+        with pytest.raises(UserError, match=said):
+            hours({}, recipe)
+
+
+def test_rows_that_are_not_known_here_make_no_hours(recipe_of: Recipes) -> None:
+    recipe = recipe_of()
+    runs = study_runs(recipe)
+    assert cost(runs[0], recipe, 1).training is None  # plain text: nobody has published its rows
+    assert hours({"pretrain": cost(runs[0], recipe, 1)}, recipe) is None
+
+
+def test_the_plan_names_every_run_with_its_start_and_ends_with_totals(large: Recipe) -> None:
+    runs = study_runs(large)
+    standings, costs = look(runs, large), {run.name: cost(run, large, 8) for run in runs}
+    lines = plan_lines(plan_rows(runs, standings, costs)).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [run.name for run in runs]
+    told = "\n".join(totals(large, runs, standings, costs, 8, 1))
+    assert f"{len(runs)} runs" in told
+    assert "GPU-hours on NVIDIA A100" in told
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(None, "?"), (0, "0"), (950, "950"), (12_300, "12.3k"), (4_560_000, "4.56M"), (1.2e9, "1.2G")],
+)
+def test_large_numbers_are_short(number: float | None, said: str) -> None:
+    assert short(number) == said
+
+
+def test_a_size_beyond_the_data_is_refused_before_anything_starts(large: Recipe) -> None:
+    large.study.sizes_of["mnli"] = [500_000]
+    with pytest.raises(UserError, match=r"mnli-n500000-s0: 500,000 rows of mnli train, there are 392,702"):
+        check_sizes(study_runs(large), large)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dist_stilts.experiment.plan import Run, folder_of
+from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.experiment.status import evaluation_id, read_status, write_status
+from dist_stilts.parallel.once import hold
+from dist_stilts.study.design import study_runs
+from dist_stilts.study.progress import MOST_STARTS, Standing, counts, line, look, requeue, seconds_left
+from dist_stilts.study.work import _next
+
+Recipes = Callable[..., Recipe]
+
+
+@pytest.fixture
+def small(recipe_of: Recipes) -> Recipe:
+    return recipe_of(sizes=[0, 100])
+
+
+def set_status(recipe: Recipe, name: str, state: str, **more: Any) -> Run:
+    run = next(run for run in study_runs(recipe) if run.name == name)
+    if state == "done":
+        more |= {"run_id": run.id, "evaluated": evaluation_id(run, recipe.evaluation)}
+    write_status(folder_of(recipe).run(name), state, **more)
+    return run
+
+
+def states(recipe: Recipe) -> dict[str, str]:
+    return {name: standing.state for name, standing in look(study_runs(recipe), recipe).items()}
+
+
+def test_at_first_only_what_has_no_parent_is_ready(small: Recipe) -> None:
+    assert states(small) == {
+        "pretrain": "ready",
+        "mnli-n100": "waiting",
+        "xnli-n200@pretrain": "waiting",
+        "xnli-n200@mnli-n100": "waiting",
+    }
+
+
+def test_children_are_ready_when_their_parent_is_done(small: Recipe) -> None:
+    set_status(small, "pretrain", "done")
+    assert list(states(small).values()) == ["done", "ready", "ready", "waiting"]
+
+
+def test_a_failed_run_blocks_its_descendants_and_no_other(small: Recipe) -> None:
+    set_status(small, "pretrain", "done")
+    set_status(small, "mnli-n100", "failed", reason="the loss is not finite")
+    found = look(study_runs(small), small)
+    assert [standing.state for standing in found.values()] == ["done", "failed", "ready", "blocked"]
+    assert found["mnli-n100"].reason == "the loss is not finite"
+    assert found["xnli-n200@mnli-n100"].reason == "mnli-n100 failed"
+
+
+def test_a_run_is_running_while_its_lock_is_held_and_not_because_its_status_says_so(small: Recipe) -> None:
+    set_status(small, "pretrain", "running", starts=1)
+    assert states(small)["pretrain"] == "ready"
+    lock = hold(folder_of(small).run("pretrain").lock)
+    assert states(small)["pretrain"] == "running"
+    assert lock
+    lock.release()
+
+
+def test_a_run_that_never_comes_to_an_end_is_not_started_for_ever(small: Recipe) -> None:
+    set_status(small, "pretrain", "running", starts=MOST_STARTS)
+    assert states(small)["pretrain"] == "failed"
+
+
+def test_what_failed_is_tried_again_when_asked(small: Recipe) -> None:
+    set_status(small, "pretrain", "done")
+    set_status(small, "mnli-n100", "failed", reason="x", starts=1)
+    assert requeue(study_runs(small), small) == ["mnli-n100"]
+    assert states(small)["mnli-n100"] == "ready"
+    assert read_status(folder_of(small).run("mnli-n100"))["starts"] == 0
+
+
+def test_a_run_of_another_recipe_in_the_folder_does_not_count_as_done(small: Recipe) -> None:
+    set_status(small, "pretrain", "done")
+    small.phases["pretrain"].train = {"steps": 7}
+    assert states(small)["pretrain"] == "ready"
+
+
+def test_a_worker_takes_what_is_ready_waits_for_what_may_be_and_ends_when_nothing_will_be(small: Recipe) -> None:
+    runs = study_runs(small)
+    assert _next(runs, small) == ("pretrain", False)
+    lock = hold(folder_of(small).run("pretrain").lock)
+    set_status(small, "pretrain", "running", starts=1)
+    assert _next(runs, small) == (None, False)
+    assert lock
+    lock.release()
+    set_status(small, "pretrain", "failed", reason="x")
+    assert _next(runs, small) == (None, True)
+
+
+def test_the_time_left_is_that_of_runs_alike_shared_by_the_workers(small: Recipe) -> None:
+    runs = study_runs(small)
+    none: dict[str, Standing] = look(runs, small)
+    assert seconds_left(runs, none, 1) is None
+    set_status(small, "pretrain", "done", seconds=100.0)
+    set_status(small, "xnli-n200@pretrain", "done", seconds=10.0)
+    found = look(runs, small)
+    # the other xnli run as long as its like, the intermediate one as long as the mean of all
+    assert seconds_left(runs, found, 1) == pytest.approx(10 + 55)
+    assert seconds_left(runs, found, 2) == pytest.approx((10 + 55) / 2)
+    assert counts(found) == {"done": 2, "ready": 1, "waiting": 1}
+    assert line(runs, found) == "2 of 4 done"
