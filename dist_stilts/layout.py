@@ -288,6 +288,11 @@ def mining_picture(pairs: Path) -> Path:
     return pairs.with_name(f"{pairs.stem}.curve")
 
 
+def world_file(root: Path) -> Path:
+    """What declares the languages of a simulated world."""
+    return root / "world.json"
+
+
 def require_writable(file: Path) -> None:
     """Make the folder of a file that is to be written in the end; UserError if there can be no such file."""
     require_folder(file.parent)

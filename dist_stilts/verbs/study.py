@@ -145,9 +145,8 @@ def _report(config: Recipe) -> None:
     from dist_stilts.study.report import write_report
 
     verdict, files = write_report(config, shlex.join(["dist-stilts", *sys.argv[1:]]))
-    print(verdict)
-    for file in files:
-        say(f"written: {file}")
+    print("\n".join([verdict.headline, *(f"- {sentence}" for sentence in verdict.sentences)]))
+    say(f"page: {files[0]}; tables beside it: {', '.join(file.name for file in files[1:])}")
 
 
 def _places(config: Recipe, ranks: int | None, workers: int | None) -> tuple[int, int]:
