@@ -71,6 +71,8 @@ def test_imputed_languages_are_marked_and_named() -> None:
     assert "on average 74%" in found.notes["syntactic"]
     assert "genetic" in found.notes
     assert "imputed" not in found.notes["genetic"]
+    assert found.observed.loc["ar", "script"] < 1
+    assert "script" not in found.notes
 
 
 def test_notes_count_among_the_languages_asked_for_without_english() -> None:
