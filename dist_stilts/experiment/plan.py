@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ class Run:
             **(training if self.tasks else {}),
         }
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Hash of :attr:`content`, the parent's id included: the same run, the same id."""
         return identity(self.content)

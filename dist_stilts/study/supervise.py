@@ -25,7 +25,7 @@ from dist_stilts.parallel.launchers import free_port
 from dist_stilts.report.progress import Progress, duration, say
 from dist_stilts.study.progress import DONE, FAILED, READY, RUNNING, WAITING, Standing, line, look, seconds_left
 
-SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_LOOKS = 1.0
 MOST_IDLE_STARTS = 2
 """A worker that ends so often in a row before it has begun a run will not do better the next time."""
 
@@ -136,7 +136,7 @@ class Supervisor:
             self._start(worker, log, standings)
         while True:
             time.sleep(SECONDS_BETWEEN_LOOKS)
-            standings = self.look()
+            standings = look(self.runs, self.recipe, standings)
             self._say(standings, bar)
             living = 0
             for worker, log in zip(self.workers, logs, strict=True):
