@@ -1,6 +1,6 @@
 """Do branches of one trunk agree with full runs? Hägele et al. 2024 (arXiv 2405.18392), for learning curves.
 
-    python benchmarks/trunk.py [--seeds 2] [--branch 0.2] [--epochs 8] [--pretraining 1000] [--out DIR]
+    python benchmarks/trunk.py [--seeds 2] [--branch 0.2] [--epochs 8] [--pretraining 600] [--out DIR]
 
 The quickstart's simulated world, one process on the CPU: one short pretraining, then MNLI at three sizes and two
 targets from each, once with a full run per size and once with branches of a trunk, at several seeds. Claim: a branch
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--branch", type=float, default=0.2, help="share of the trunk's steps that a decay lasts")
     parser.add_argument("--epochs", type=float, default=8)
-    parser.add_argument("--pretraining", type=int, default=1000, help="steps")
+    parser.add_argument("--pretraining", type=int, default=600, help="steps")
     parser.add_argument("--out", type=Path, help="folder to work in; default: a temporary one")
     given = parser.parse_args()
     began = time.monotonic()

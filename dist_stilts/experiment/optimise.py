@@ -87,7 +87,7 @@ def optimise(
     state, chosen = resume(folder, engine, data.revision, world, say, before)
     if before and state.step == 0 and not has_weights(engine, loaded):
         fix = "Delete the folder of that run; the same command trains it again"
-        raise UserError("the state to go on from is not that of the model beside it", where=before, fix=fix)
+        raise UserError("the optimiser's state to go on from is not that of the model beside it", where=before, fix=fix)
     selection = Selection(config, plan, chosen)
     with Monitor(folder, run.name, plan.steps, state.step, world.is_main, world.size) as monitor:
         monitor.hyperparameters({"start": run.start, "seed": run.seed, **asdict(run.train), "ranks": world.size})

@@ -132,14 +132,14 @@ def train_until_sound(
     Returns:
         The model, trained on rank 0 only, and the provenance of its start, with why it is degenerate if it is.
     """
-    before_it = folder_of(recipe).run(run.parent.name).state if run.parent and run.continues else None
+    goes_on_from = folder_of(recipe).run(run.parent.name).state if run.parent and run.continues else None
     failed: list[dict[str, Any]] = broadcast_value(read_status(folder).get("restarted", []))
     while True:
         seed = next_seed(run.seed, len(failed))
         attempt = replace(run, seed=seed, head_seed=seed if run.head_seed == run.seed else run.head_seed)
         model, before = start_model(attempt, recipe, tokenizer, data, world)
         own = replace(data, revision=identity([data.revision, len(failed)]))  # checkpoints of one attempt only
-        trained = optimise(model, attempt, folder, tokenizer, own, recipe.evaluation, world, before_it)
+        trained = optimise(model, attempt, folder, tokenizer, own, recipe.evaluation, world, goes_on_from)
         if world.is_main:
             say(f"{run.name}: {trained.chosen}" + (f"; degenerate: {trained.degenerate}" if trained.degenerate else ""))
             outcome = {"seed": attempt.seed, "degenerate": trained.degenerate, "dev": trained.dev}

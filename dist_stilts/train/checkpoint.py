@@ -117,7 +117,7 @@ def resume(
         The state, and the chosen weights laid out as the engine's, if the checkpoint has some.
 
     Raises:
-        UserError: the checkpoint is of other data, or of another version of this program; ``before`` is not whole.
+        UserError: the checkpoint is of other data, or another version of this program; ``before`` is gone or damaged.
     """
     folder = _newest_good(run, world, warn)
     if folder is None:
@@ -146,7 +146,7 @@ def _take_over(folder: Path, engine: Any, world: World) -> int:
     for names in gather_values(damage):
         if names:
             raise UserError(
-                f"the state to go on from is not whole: {names[0]}",
+                f"the optimiser's state to go on from is gone or damaged ({names[0]})",
                 where=folder,
                 fix="Delete the folder of that run; the same command trains it again",
             )

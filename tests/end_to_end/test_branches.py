@@ -42,6 +42,12 @@ def test_branches_and_targets_are_scored_under_their_size_and_a_trunk_is_not(don
     assert {record["train_size"] for record in records(done, "mnli-n160")} == {160}
 
 
+def test_a_trunk_that_has_learned_nothing_yet_does_not_taint_what_comes_of_it(done: Path) -> None:
+    assert "stuck at chance" in read(done, "mnli-trunk-n40", "status.json")["degenerate"]
+    said = {record["degenerate"] for run in ("mnli-n160", "xnli@mnli-n160") for record in records(done, run)}
+    assert [reason for reason in said if reason and "trunk" in reason] == []
+
+
 def test_the_trunk_and_each_decay_take_the_steps_that_the_sizes_lead_to(done: Path) -> None:
     steps = {run.name: read(done, run.name, "status.json")["step"] for run in done.glob("mnli-*")}
     trunk = {"mnli-trunk-n40": 10, "mnli-trunk-n80": 10, "mnli-trunk-n160": 20}

@@ -124,7 +124,7 @@ def test_nobody_goes_on_from_a_state_that_is_not_whole(run: RunFolder, tmp_path:
     else:
         shutil.rmtree(run.checkpoint(9))
     said = "shard-0.safetensors differs" if harm == "damaged" else "COMPLETE cannot be read"
-    with pytest.raises(UserError, match=f"the state to go on from is not whole: .*{said}"):
+    with pytest.raises(UserError, match=f"state to go on from is gone or damaged .*{said}"):
         resume(RunFolder(tmp_path / "own"), Engine(), "e", ALONE, print, run.checkpoint(9))
 
 
