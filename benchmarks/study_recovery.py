@@ -6,7 +6,7 @@
 Four kinds of tables, each of ten languages beside English, five sizes and three seeds, one target of 500 test rows:
 
 * rising: power laws in points; they have nothing to do with the planted distance, nor with two others;
-* distance: power laws of the logit, which is none of the forms that are fitted; languages further from English gain less
+* distance: power laws of the logit, none of the forms that are fitted; languages further from English gain less
   on that scale, and so their gains end sooner;
 * decline: as rising, but three languages lose 4 points per doubling from 300 examples on;
 * flat: nothing is gained.
