@@ -44,32 +44,32 @@ def censored_slope(pairs: pd.DataFrame, given: Predictors) -> Slope:
         return Slope(
             math.nan, math.nan, f"{inside} languages where the end is known, at least {LEAST_INSIDE} are needed"
         )
-    estimate = _tobit_slope(pairs, given)
+    place = {language: index for index, language in enumerate(given.languages)}
+    row = np.array([place[language] for language in pairs["language"]], int)
+    unit = np.unique(pairs["unit"].to_numpy(str), return_inverse=True)[1]
+    values = Censored(pairs["value"].to_numpy(float), pairs["side"].to_numpy(int))
+    predictors = np.column_stack([given.distance, given.covariates])[row]
+    estimate = _tobit_slope(values, predictors, unit)
     count = len(given.languages)
-    without = np.array(
-        [
-            _tobit_slope(pairs[pairs["language"] != language], given.without(place))
-            for place, language in enumerate(given.languages)
-        ]
-    )
+    without = np.array([_tobit_slope(values, predictors, unit, row != language) for language in range(count)])
     error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
     if not math.isfinite(estimate + error):
         return Slope(math.nan, math.nan, "too few ends are known")
     return Slope(estimate, error)
 
 
-def _tobit_slope(pairs: pd.DataFrame, given: Predictors) -> float:
-    known = pairs.groupby("unit")["side"].transform(lambda side: (side == 0).any())
-    # A unit without any end has a level of its own that nothing ties down.
-    pairs = pairs[known]
-    place = {language: index for index, language in enumerate(given.languages)}
-    row = np.array([place[language] for language in pairs["language"]], int)
-    names = pairs["unit"].to_numpy(str)
-    units = (names[:, None] == np.unique(names)).astype(float)
-    matrix = np.column_stack([given.distance[row], given.covariates[row], units])
-    if len(matrix) <= matrix.shape[1] or np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+def _tobit_slope(
+    values: Censored, predictors: Floats, unit: NDArray[np.intp], kept: NDArray[np.bool_] | None = None
+) -> float:
+    """Coefficient of the first predictor, beside a level for every unit; nan where there is none."""
+    kept = np.ones(len(unit), bool) if kept is None else kept
+    # A unit without any known end has a level that nothing ties down.
+    kept = kept & (np.bincount(unit, kept & (values.side == 0))[unit] > 0)
+    units = unit[kept][:, None] == np.unique(unit[kept])
+    matrix = np.column_stack([predictors[kept], units])
+    if len(matrix) <= matrix.shape[1]:
         return math.nan
-    solution = tobit(Censored(pairs["value"].to_numpy(float), pairs["side"].to_numpy(int)), matrix)
+    solution = tobit(Censored(values.values[kept], values.side[kept]), matrix)
     return math.nan if solution is None else float(solution[0])
 
 
@@ -87,6 +87,8 @@ def tobit(given: Censored, matrix: Floats) -> Floats | None:
         try:
             step = np.linalg.solve(hessian, -gradient)
         except np.linalg.LinAlgError:
+            return None
+        if not np.isfinite(step).all():
             return None
         size = 1.0
         while size > 1e-8:

@@ -48,12 +48,6 @@ class Predictors:
         """[L, 1 + k] constant and covariates."""
         return np.column_stack([np.ones(len(self.languages)), self.covariates])
 
-    def without(self, language: int) -> Predictors:
-        """The same less one language, by place."""
-        kept = np.arange(len(self.languages)) != language
-        names = tuple(name for name, keep in zip(self.languages, kept, strict=True) if keep)
-        return Predictors(names, self.distance[kept], self.covariates[kept])
-
 
 @dataclass(frozen=True)
 class Slope:
