@@ -149,7 +149,7 @@ class StudyFolder:
         """The folder itself."""
         return self.recipe / "study"
 
-    def log(self, worker: int) -> Path:
+    def log(self, worker: str) -> Path:
         """What a worker said, start after start."""
         return self.path / f"worker-{worker}.log"
 

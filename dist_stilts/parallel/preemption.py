@@ -1,6 +1,7 @@
 """Asked to stop: a signal sets a flag, the loops look at it at every step and every batch, and all ranks stop together.
 
-Slurm, Kubernetes and the launchers end a job with SIGTERM (or, where asked to, SIGUSR1) and kill it some seconds later.
+Slurm, Kubernetes and the launchers end a job with SIGTERM (or, where asked to, SIGUSR1 or SIGUSR2) and kill it some
+seconds later.
 Whichever rank gets the signal, all ranks hear of it in the next :func:`check` and leave from the same place, so that a
 checkpoint can be taken there. A second Ctrl-C is obeyed at once.
 """
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dist_stilts.errors import EXIT_AGAIN, UserError
 from dist_stilts.parallel.collectives import any_rank
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 
 
 class Preempted(UserError):

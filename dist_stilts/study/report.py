@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +56,11 @@ def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:
     runs = study_runs(recipe)
     standings = look(runs, recipe)
     records = finished_records(recipe, runs, standings)
-    study, progress = StudyFolder(folder_of(recipe).path), bar(current())
+    study = StudyFolder(folder_of(recipe).path)
 
     scores = frame(records)
     outcomes = load(records, folder_of(recipe).run)
+    progress = partial(bar(current()), "curves")
     found = curves(scores, outcomes, delta=recipe.study.delta, draws=recipe.study.draws, progress=progress)
     distances = distances_of(recipe, sorted(set(scores["language"]) - {ENGLISH}))
     known = covariates_of(recipe, scores)

@@ -35,12 +35,13 @@ class Worker:
     """One worker and what it runs on.
 
     Attributes:
+        name: of its log.
         devices: its GPUs; empty on a host without.
         idle_starts: starts in a row after which no run had come any further.
         seen: how far the runs were when it was last started.
     """
 
-    number: int
+    name: str
     ranks: int
     devices: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
@@ -54,7 +55,7 @@ class Worker:
             command = launch_command(arguments, self.ranks, free_port(), self.devices)
         else:
             command = [sys.executable, "-m", "dist_stilts", *arguments]
-            environment |= {"CUDA_VISIBLE_DEVICES": ",".join(self.devices)} if self.devices else {}
+            environment |= ALONE | ({"CUDA_VISIBLE_DEVICES": ",".join(self.devices)} if self.devices else {})
         self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
@@ -85,7 +86,7 @@ def workers_on(number: int, ranks: int) -> list[Worker]:
             f"{number} workers of {ranks} ranks need {number * ranks} GPUs, there are {len(devices)}",
             fix="Lower --workers or --ranks",
         )
-    return [Worker(place, ranks, devices[place * ranks : (place + 1) * ranks]) for place in range(number)]
+    return [Worker(str(place), ranks, devices[place * ranks : (place + 1) * ranks]) for place in range(number)]
 
 
 @dataclass
@@ -116,7 +117,7 @@ class Supervisor:
         self.said = {name for name, standing in self.look().items() if standing.state == DONE}
         stop_as_by_ctrl_c()
         with ExitStack() as stack:
-            logs = [stack.enter_context(study.log(worker.number).open("ab")) for worker in self.workers]
+            logs = [stack.enter_context(study.log(worker.name).open("ab")) for worker in self.workers]
             bar = stack.enter_context(Progress("study", len(self.runs), len(self.said)))
             try:
                 return self._watch(logs, bar)
@@ -124,7 +125,7 @@ class Supervisor:
                 code = EXIT_AGAIN if interrupt.args else EXIT_INTERRUPTED
                 raise UserError("interrupted", fix="The same command continues", code=code) from None
             finally:
-                self._end()
+                self.end()
 
     def look(self) -> dict[str, Standing]:
         """Where every run stands."""
@@ -137,7 +138,7 @@ class Supervisor:
         while True:
             time.sleep(SECONDS_BETWEEN_LOOKS)
             standings = look(self.runs, self.recipe, standings)
-            self._say(standings, bar)
+            self.tell(standings, bar)
             living = 0
             for worker, log in zip(self.workers, logs, strict=True):
                 code = worker.process.poll() if worker.process else 0
@@ -149,7 +150,7 @@ class Supervisor:
                     self._start(worker, log, standings)
                     living += 1
             if not living:
-                self._say(self.look(), bar)
+                self.tell(self.look(), bar)
                 return EXIT_FAILED if FAILED in {standing.state for standing in self.look().values()} else 0
 
     def _start(self, worker: Worker, log: IO[bytes], standings: Mapping[str, Standing]) -> None:
@@ -159,11 +160,11 @@ class Supervisor:
         worker.seen = seen
         if worker.idle_starts >= MOST_IDLE_STARTS:
             raise UserError(
-                f"worker {worker.number} ends before it has begun a run", where=log.name, fix="See its last lines"
+                f"worker {worker.name} ends before it has begun a run", where=log.name, fix="See its last lines"
             )
         worker.start(self.arguments, log, len(self.workers))
 
-    def _say(self, standings: Mapping[str, Standing], bar: Progress) -> None:
+    def tell(self, standings: Mapping[str, Standing], bar: Progress) -> None:
         """A line for every run that has ended since the last one, and the bar."""
         for name, standing in standings.items():
             if standing.state in (DONE, FAILED) and name not in self.said:
@@ -176,7 +177,7 @@ class Supervisor:
         done = sum(standing.state == DONE for standing in standings.values())
         bar.update(done, "; ".join(filter(None, [running, f"about {duration(left)} left" if left else ""])))
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """Ask all to stop at once, then wait for each."""
         living = [worker.process for worker in self.workers if worker.process and worker.process.poll() is None]
         for process in living:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dist_stilts.errors import EXIT_FAILED
+from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.verbs.common import Json, Overrides, RecipeName, completed_by, load_recipe, say
 
 if TYPE_CHECKING:
+    from dist_stilts.experiment.plan import Run
     from dist_stilts.experiment.run_config import Recipe
+    from dist_stilts.study.slurm import Request
 
 study = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +26,30 @@ study = typer.Typer(
 Ranks = Annotated[int | None, typer.Option(help="Processes per run; default: the recipe's, or 1.")]
 Workers = Annotated[
     int | None, typer.Option(help="Runs at the same time on this host; default: as many as its GPUs or cores allow.")
+]
+SLURM = "Slurm"
+Slurm = Annotated[
+    bool, typer.Option("--slurm", help="Let a job array of --workers tasks do it.", rich_help_panel=SLURM)
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the array, then write the report.", rich_help_panel=SLURM)]
+Partition = Annotated[str | None, typer.Option(help="Where; default: the cluster's.", rich_help_panel=SLURM)]
+Hours = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        help="Time limit of a task, 24 by default; then it saves, queues again and goes on.",
+        rich_help_panel=SLURM,
+    ),
+]
+NoGpus = Annotated[bool, typer.Option("--no-gpus", help="Do not ask for a GPU per rank.", rich_help_panel=SLURM)]
+SlurmOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slurm-option",
+        metavar="KEY=VALUE",
+        help="Any other option of sbatch, such as account=NAME, cpus-per-task=8 or mem=64G; several times.",
+        rich_help_panel=SLURM,
+    ),
 ]
 
 
@@ -59,38 +85,53 @@ def run(
     overrides: Overrides = None,
     ranks: Ranks = None,
     workers: Workers = None,
+    slurm: Slurm = False,
+    partition: Partition = None,
+    hours: Hours = None,
+    no_gpus: NoGpus = False,
+    slurm_option: SlurmOptions = None,
+    wait: Wait = False,
 ) -> None:
     """Do every run of a study that is not done, then write the report; again = go on, and try again what failed.
 
-    Any number of these, on any hosts that share the folder, work side by side.
+    Any number of these, on any hosts that share the folder, work side by side. With --slurm the data are prepared here
+    and the runs are done by a job array; this then returns at once.
 
     Example: `dist-stilts study run quickstart_study --workers 2`
     """
     from dist_stilts.experiment import execute
     from dist_stilts.study.design import study_runs
-    from dist_stilts.study.forecast import check_sizes
     from dist_stilts.study.progress import DONE, look, requeue
+    from dist_stilts.study.slurm import Request, parse_options
     from dist_stilts.study.supervise import Supervisor, summary, workers_on
 
     config = load_recipe(recipe, overrides)
+    of_slurm = {"--partition": partition, "--hours": hours, "--no-gpus": no_gpus, "--slurm-option": slurm_option}
+    _check_slurm(slurm, workers, {**of_slurm, "--wait": wait})
+    options = parse_options(slurm_option or [])
     ranks, workers = _places(config, ranks, workers)
     runs = study_runs(config)
     left = [run for run in runs if look(runs, config)[run.name].state != DONE]
     execute.check_before_start(config, left, ranks)
+    code = 0
     if left:
         execute.make_world(config)
-        check_sizes(left, config)
         execute.prepare_data(config, left)
         if again := requeue(runs, config):
             say(f"trying again: {', '.join(again)}")
         say(f"{config.name}: {len(left)} of {len(runs)} runs to do, {workers} at a time on {ranks} ranks each")
-        arguments = ["study", "work", recipe, *(overrides or [])]
-        code = Supervisor(runs, config, workers_on(workers, ranks), arguments).run()
+        arguments = [recipe, *(overrides or [])]
+        if slurm:
+            request = Request(min(workers, len(left)), ranks, not no_gpus, partition, hours or 24.0, options)
+            code = _submit(runs, config, request, arguments, wait)
+        else:
+            code = Supervisor(runs, config, workers_on(workers, ranks), ["study", "work", *arguments]).run()
+        if slurm and not wait:
+            return
         say(summary(runs, look(runs, config)))
         if code not in (0, EXIT_FAILED):
             raise typer.Exit(code)
     else:
-        code = 0
         say("nothing to do: every run is done")
     _report(config)
     raise typer.Exit(code)
@@ -139,6 +180,30 @@ def report(recipe: RecipeName, overrides: Overrides = None) -> None:
     Example: `dist-stilts study report quickstart_study`
     """
     _report(load_recipe(recipe, overrides))
+
+
+def _check_slurm(slurm: bool, workers: int | None, others: dict[str, object]) -> None:
+    """UserError for options of Slurm without it, and for Slurm where there is none or nothing says how much of it."""
+    from dist_stilts.study.slurm import require_slurm
+
+    if not slurm and (given := [name for name, value in others.items() if value]):
+        raise UserError(f"{given[0]} is for --slurm", fix=f"Add --slurm, or leave {given[0]} out")
+    if slurm and not workers:
+        raise UserError("--slurm needs --workers", fix="Say how many tasks the job array shall have")
+    if slurm:
+        require_slurm()
+
+
+def _submit(runs: list[Run], config: Recipe, request: Request, arguments: list[str], wait: bool) -> int:
+    """Put the study into Slurm's queue, say how to look after it, and wait for it if asked to."""
+    from dist_stilts.study import slurm
+
+    work = ["study", "work", *arguments]
+    tasks = slurm.submit(slurm.ArrayTask(runs, config, work, request.ranks, request.gpus), request)
+    job = slurm.job_of(tasks)
+    say(f"in Slurm's queue as job {job}: {len(tasks)} tasks of {request.hours:g} h")
+    say("\n".join(slurm.where_to_look(tasks, config, shlex.join(arguments))))
+    return slurm.wait(runs, config, request.workers, lambda: slurm.is_queued(job)) if wait else 0
 
 
 def _report(config: Recipe) -> None:

@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, UserError
+from dist_stilts.experiment.plan import folder_of
+from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.experiment.status import evaluation_id, write_status
+from dist_stilts.layout import StudyFolder
+from dist_stilts.study import slurm
+from dist_stilts.study.design import study_runs
+from dist_stilts.study.slurm import ArrayTask, Request, is_queued, job_of, parse_options, require_slurm, submit, wait
+
+Recipes = Callable[..., Recipe]
+Program = Callable[[str, str], None]
+
+
+@pytest.fixture
+def small(recipe_of: Recipes) -> Recipe:
+    return recipe_of(sizes=[0, 100])
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Put a shell script on the PATH, where there is nothing else of Slurm."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/bin")
+    monkeypatch.setattr(slurm.shutil, "which", lambda name: str(folder / name) if (folder / name).exists() else None)
+
+    def program_(name: str, script: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+
+    return program_
+
+
+@pytest.fixture
+def cluster(program: Program) -> None:
+    """A Slurm that takes whatever it is given."""
+    program("srun", "")
+    program("sbatch", "echo Submitted batch job 7")
+
+
+@pytest.fixture
+def on_a_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What submitit and Slurm set for the second task of array 7; signals are as before afterwards."""
+    values = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    for name, value in {**values, "SLURM_PROCID": "0", "SLURM_CPUS_PER_TASK": "6"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+    os.environ.pop("OMP_NUM_THREADS", None)
+
+
+def task_of(recipe: Recipe, ranks: int = 1, gpus: bool = False) -> ArrayTask:
+    return ArrayTask(study_runs(recipe), recipe, ["study", "work", "recipe"], ranks, gpus)
+
+
+def set_all(recipe: Recipe, state: str) -> None:
+    for run in study_runs(recipe):
+        done = {"run_id": run.id, "evaluated": evaluation_id(run, recipe.evaluation)} if state == "done" else {}
+        write_status(folder_of(recipe).run(run.name), state, **done)
+
+
+def supervisor(ends: UserError | int, seen: dict[str, Any]) -> Callable[..., Any]:
+    """A supervisor that does nothing, and ends so."""
+
+    def make(runs: Any, recipe: Any, workers: Any, arguments: Any) -> Any:
+        seen.update(workers=workers, arguments=arguments, threads=os.environ["OMP_NUM_THREADS"])
+
+        def run() -> int:
+            if isinstance(ends, UserError):
+                raise ends
+            return ends
+
+        return SimpleNamespace(run=run, end=lambda: seen.update(ended=True))
+
+    return make
+
+
+def test_options_are_those_of_sbatch_with_or_without_a_value() -> None:
+    given = ["account=nlp", "--cpus-per-task=8", "exclusive", "gres=gpu:a100:2", "comment=a=b"]
+    assert parse_options(given) == {
+        "account": "nlp",
+        "cpus_per_task": "8",
+        "exclusive": True,
+        "gres": "gpu:a100:2",
+        "comment": "a=b",
+    }
+
+
+@pytest.mark.parametrize("option", ["", "=8", "mem=", "-p=debug", "mem 64G", "Mem=64G"])
+def test_an_ill_formed_option_is_one_clear_line(option: str) -> None:
+    with pytest.raises(UserError, match=re.escape(f"--slurm-option {option}".strip())):
+        parse_options([option])
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("time=10", "Use --hours"),
+        ("array=0-3", "Use --workers"),
+        ("partition=long", "Use --partition"),
+        ("open-mode=truncate", "Leave it out"),
+        ("signal=USR1@60", "Leave it out"),
+    ],
+)
+def test_what_the_study_decides_is_no_option(option: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        parse_options([option])
+
+
+def test_without_slurm_one_line_says_so(program: Program) -> None:
+    with pytest.raises(UserError, match="there is no Slurm here"):
+        require_slurm()
+    program("sbatch", "")
+    program("srun", "")
+    require_slurm()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_script_asks_for_what_was_asked_for(small: Recipe) -> None:
+    request = Request(3, 2, True, "long", 1.5, {"account": "nlp", "exclusive": True})
+    tasks = submit(task_of(small, ranks=2, gpus=True), request)
+    assert (tasks, job_of(tasks)) == (["7_0", "7_1", "7_2"], "7")
+    folder = StudyFolder(folder_of(small).path).slurm
+    script = (folder / "7_submission.sh").read_text(encoding="utf-8")
+    asked = set(re.findall(r"#SBATCH --(.*)", script))
+    assert asked >= {
+        "array=0-2%3",
+        "time=90",
+        "partition=long",
+        "nodes=1",
+        "ntasks-per-node=1",
+        "gpus-per-node=2",
+        "cpus-per-task=8",
+        "account=nlp",
+        "exclusive",
+        "requeue",
+        "signal=USR2@120",
+        "open-mode=append",
+    }
+    assert "--cpus-per-task=8" in script.split("srun")[1]
+    assert sorted(path.name for path in folder.glob("*submitted.pkl")) == [f"7_{i}_submitted.pkl" for i in range(3)]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_options_win_over_defaults_and_no_gpus_asks_for_none(small: Recipe) -> None:
+    tasks = submit(task_of(small), Request(1, 1, gpus=False, options={"cpus_per_task": "2", "job_name": "mine"}))
+    assert tasks == ["7"]
+    script = (StudyFolder(folder_of(small).path).slurm / "7_submission.sh").read_text(encoding="utf-8")
+    assert script.count("--cpus-per-task=2") == 2
+    assert "--job-name=mine" in script
+    assert "gpu" not in script
+    assert "partition" not in script
+
+
+def test_what_sbatch_refuses_is_one_line_in_its_words_and_leaves_nothing(
+    small: Recipe, program: Program, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program("srun", "")
+    program("sbatch", "echo 'sbatch: error: invalid partition: x\nsbatch: error: submission failed' >&2; exit 1")
+    with pytest.raises(UserError) as refused:
+        submit(task_of(small), Request(2, 1, partition="x"))
+    assert str(refused.value) == "sbatch: invalid partition: x; submission failed"
+    assert not list(StudyFolder(folder_of(small).path).slurm.iterdir())
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("script", "queued"),
+    [
+        ("echo 7_0 debug study; echo 7_1 debug study", True),
+        ("true", False),
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", False),
+        ("echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1", True),
+    ],
+)
+def test_a_job_is_in_the_queue_until_slurm_has_forgotten_it(script: str, queued: bool, program: Program) -> None:
+    program("squeue", script)
+    assert is_queued("7") is queued
+
+
+@pytest.mark.usefixtures("on_a_node")
+def test_a_task_is_one_worker_named_after_it_with_the_cores_it_was_given(
+    small: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(slurm, "Supervisor", supervisor(0, seen))
+    task_of(small, ranks=2)()
+    assert [(worker.name, worker.ranks) for worker in seen["workers"]] == [("7_1", 2)]
+    assert (seen["arguments"], seen["threads"]) == (["study", "work", "recipe"], "3")
+
+
+@pytest.mark.usefixtures("on_a_node")
+@pytest.mark.parametrize("ends", [EXIT_FAILED, UserError("interrupted", code=EXIT_AGAIN)])
+def test_a_task_ends_as_its_worker_does_and_without_a_traceback(
+    ends: UserError | int, small: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "Supervisor", supervisor(ends, {}))
+    with pytest.raises(SystemExit) as ended:
+        task_of(small)()
+    assert ended.value.code == (ends.code if isinstance(ends, UserError) else ends)
+
+
+@pytest.mark.usefixtures("on_a_node")
+def test_a_task_that_asked_for_gpus_and_got_none_says_so(
+    small: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(slurm, "gpus", list)
+    with pytest.raises(SystemExit):
+        task_of(small, gpus=True)()
+    assert "no GPU on this node" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("on_a_node")
+def test_when_time_is_up_the_ranks_end_and_the_same_task_goes_back(
+    small: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(slurm, "Supervisor", supervisor(0, seen))
+    task = task_of(small)
+    task()
+    again = pickle.loads(pickle.dumps(task.checkpoint()))
+    assert seen["ended"]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    assert again.function == task_of(small)
+
+
+@pytest.mark.parametrize(("state", "code"), [("done", 0), ("failed", EXIT_FAILED)])
+def test_waiting_ends_with_the_study(state: str, code: int, small: Recipe) -> None:
+    set_all(small, state)
+    assert wait(study_runs(small), small, 2, lambda: True) == code
+
+
+def test_waiting_ends_with_the_queue_and_says_that_work_is_left(small: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm, "SECONDS_BETWEEN_LOOKS", 0.0)
+    answers = iter([True, True, False])
+    assert wait(study_runs(small), small, 2, lambda: next(answers)) == EXIT_AGAIN
+    assert next(answers, None) is None
+
+
+def test_what_the_last_task_did_before_it_left_the_queue_is_seen(small: Recipe) -> None:
+    def still_queued() -> bool:
+        set_all(small, "done")
+        return False
+
+    assert wait(study_runs(small), small, 2, still_queued) == 0
