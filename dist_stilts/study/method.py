@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def method(recipe: Recipe) -> list[str]:
@@ -49,27 +44,15 @@ def _policy(name: str, phase: PhaseConfig, recipe: Recipe) -> str:
     return f"{name} ({tasks}): {epochs:g} epochs at every size, so small sizes have fewer steps."
 
 
-def caveats(
-    recipe: Recipe, runs: Sequence[Run], scores: pd.DataFrame, unknown: Mapping[str, Sequence[str]]
-) -> list[str]:
-    """What a reader must not overlook.
+def caveats(recipe: Recipe, unknown: Mapping[str, Sequence[str]]) -> list[str]:
+    """What a reader must not overlook, beyond what the verdict says of its numbers.
 
     Args:
         unknown: distance -> languages for which it is not known.
     """
-    found = [
-        "One encoder: what holds for it need not hold for another one, nor for another pretraining of it.",
-        "Languages are related, and their distances are correlated; none of this is evidence of a cause.",
-    ]
-    seeds = scores.loc[scores["trained"], ["seed", "subset_seed"]].drop_duplicates()
-    if len(seeds) < 2:
-        found.append("One seed: no interval, because how far runs differ was not measured.")
-    if not any(run.role == "baseline" and run.tasks for run in runs):
-        found.append("No control without anything to learn was run: an artefact of the data would look like a gain.")
+    found = ["One encoder: what holds for it need not hold for another one, nor for another pretraining of it."]
     if recipe.data.simulate:
-        found.append(
-            "The world is simulated: its languages and distances are made up, its models are trained for real."
-        )
+        found.append("The world is simulated: languages and distances are made up, the models are trained for real.")
     for distance, languages in unknown.items():
         if languages:
             found.append(f"The {distance} distance is not known for {_list(languages)}: left out where it counts.")

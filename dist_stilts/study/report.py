@@ -82,7 +82,7 @@ def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:
         tables=deltas,
         runs=[_row(run, standings[run.name], recipe, scores, study.page) for run in runs],
         method=method(recipe),
-        caveats=caveats(recipe, runs, scores, missing(distances, distances.values.index)),
+        caveats=caveats(recipe, missing(distances, known.index)),
     )
     page, *_ = write_study_page(content, study.page, study.figures)
     tables = {"scores": scores, "curves": _curve_table(found), "effects": _table(effect)}

@@ -26,6 +26,8 @@ from dist_stilts.report.progress import Progress, duration, say
 from dist_stilts.study.progress import DONE, FAILED, READY, RUNNING, WAITING, Standing, line, look, seconds_left
 
 SECONDS_BETWEEN_LOOKS = 1.0
+ALONE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+"""A worker of one rank is told so: what started this program, Slurm say, may have left it other numbers."""
 MOST_IDLE_STARTS = 2
 """A worker that ends so often in a row before it has begun a run will not do better the next time."""
 
