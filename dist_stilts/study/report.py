@@ -19,6 +19,7 @@ from dist_stilts.analysis.deltas import delta_tables, render
 from dist_stilts.analysis.effects import Effect, effects
 from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.outcomes import load
+from dist_stilts.analysis.pretraining import pretraining
 from dist_stilts.analysis.scores import frame
 from dist_stilts.analysis.typology import Distances, from_table, from_world, missing, uriel
 from dist_stilts.analysis.verdict import Verdict, verdict
@@ -31,6 +32,7 @@ from dist_stilts.experiment.training_data import data_root
 from dist_stilts.layout import StudyFolder, world_file, write_text
 from dist_stilts.parallel.world import current
 from dist_stilts.report import records as result_records
+from dist_stilts.report.progress import say
 from dist_stilts.report.records import Record
 from dist_stilts.study.covariates import covariates
 from dist_stilts.study.design import study_runs
@@ -86,7 +88,7 @@ def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:
     )
     page, *_ = write_study_page(content, study.page, study.figures)
     tables = {"scores": scores, "curves": _curve_table(found), "effects": _table(effect)}
-    tables |= {"typology": distances.values.join(distances.observed, rsuffix=" observed").join(known, how="outer")}
+    tables |= {"typology": distances.values.join(distances.observed.add_suffix(" observed")).join(known, how="outer")}
     for name, table in tables.items():
         write_text(study.table(name), table.to_csv(index=name == "typology", index_label="language"))
     for suffix, format in (("md", "md"), ("csv", "csv"), ("tex", "latex")):
@@ -123,12 +125,19 @@ def distances_of(recipe: Recipe, languages: Sequence[str]) -> Distances:
 
 
 def covariates_of(recipe: Recipe, scores: pd.DataFrame) -> pd.DataFrame:
-    """What else may explain a language's gains, measured on the texts that the study scores."""
+    """What else may explain a language's gains, measured on the texts that the study scores.
+
+    Where a report is made far from the encoder or the data, what is known without them.
+    """
     targets: dict[str, EvalTask] = {}
     for phase in recipe.phases.values():
         targets |= {name: wanted for name, wanted in phase.evaluate.items() if name not in targets}
     languages = sorted(set(scores["language"]) - {ENGLISH})
-    return covariates(recipe_tokenizer(recipe), data_root(recipe), targets, languages)
+    try:
+        return covariates(recipe_tokenizer(recipe), data_root(recipe), targets, languages)
+    except UserError as error:
+        say(f"fertility, overlap and script are left out: {error}")
+        return pretraining(languages).to_frame("pretraining")
 
 
 def _row(run: Run, standing: Standing, recipe: Recipe, scores: pd.DataFrame, page: Path) -> dict[str, Any]:
