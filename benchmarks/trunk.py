@@ -1,6 +1,6 @@
 """Do branches of one trunk agree with full runs? Hägele et al. 2024 (arXiv 2405.18392), for learning curves.
 
-    python benchmarks/trunk.py [--seeds 2] [--branch 0.2] [--epochs 8] [--pretraining 600] [--out DIR]
+    python benchmarks/trunk.py [--seeds 2] [--branch 0.2] [--epochs 8] [--pretraining 2500] [--out DIR]
 
 The quickstart's simulated world, one process on the CPU: one short pretraining, then MNLI at three sizes and two
 targets from each, once with a full run per size and once with branches of a trunk, at several seeds. Claim: a branch
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--branch", type=float, default=0.2, help="share of the trunk's steps that a decay lasts")
     parser.add_argument("--epochs", type=float, default=8)
-    parser.add_argument("--pretraining", type=int, default=600, help="steps")
+    parser.add_argument("--pretraining", type=int, default=2500, help="steps")
     parser.add_argument("--out", type=Path, help="folder to work in; default: a temporary one")
     given = parser.parse_args()
     began = time.monotonic()
@@ -57,7 +57,7 @@ def main() -> None:
             mode: [with_sizes(start, mode, seed, given.epochs, branch) for seed in range(given.seeds)]
             for mode, branch in modes.items()
         }
-        for recipe in [recipe for of_mode in recipes.values() for recipe in of_mode]:
+        for recipe in [recipe for of_seed in zip(*recipes.values(), strict=True) for recipe in of_seed]:
             do(recipe, world)
         scores = {mode: scores_of(of_mode) for mode, of_mode in recipes.items()}
         tokens = {mode: tokens_of(of_mode) for mode, of_mode in recipes.items()}
@@ -82,7 +82,7 @@ def with_sizes(start: Recipe, mode: str, seed: int, epochs: float, branch: float
     """MNLI at each size from the pretrained encoder, and the targets from each."""
     folder = folder_of(start)
     mnli = replace(start.phases["mnli"], start=["encoder"], sizes=list(SIZES), branch=branch, evaluate={})
-    mnli.train = {"steps": None, "epochs": epochs}
+    mnli.train = {"steps": None, "epochs": epochs, "batch_size": 16}  # few steps teach it nothing
     targets = {name: replace(start.phases[name], start=["mnli"]) for name in TARGETS}
     return replace(
         start,
