@@ -20,6 +20,10 @@ LISTED = 12
 """So many different values of a field are listed; of more, the first and how many there are."""
 
 
+FONTS = "'DejaVu Sans', Verdana, sans-serif"
+"""Of figures on a page; Verdana's letters are as wide. Matplotlib's own list would be a third of the file."""
+
+
 def write_html(page: Path, room: str, template: str, **values: Any) -> Path:
     """Fill a template of the package ``dist_stilts.<room>``, which may build on those of this room; returns the page.
 
@@ -52,6 +56,7 @@ def inline_svg(path: Path, description: str = "") -> str:
     prefix = re.sub(r"\W", "-", path.stem)
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = re.sub(r'(url\(|href=")#', rf"\g<1>#{prefix}-", svg)
+    svg = re.sub(r"'DejaVu Sans'[^;\"]*sans-serif", FONTS, svg)
     start, rest = svg.split(">", 1)
     start = re.sub(r' width="[^"]*"', f' role="img" aria-label="{html.escape(description or prefix)}"', start, count=1)
     return f"{start}>{rest}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dist_stilts.analysis.cells import MEAN
-from dist_stilts.analysis.effects import PER_DOUBLING
+from dist_stilts.analysis.effects import ALL, PER_DOUBLING, UNITS
 from dist_stilts.study.numbers import exact_size, fine_points, p_equals, points, rounded_size, show, signed
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Fact(NamedTuple):
 
 
 def facts(runs: Sequence[Mapping[str, Any]], curves: Sequence[Curve], effects: Sequence[Effect]) -> list[Fact]:
-    """How much was run, what it brought, where it ended, and the clearest effect of a distance."""
+    """How much was run, what it brought, where gains end, and the clearest effect of a distance."""
     found = [_runs(runs)] if runs else []
     scored = [curve for curve in curves if curve.sizes]
     if scored:
@@ -67,15 +67,16 @@ def _last(curve: Curve) -> str:
 
 
 def _clearest(effects: Sequence[Effect]) -> list[Fact]:
-    """The effect on the gain per doubling with the smallest corrected p."""
+    """The effect on the gain per doubling with the smallest corrected p; of the pooled ones where there are such."""
     tested = [effect for effect in effects if effect.outcome == PER_DOUBLING and not math.isnan(effect.p_holm)]
+    tested = [effect for effect in tested if effect.intermediate == ALL] or tested
     if not tested:
         return []
     best = min(tested, key=lambda effect: (effect.p_holm, effect.p))
     interval = "" if math.isnan(best.low) else f" [{signed(best.low, 3)}, {signed(best.high, 3)}]"
     return [
         Fact(
-            f"logits per doubling and unit of {best.distance} distance, after {best.intermediate}",
+            f"{UNITS[PER_DOUBLING]} and unit of {best.distance} distance, after {best.intermediate}",
             f"{signed(best.estimate, 3)}{interval}",
             f"p {p_equals(best.p)}, Holm {p_equals(best.p_holm)}; clearest of {len(tested)} effects",
         )

@@ -102,26 +102,34 @@ def _panel(
 
 
 def _draw_languages(axes: Axes, curves: Sequence[Curve], scale: Scale | None) -> list[End]:
-    """A line per language; returns the ends that are to be named."""
+    """A line per language, all of them one artist, which is fast; returns the ends that are to be named."""
+    from matplotlib.collections import LineCollection
+
+    known = colours_of(scale)
+    colours = [known.get(curve.language, UNKNOWN_DISTANCE) for curve in curves]
+    lines = LineCollection(
+        [list(zip(curve.sizes, curve.means, strict=True)) for curve in curves],
+        colors=colours,
+        linewidths=[1.8 if curve.language == ENGLISH else 1.0 for curve in curves],
+        linestyles=[SPECIAL.get(curve.shape, "-") for curve in curves],
+        zorder=2,
+    )
+    axes.add_collection(lines)
+    if len(curves) <= FEW:
+        x, y, of = zip(*_measured(curves, colours), strict=True)
+        axes.scatter(x, y, s=7, c=of, linewidth=0, zorder=2)
     named = _named(curves)
-    colour_of = colours_of(scale)
-    ends = []
-    for curve in curves:
-        english = curve.language == ENGLISH
-        colour = "black" if english else colour_of.get(curve.language, UNKNOWN_DISTANCE)
-        axes.plot(
-            curve.sizes,
-            curve.means,
-            color=colour,
-            linewidth=1.6 if english else 1.0,
-            linestyle=SPECIAL.get(curve.shape, "-"),
-            marker="o",
-            markersize=2.2,
-            zorder=3 if english else 2,
-        )
-        if curve.language in named:
-            ends.append(End(curve.language, curve.sizes[-1], curve.means[-1], colour))
-    return ends
+    ends = zip(curves, colours, strict=True)
+    return [End(c.language, c.sizes[-1], c.means[-1], colour) for c, colour in ends if c.language in named]
+
+
+def _measured(curves: Sequence[Curve], colours: Sequence[Any]) -> list[tuple[int, float, Any]]:
+    """Size, score and colour of every mean."""
+    return [
+        (size, mean, colour)
+        for curve, colour in zip(curves, colours, strict=True)
+        for size, mean in zip(curve.sizes, curve.means, strict=True)
+    ]
 
 
 def _named(curves: Sequence[Curve]) -> set[str]:
@@ -136,11 +144,12 @@ def _rise(curve: Curve) -> float:
 
 
 def colours_of(scale: Scale | None) -> dict[str, Any]:
-    """Language -> colour, of those whose distance is known."""
+    """Language -> colour, of English, the mean and those whose distance is known."""
+    fixed = {ENGLISH: "black", MEAN: MEAN_COLOUR}
     if not scale:
-        return {}
+        return fixed
     colours, norm = distance_colours(scale.distances)
-    return {language: colours(norm(distance)) for language, distance in scale.distances.items()}
+    return {language: colours(norm(distance)) for language, distance in scale.distances.items()} | fixed
 
 
 def _draw_mean(axes: Axes, mean: Curve, ranges: Mapping[int, tuple[float, float]]) -> End:

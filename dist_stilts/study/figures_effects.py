@@ -90,10 +90,10 @@ def _drawing(
     if len(set(x)) > 1 and len(x) > 2:
         _draw_regression(axes, x, y)
     for lang, gain in gains.items():
-        if gain.low is not None and gain.high is not None and len(gains) <= 26:
+        if gain.low is not None and gain.high is not None:
             axes.plot([distances[lang]] * 2, [gain.low, gain.high], color=RULE, linewidth=1.3, zorder=2)
-        fill = "white" if lang in hollow else POINT_COLOUR
-        axes.plot(distances[lang], gain.value, "o", mfc=fill, mec=POINT_COLOUR, mew=1.2, markersize=5, zorder=4)
+    fill = ["white" if lang in hollow else POINT_COLOUR for lang in gains]
+    axes.scatter(x, y, s=26, c=fill, edgecolors=POINT_COLOUR, linewidth=1.2, zorder=4)
     axes.set_xlabel(f"{name} distance from English")
     axes.set_ylabel("points per doubling")
     _limits(axes, x, y)

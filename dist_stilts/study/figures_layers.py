@@ -65,7 +65,11 @@ def sweeps(records: Iterable[Record]) -> list[Sweep]:
 def _setting(record: Record) -> str:
     """What else must be equal; the test split is the usual one and not named."""
     split = str(record.get("split", "test"))
-    parts = ["" if split == "test" else split, record.get("pooling") or "", record.get("mining") or ""]
+    parts = [
+        "" if split == "test" else split,
+        f"{record['pooling']} pooling" if record.get("pooling") else "",
+        record.get("mining") or "",
+    ]
     return ", ".join(filter(None, parts))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dist_stilts.analysis.cells import MEAN
 from dist_stilts.report.correlation import ENGLISH
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, size_axis
-from dist_stilts.study.figures import FAINT, INK, MEAN_COLOUR, RULE, Drawing, size_ticks
+from dist_stilts.study.figures import FAINT, INK, RULE, Drawing, size_ticks
 from dist_stilts.study.figures_curves import Scale, colours_of
 from dist_stilts.study.numbers import points, rounded_size
 
@@ -37,13 +37,14 @@ def draw_heat_map(curves: Sequence[Curve]) -> list[Drawing]:
         return []
     rows, columns = (sorted({pair[place] for pair in gains}) for place in (0, 1))
     left = 0.25 + 0.085 * max(map(len, rows))
-    width, height = left + CELL_INCHES[0] * len(columns) + 0.15, 0.95 + CELL_INCHES[1] * len(rows)
+    above = 0.12 + 0.18 * max(1 + name.count(" ") for name in columns)
+    width, height = left + CELL_INCHES[0] * len(columns) + 0.1, 0.1 + above + CELL_INCHES[1] * len(rows)
     figure = Figure(figsize=(width, height))
     axes = figure.add_axes(
-        (left / width, 0.15 / height, CELL_INCHES[0] * len(columns) / width, CELL_INCHES[1] * len(rows) / height)
+        (left / width, 0.1 / height, CELL_INCHES[0] * len(columns) / width, CELL_INCHES[1] * len(rows) / height)
     )
     _draw_cells(axes, gains, rows, columns)
-    axes.set_xticks(range(len(columns)), [name.replace(" ", "\n", 1) for name in columns], fontsize=9)
+    axes.set_xticks(range(len(columns)), [name.replace(" ", "\n") for name in columns], fontsize=9)
     axes.set_yticks(range(len(rows)), rows, fontsize=9)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
@@ -128,39 +129,49 @@ def _rows(curves: Sequence[Curve], scale: Scale | None) -> list[str]:
 
 
 def _draw_column(axes: Axes, curves: Sequence[Curve], rows: Sequence[str], scale: Scale | None) -> None:
+    """A dot and its interval per language; an arrow where it was not reached or may not have been."""
     sizes = sorted({size for curve in curves for size in curve.sizes})
     end = 2 * max(sizes)
-    colours = colours_of(scale) | {ENGLISH: "black", MEAN: MEAN_COLOUR}
     size_axis(axes, sizes, size_ticks(sizes))
     axes.set_xlim(0, end * 1.5)
-    for curve in curves:
-        y = rows.index(curve.language)
-        _draw_estimate(axes, y, curve.enough, end, colours.get(curve.language, UNKNOWN_DISTANCE))
     axes.set_ylim(len(rows) - 0.5, -0.5)
+    colours = colours_of(scale)
+    places = [(rows.index(c.language), c.enough, colours.get(c.language, UNKNOWN_DISTANCE)) for c in curves]
+    for y, estimate, _ in places:
+        if estimate.value is None and not _open(estimate, end):
+            axes.text(0, y, " not known", fontsize=7, color=FAINT, va="center")
+    spans = [
+        (y, min(estimate.low, end), min(estimate.high, end), colour)
+        for y, estimate, colour in places
+        if estimate.low is not None and estimate.high is not None
+    ]
+    if spans:
+        at, low, high, colour_of = zip(*spans, strict=True)
+        axes.hlines(at, low, high, color=colour_of, linewidth=1.4, alpha=0.75, zorder=2)
+    dots = [(e.value, y, colour) for y, e, colour in places if e.value is not None and e.value <= end]
+    arrows = [(end, y, colour) for y, e, colour in places if _open(e, end)]
+    for marked, marker in ((dots, "o"), (arrows, ">")):
+        if marked:
+            values, at, colour_of = zip(*marked, strict=True)
+            axes.scatter(values, at, s=24, c=colour_of, marker=marker, linewidth=0, zorder=3)
     axes.axvline(max(sizes), color=RULE, linewidth=1, zorder=1)
+    _plain(axes)
+
+
+def _open(estimate: Estimate, end: float) -> bool:
+    """Whether "not reached" is the estimate or inside its interval."""
+    if estimate.value is None:
+        return estimate.note.startswith("not reached")
+    return estimate.value > end or (estimate.high is not None and estimate.high > end)
+
+
+def _plain(axes: Axes) -> None:
     axes.grid(axis="y", color="0.93", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(labelsize=8, colors=FAINT, length=2)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("n*, examples", fontsize=8.5)
-
-
-def _draw_estimate(axes: Axes, y: int, estimate: Estimate, end: float, colour: object) -> None:
-    """A dot and its interval; an arrow where it was not reached or may not have been; a dash where it is not known."""
-    low, high = estimate.low, estimate.high
-    if low is not None and high is not None:
-        axes.plot([min(low, end), min(high, end)], [y, y], color=colour, linewidth=1.4, alpha=0.75, zorder=2)
-    open_end = high is not None and high > end
-    if estimate.value is not None and estimate.value <= end:
-        axes.plot(estimate.value, y, "o", color=colour, markersize=5, zorder=3)
-    elif estimate.value is None and not estimate.note.startswith("not reached"):
-        axes.text(0, y, " not known", fontsize=7, color=FAINT, va="center")
-        return
-    else:
-        open_end = True
-    if open_end:
-        axes.plot(end, y, ">", color=colour, markersize=5, zorder=3)
 
 
 def _enough_described(curves: Sequence[Curve]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +20,7 @@ from dist_stilts.report.render import Sheet
 from dist_stilts.study.page import StudyContent
 
 SIZES = (0, 100, 300, 1000, 3000)
-DISTANCES = ("syntactic", "phonological", "genetic")
+DISTANCES = ("syntactic", "genetic")
 ALL_LANGUAGES = [
     *("en", "af", "ar", "bg", "bn", "de", "el", "es", "et", "eu", "fa", "fi", "fr", "he", "hi", "hu", "id", "it", "ja"),
     *("jv", "ka", "kk", "ko", "ml", "mr", "ms", "my", "nl", "pt", "ru", "sw", "ta", "te", "th", "tl", "tr", "ur", "vi"),
@@ -39,8 +40,7 @@ def far(languages: Sequence[str]) -> dict[str, float]:
 
 def curve(language: str, distance: float, intermediate: str, target: str, seeds: int, sizes: Sequence[int]) -> Curve:
     rng = np.random.default_rng([*f"{language}{intermediate}{target}".encode()])
-    gain = 4 + 18 * rng.random() if language == MEAN else 14 + 4 * rng.random()
-    gain = -3.0 if intermediate == "ccg" else gain
+    gain = -3.0 if intermediate == "ccg" else 6 + sum(f"{intermediate}{target}".encode()) % 13
     means = bends(distance, sizes, gain) + rng.normal(0, 0.4, len(sizes))
     odd = language in ("th", "ff")
     if odd:
@@ -91,9 +91,12 @@ def curves_of(
     found = []
     for task in tasks:
         for target in targets:
-            found += [curve(language, distances[language], task, target, seeds, sizes) for language in languages]
-            if set(languages) - {"en"}:
-                found.append(curve(MEAN, 0.3, task, target, seeds, sizes))
+            own = [curve(language, distances[language], task, target, seeds, sizes) for language in languages]
+            found += own
+            if others := [one for one in own if one.language != "en"]:
+                middle = sum(distances[one.language] for one in others) / len(others)
+                means = tuple(np.mean([one.means for one in others], axis=0).tolist())
+                found.append(replace(curve(MEAN, middle, task, target, seeds, sizes), means=means))
     return found
 
 

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from dist_stilts.analysis.estimate import Estimate
+from dist_stilts.study.numbers import p_value, points, rounded_size, short_size, show, signed
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        (Estimate(3.21, 2.04, 4.5), "+3.2 [+2.0, +4.5]"),
+        (Estimate(-3.21, -4.0, 0.01), "−3.2 [−4.0, 0.0]"),
+        (Estimate(3.21), "+3.2 (no interval)"),
+        (Estimate(3.21, note="one seed: no interval"), "+3.2 (one seed: no interval)"),
+        (Estimate(0.0, 0.0, 1.0, "a note"), "0.0 [0.0, +1.0] (a note)"),
+        (Estimate(None, note="not monotone"), "not monotone"),
+        (Estimate(None), "not known"),
+    ],
+)
+def test_a_number_is_shown_with_its_interval_or_with_why_there_is_none(estimate: Estimate, text: str) -> None:
+    assert show(estimate, points) == text
+
+
+def test_an_open_interval_says_not_reached() -> None:
+    assert show(Estimate(1234.5, 870.0, math.inf), rounded_size) == "1,230 [870, not reached]"
+    assert show(Estimate(None, 870.0, math.inf, "not reached"), rounded_size) == "not reached [870, not reached]"
+
+
+def test_zero_has_no_sign_and_nan_is_a_dash() -> None:
+    assert [signed(value, 1) for value in (0.04, -0.04, -0.06, math.nan)] == ["0.0", "0.0", "−0.1", "–"]
+
+
+def test_small_p_values_are_bounded_not_rounded_to_nothing() -> None:
+    assert [p_value(p) for p in (0.0004, 0.0012, 1.0, math.nan)] == ["< 0.001", "0.001", "1.000", "–"]
+
+
+def test_sizes_are_short_where_there_is_little_room() -> None:
+    assert [short_size(n) for n in (30, 300, 999, 1000, 3000, 392_702, 999_600, 1_200_000)] == [
+        *("30", "300", "999", "1k", "3k", "393k", "1M", "1.2M")
+    ]
