@@ -61,6 +61,11 @@ class RunFolder:
         return self.path / "micro_batch.json"
 
     @property
+    def state(self) -> Path:
+        """The last checkpoint of a run that others go on from."""
+        return self.path / "state"
+
+    @property
     def model(self) -> Path:
         """The Hugging Face export."""
         return self.path / "model"
@@ -281,6 +286,11 @@ def mining_curve(pairs: Path) -> Path:
 def mining_picture(pairs: Path) -> Path:
     """The same as pictures, without their ending."""
     return pairs.with_name(f"{pairs.stem}.curve")
+
+
+def world_file(root: Path) -> Path:
+    """What declares the languages of a simulated world."""
+    return root / "world.json"
 
 
 def require_writable(file: Path) -> None:

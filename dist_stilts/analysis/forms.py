@@ -20,7 +20,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,12 +29,12 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.floating[Any]]
 Sizes = tuple[int, ...]
 
-MOVES = 300
+MOVES = 60
 """Most moves of the pattern search."""
-LEAST_STEP = 1e-6
+LEAST_STEP = 1e-3
 """Where the pattern search ends, in steps of the grid."""
-LEAST_DECAY = 0.05
-"""Least beta of the grid: over any range of sizes hardly to be told from a logarithm."""
+LEAST_BETA, MOST_BETA = 0.05, 12.0
+"""Exponents of the grid: hardly to be told from a logarithm, and from exponential saturation."""
 
 
 class Solution(NamedTuple):
@@ -126,16 +126,28 @@ def minimise(form: Form, sizes: Sizes, scores: Floats, precision: Floats, design
 
     grid = form.shapes(design)
     shape = grid[int(np.argmin(solved(grid).cost))]
-    moves = np.array(list(itertools.product(*((0.0, -step, step) if step else (0.0,) for step in form.steps))))
+    moves, scale = _moves(form), 1.0
     low, high = grid.min(axis=0, initial=math.inf), grid.max(axis=0, initial=-math.inf)
-    scale = 1.0
     for _ in range(MOVES if len(moves) > 1 else 0):
-        around = np.clip(shape + scale * moves, low, high)
+        around = np.clip(shape + scale * moves * form.steps, low, high)
         best = int(np.argmin(solved(around).cost))
-        shape, scale = around[best], scale if best else scale / 2
+        shape = around[best]
+        if np.abs(moves[best]).max() < 1:  # else the optimum may be farther out: stay as coarse
+            scale /= 2
         if scale < LEAST_STEP:
             break
     return shape, Solution(*(part[..., 0] for part in solved(shape[None])))
+
+
+@cache
+def _moves_of(shape_parameters: tuple[bool, ...]) -> Floats:
+    """Neighbours of a shape, itself first, in steps [m, d]; a shape parameter that is fixed stays."""
+    ticks = (0.0, -0.5, 0.5, -1.0, 1.0)
+    return np.array(list(itertools.product(*(ticks if free else (0.0,) for free in shape_parameters))))
+
+
+def _moves(form: Form) -> Floats:
+    return _moves_of(tuple(step > 0 for step in form.steps))
 
 
 def _proper(form: Form, solution: Solution) -> Solution:
@@ -220,30 +232,40 @@ def _log_basis(shape: Floats, n: Floats, design: Sizes) -> Floats:
     return np.log1p(n / np.exp(shape[..., :1])) / math.log(2)
 
 
-def power_basis(shape: Floats, n: Floats, design: Sizes) -> Floats:
-    """Share of the gain between 0 and the largest size that is reached at n, for shapes (log n0, log beta) [..., 2]."""
-    offset, decay = np.exp(shape[..., :1]), np.exp(shape[..., 1:])
-    return np.expm1(-decay * np.log1p(n / offset)) / np.expm1(-decay * np.log1p(_span(design)[1] / offset))
+def power_basis(shapes: Floats, n: Floats, largest: float) -> Floats:
+    """Share of the gain from 0 to the largest size that is reached at n [..., k], for shapes (log n0, beta) [..., 2].
+
+    Through beta = 0 it is continued by the logarithm, below 0 by powers that never saturate.
+    """
+    offset, beta = np.exp(shapes[..., :1]), shapes[..., 1:]
+    beta = np.where(np.abs(beta) < 1e-6, 1e-6, beta)
+    return np.expm1(-beta * np.log1p(n / offset)) / np.expm1(-beta * np.log1p(largest / offset))
+
+
+def offsets_of_halves(halves: Floats, betas: Floats, largest: float) -> Floats:
+    """The log n0 with which half of the gain is reached at ``halves`` < largest / 2, given beta; all of one shape."""
+    low, high = np.log(halves) - 60.0, np.full_like(halves, math.log(largest) + 16.0)
+    for _ in range(50):  # the larger n0, the later half of the gain: bisection
+        middle = (low + high) / 2
+        reached = power_basis(np.stack([middle, betas], axis=-1), halves[..., None], largest)[..., 0]
+        low, high = np.where(reached > 0.5, middle, low), np.where(reached > 0.5, high, middle)
+    return high
 
 
 @lru_cache(maxsize=64)
-def power_shapes(design: Sizes) -> Floats:
-    """Grid of (log n0, log beta) [g, 2] that is even in the size of half the gain, from a step to a straight line."""
+def _power_shapes(design: Sizes) -> Floats:
+    """(log n0, log beta) [g, 2], even in the size of half the gain, from a step to a straight line."""
     first, last = _span(design)
-    half = np.geomspace(first / 20, 0.495 * last, 24)
-    decay = np.geomspace(LEAST_DECAY, 4.0, 12)
-    pairs = _product(np.log(half), np.log(decay))
-    low, high = np.full(len(pairs), math.log(first) - 60.0), np.full(len(pairs), math.log(last) + 12.0)
-    for _ in range(60):  # the larger n0, the later half of the gain: bisection
-        middle = (low + high) / 2
-        shapes = np.stack([middle, pairs[:, 1]], axis=-1)
-        reached = power_basis(shapes, np.exp(pairs[:, :1]), design)[:, 0]
-        low, high = np.where(reached > 0.5, middle, low), np.where(reached > 0.5, high, middle)
-    return np.stack([high, pairs[:, 1]], axis=-1)
+    pairs = _product(np.geomspace(first / 20, 0.495 * last, 24), np.geomspace(LEAST_BETA, MOST_BETA, 14))
+    return np.stack([offsets_of_halves(pairs[:, 0], pairs[:, 1], last), np.log(pairs[:, 1])], axis=-1)
+
+
+def _power_basis(shapes: Floats, n: Floats, design: Sizes) -> Floats:
+    return power_basis(np.stack([shapes[..., 0], np.exp(shapes[..., 1])], axis=-1), n, _span(design)[1])
 
 
 def _isik_basis(shape: Floats, n: Floats, design: Sizes) -> Floats:
-    """(distance + log(n + n0), counted from the end where the score is least) ^ beta; direction -1 is a falling curve."""
+    """(distance + log(n + n0), counted from the end where the score is least) ^ beta; direction -1: a falling curve."""
     offset, beta, distance, direction = (shape[..., index : index + 1] for index in range(4))
     start, end = np.exp(offset), np.exp(offset) + _span(design)[1]
     along = np.where(direction > 0, np.log1p(n / start), np.log(end) - np.log(n + start))
@@ -306,8 +328,8 @@ FORMS: dict[str, Form] = {
             name="power law",
             parameters=4,
             intercept=True,
-            shapes=power_shapes,
-            basis=power_basis,
+            shapes=_power_shapes,
+            basis=_power_basis,
             steps=(0.3, 0.2),
             read=_power_read,
             value=lambda p, n: p["e_inf"] - p["A"] * (n + p["n0"]) ** -p["beta"],

@@ -31,9 +31,9 @@ def ordering(ids: Sequence[str], classes: Sequence[int], seed: int) -> np.ndarra
     return np.lexsort((draws, place))
 
 
-def subset(ids: Sequence[str], classes: Sequence[int], size: int, seed: int) -> np.ndarray:
-    """The rows of the subset of ``size``, in ascending order of row number."""
-    return np.sort(ordering(ids, classes, seed)[:size])
+def subset(ids: Sequence[str], classes: Sequence[int], size: int, seed: int, skip: int = 0) -> np.ndarray:
+    """The rows of the subset of ``size``, in ascending order of row number, without those of the subset of ``skip``."""
+    return np.sort(ordering(ids, classes, seed)[skip:size])
 
 
 def _draw(seed: int, row_id: str) -> int:

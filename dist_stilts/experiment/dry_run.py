@@ -46,6 +46,8 @@ def describe(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int) ->
 def describe_run(run: Run, recipe: Recipe, ranks: int) -> list[str]:
     """A run's lines: where it starts, what it trains on and for how long, what it scores."""
     lines = [f"{run.name}: {run.role}, from {run.start}"]
+    if run.continues:
+        lines.append("    goes on with its weights, heads and optimiser, without a new warm-up")
     if run.tasks:
         lines += describe_training(run, recipe, ranks)
     for task, wanted in run.evaluate.items():
@@ -67,7 +69,8 @@ def describe_training(run: Run, recipe: Recipe, ranks: int) -> list[str]:
     deepspeed_config(run.train.deepspeed, run.train, plan)
     spans = any(get_task(task).family == "span" for task in run.tasks)
     length = max(recipe.data.max_length, recipe.data.qa.max_length if spans else 0)
-    line = f"    {plan.line()}; {plan.steps * plan.batch_size:,} rows, each text at most {length} tokens"
+    decay = "at a constant rate" if run.train.schedule == "constant" else f"{run.train.schedule} decay"
+    line = f"    {plan.line()}, {decay}; {plan.steps * plan.batch_size:,} rows, each text at most {length} tokens"
     if run.train.max_micro_batch == AUTO:
         line += f"; max_micro_batch: auto, so more accumulation where {plan.micro_batch} rows do not fit"
     chances = task_probabilities(run.train, known, run.shares)
@@ -82,8 +85,11 @@ def _trained(task: str, size: int | None, chance: float) -> str:
 
 def rows_of(run: Run, recipe: Recipe, task: str) -> int | None:
     """Training rows of a task: the run's subset, what is on disk, or the published number; None if none is known."""
-    if run.size:
-        return run.size
+    size = run.size or _all_rows(run, recipe, task)
+    return size and size - run.skipped_rows
+
+
+def _all_rows(run: Run, recipe: Recipe, task: str) -> int | None:
     spec, wanted, root = get_task(task), run.tasks[task], data_root(recipe)
     if root is not None and Path(root).is_dir() and wanted.languages != ["all"]:
         try:

@@ -8,6 +8,7 @@ import json
 import math
 import time
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 
 from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
+from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
 from dist_stilts.experiment.hooks import PhaseHooks
 from dist_stilts.experiment.plan import Run
@@ -30,7 +32,7 @@ from dist_stilts.train.engine import FILLED_IN, deepspeed_config, start_engine
 from dist_stilts.train.loop import Work, train
 from dist_stilts.train.memory import engine_bytes, training_dtype
 from dist_stilts.train.micro_batch import probe, remembered
-from dist_stilts.train.owned_state import gather_weights, owned_state
+from dist_stilts.train.owned_state import gather_weights, has_weights, owned_state
 from dist_stilts.train.plan import BatchPlan, derive, task_probabilities
 from dist_stilts.train.selection import Selection
 from dist_stilts.train.stability import degenerate
@@ -61,14 +63,16 @@ def optimise(
     data: TrainingData,
     scoring: EvaluationConfig,
     world: World,
+    before: Path | None = None,
 ) -> Trained:
     """Train the model; every rank must call it.
 
     Args:
         scoring: how English dev is scored on the way.
+        before: last checkpoint of the run that this one goes on from, if it does.
 
     Raises:
-        UserError: training that fails (see the loop); nothing fits.
+        UserError: training that fails (see the loop); nothing fits; ``before`` is damaged, or not of this model.
     """
     if world.device.type == "cpu":  # fused attention's bf16 backward is three times slower there than plain operations
         model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
@@ -78,8 +82,12 @@ def optimise(
     if world.is_main:
         announce(run, folder, data, plan, settings)
     whole = copy.deepcopy(model) if settings["zero_optimization"]["stage"] == 3 else None
+    loaded = weights_of(model) if before and world.is_main else {}
     engine = start_engine(model.to(world.device), settings, config, world)
-    state, chosen = resume(folder, engine, data.revision, world, say)
+    state, chosen = resume(folder, engine, data.revision, world, say, before)
+    if before and state.step == 0 and not has_weights(engine, loaded):
+        fix = "Delete the folder of that run; the same command trains it again"
+        raise UserError("the optimiser's state to go on from is not that of the model beside it", where=before, fix=fix)
     selection = Selection(config, plan, chosen)
     with Monitor(folder, run.name, plan.steps, state.step, world.is_main, world.size) as monitor:
         monitor.hyperparameters({"start": run.start, "seed": run.seed, **asdict(run.train), "ranks": world.size})
@@ -123,9 +131,9 @@ def plan_work(
         config = replace(config, max_micro_batch=found)
     sizes = [len(rows) for rows in data.rows]
     plan = derive(config, sizes, world.size, run.shares)
-    mixture = plan_mixture(task_probabilities(config, sizes, run.shares), plan.steps, run.seed)
+    mixture = plan_mixture(task_probabilities(config, sizes, run.shares), plan.steps, run.order_seed)
     heads = [head_name(spec) for spec in data.specs]
-    return Work(streams(data, run, tokenizer, plan.accumulation), heads, mixture, plan, config, run.seed)
+    return Work(streams(data, run, tokenizer, plan.accumulation), heads, mixture, plan, config, run.order_seed)
 
 
 def fitting(model: MultiTaskModel, run: Run, data: TrainingData, tokenizer: Any, world: World) -> int:
@@ -136,6 +144,11 @@ def fitting(model: MultiTaskModel, run: Run, data: TrainingData, tokenizer: Any,
     sizes = [parameter.numel() for parameter in model.parameters()]
     reserve = engine_bytes(sizes, world.size, settings, world.device)
     return probe(model, works, whole.micro_batch, reserve, training_dtype(settings), world)
+
+
+def weights_of(model: MultiTaskModel) -> dict[str, torch.Tensor]:
+    """Copies of the parameters, which the engine is about to round."""
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
 
 def announce(run: Run, folder: RunFolder, data: TrainingData, plan: BatchPlan, settings: dict[str, Any]) -> None:

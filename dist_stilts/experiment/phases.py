@@ -18,8 +18,9 @@ from dist_stilts.config import identity
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.evaluate.suite import Job, evaluate
 from dist_stilts.experiment.optimise import optimise
-from dist_stilts.experiment.plan import REUSE, Run, folder_of
-from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
+from dist_stilts.experiment.plan import Run, folder_of
+from dist_stilts.experiment.run_config import FROM_RANDOM, REUSE, TRUNK, Recipe
+from dist_stilts.experiment.states import keep_state
 from dist_stilts.experiment.status import claim, evaluation_id, is_done, place, read_status, versions, write_status
 from dist_stilts.experiment.training_data import TrainingData, data_root, load_training_data
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
@@ -74,6 +75,8 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
     try:
         if has_own_model(run) and not is_complete(folder.model):
             train_phase(run, recipe, folder, world)
+        if world.is_main:
+            keep_state(run, folder)
         score_phase(run, recipe, folder, world)
     except Exception as error:
         if world.is_main:
@@ -118,7 +121,6 @@ def train_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
         with whole_folder(folder.model) as temporary:
             export(temporary, model.encoder, model.heads, tokenizer, provenance)
         write_status(folder, "running", digest=provenance.digest)
-        shutil.rmtree(folder.checkpoints, ignore_errors=True)  # the model is whole, and optimiser states fill disks
     barrier()
 
 
@@ -130,13 +132,14 @@ def train_until_sound(
     Returns:
         The model, trained on rank 0 only, and the provenance of its start, with why it is degenerate if it is.
     """
+    goes_on_from = folder_of(recipe).run(run.parent.name).state if run.parent and run.continues else None
     failed: list[dict[str, Any]] = broadcast_value(read_status(folder).get("restarted", []))
     while True:
         seed = next_seed(run.seed, len(failed))
         attempt = replace(run, seed=seed, head_seed=seed if run.head_seed == run.seed else run.head_seed)
         model, before = start_model(attempt, recipe, tokenizer, data, world)
         own = replace(data, revision=identity([data.revision, len(failed)]))  # checkpoints of one attempt only
-        trained = optimise(model, attempt, folder, tokenizer, own, recipe.evaluation, world)
+        trained = optimise(model, attempt, folder, tokenizer, own, recipe.evaluation, world, goes_on_from)
         if world.is_main:
             say(f"{run.name}: {trained.chosen}" + (f"; degenerate: {trained.degenerate}" if trained.degenerate else ""))
             outcome = {"seed": attempt.seed, "degenerate": trained.degenerate, "dev": trained.dev}
@@ -156,7 +159,7 @@ def provenance_of(run: Run, data: TrainingData, before: Provenance, digest: str)
     trained_on = list(before.trained_on)
     heads = {name: list(tasks) for name, tasks in before.heads.items()}
     for spec, task, examples in zip(data.specs, run.tasks.values(), data.examples, strict=True):
-        heads.setdefault(head_name(spec), []).append(spec.name)
+        heads[head_name(spec)] = list(dict.fromkeys([*heads.get(head_name(spec), []), spec.name]))
         entry = {"phase": run.phase, "role": run.role, "task": spec.name, "examples": examples}
         trained_on.append({**entry, "split": task.split, "languages": task.languages})
     return replace(before, digest=digest, trained_on=trained_on, heads=heads)
@@ -198,6 +201,7 @@ def start_model(
     if world.is_main:
         say(f"{run.name}: start {run.start}; {without_language_model(report, heads).line()}; {heads.line()}")
         write_status(folder_of(recipe).run(run.name), "running", heads=asdict(heads))
+    began = before if run.continues else None  # one training, in parts
     return model, Provenance(
         run.name,
         run.id,
@@ -205,8 +209,8 @@ def start_model(
         digest="",
         trained_on=list(before.trained_on) if before else [],
         heads={name: list(before.heads.get(name, [])) for name in heads.loaded} if before else {},
-        start=before.digest if before else encoder_digest(encoder) if world.is_main else "",
-        start_heads=encoder_digest(model.heads),
+        start=began.start if began else before.digest if before else encoder_digest(encoder) if world.is_main else "",
+        start_heads=began.start_heads if began else encoder_digest(model.heads),
         carried=asdict(heads),
     )
 
@@ -249,8 +253,12 @@ def mean_scores(records: list[dict[str, Any]]) -> dict[str, float]:
 
 def _training_story(run: Run, recipe: Recipe) -> dict[str, Any]:
     """The seed that the run was trained with in the end, its score on English dev, and why it or one before it is
-    degenerate, if so."""
-    statuses = {ancestor.name: read_status(folder_of(recipe).run(ancestor.name)) for ancestor in run.lineage()}
+    degenerate, if so. A trunk is on its way: whether it led to anything shows in its branches."""
+    statuses = {
+        ancestor.name: read_status(folder_of(recipe).run(ancestor.name))
+        for ancestor in run.lineage()
+        if ancestor.role != TRUNK or ancestor is run
+    }
     reasons = [f"run {name}, {status['degenerate']}" for name, status in statuses.items() if status.get("degenerate")]
     own = statuses[run.name]
     return {
@@ -264,8 +272,9 @@ def _training_story(run: Run, recipe: Recipe) -> dict[str, Any]:
 def conditions_of(run: Run, provenance: Provenance | None, story: dict[str, Any]) -> dict[str, Any]:
     """What every record of a run says of it."""
     trained = provenance.trained_on if provenance else []
-    own = [entry for entry in trained if entry["phase"] == run.phase]
+    own = [entry for entry in trained if (entry["phase"], entry["role"]) == (run.phase, run.role)]
     before = [entry for entry in trained if entry["role"] == "intermediate"]
+    labelled = [entry for entry in before if entry["task"] != "mlm"] or before  # plain text is no English task data
     return {
         "run": run.name,
         "run_id": run.id,
@@ -275,7 +284,8 @@ def conditions_of(run: Run, provenance: Provenance | None, story: dict[str, Any]
         "train_size": sum(entry["examples"] for entry in own) or None,
         "intermediate": ",".join(entry["task"] for entry in before) or None,
         "intermediate_phase": "+".join(dict.fromkeys(entry["phase"] for entry in before)) or None,
-        "intermediate_size": sum(entry["examples"] for entry in before),
+        "intermediate_size": sum(entry["examples"] for entry in labelled),
+        "branched": any(ancestor.role == TRUNK for ancestor in run.lineage()),
         "origin": run.origin,
         **story,
         "planned_seed": run.seed,

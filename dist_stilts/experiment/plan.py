@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dist_stilts.config import identity, merge_into, plain
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.suite import EvalTask
-from dist_stilts.experiment.run_config import FROM_ENCODER, FROM_RANDOM, ROLES, Recipe, TrainTask
+from dist_stilts.experiment.branches import branched
+from dist_stilts.experiment.run_config import FRESH, FROM_ENCODER, FROM_RANDOM, REUSE, ROLES, TRUNK, Recipe, TrainTask
 from dist_stilts.layout import RecipeFolder
 from dist_stilts.tasks.registry import INTERMEDIATE, MULTI, get_task
 from dist_stilts.tasks.sources import parse_split
 from dist_stilts.tasks.spec import TRAINABLE
 from dist_stilts.train.plan import OPERATIONAL, SAME_TRAINING, TrainConfig
 
-FRESH, REUSE = "fresh", "reuse"
 FULL, BETWEEN = "full", "..."
 LATER = ("task_sampling", "temperature", "select", "averaged", "patience", "restarts", "share")
 """Settings that are younger than the first runs. At its default each leaves training as it was before there was such a
@@ -79,7 +80,7 @@ class Run:
             **(training if self.tasks else {}),
         }
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Hash of :attr:`content`, the parent's id included: the same run, the same id."""
         return identity(self.content)
@@ -90,6 +91,21 @@ class Run:
         if self.start == FROM_ENCODER or "mlm" in self.tasks:
             return "pretrained"
         return self.parent.origin if self.parent else "random"
+
+    @property
+    def continues(self) -> bool:
+        """Whether it goes on with its parent's training: the weights, the heads and the optimiser's state."""
+        return self.parent is not None and self.parent.role == TRUNK
+
+    @property
+    def skipped_rows(self) -> int:
+        """Rows at the head of the subset that are left out: a trunk's segment has those that none before it had."""
+        return (self.parent.size or 0) if self.parent and self.role == self.parent.role == TRUNK else 0
+
+    @property
+    def order_seed(self) -> int:
+        """Seed of batches, masks and dropout; whoever goes on with another's training does not draw as it did."""
+        return int(identity([self.seed, self.start]), 16) if self.continues else self.seed
 
     @property
     def shares(self) -> list[float | None]:
@@ -181,12 +197,12 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
     sizes = resolve_sizes(config.sizes, f"{where}.sizes") or [None]
     parents: list[tuple[str, Run | None]] = []
     for start in config.start:
-        parents += [(run.name, run) for run in made[start]] if start in made else [(start, None)]
+        parents += [(run.name, run) for run in made[start] if run.role != TRUNK] if start in made else [(start, None)]
     train = merge_into(recipe.train, config.train, f"{where}.train")
     _check_selection(phase, train, tasks)
     own = {name: plain(task) for name, task in recipe.data.own_tasks.items() if name in tasks}
     encoder = {key: value for key, value in plain(recipe.encoder).items() if value is not None}
-    return [
+    runs = [
         Run(
             name=phase + (f"-n{size}" if size else "") + (f"@{start}" if len(parents) > 1 else ""),
             phase=phase,
@@ -208,6 +224,7 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
         for start, parent in parents
         for size in sizes
     ]
+    return runs if config.branch is None else branched(runs, config.branch)
 
 
 def resolve_sizes(sizes: Sequence[int | str], where: str) -> list[int | None]:

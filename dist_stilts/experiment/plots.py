@@ -12,22 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dist_stilts.report.figures import save, spread
+from dist_stilts.report.correlation import ENGLISH, correlate
+from dist_stilts.report.figures import UNKNOWN_DISTANCE, End, distance_colours, name_ends, save, size_axis
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.records import Record, main_metric
 from dist_stilts.report.table import label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap, Normalize
     from matplotlib.figure import Figure
 
-ENGLISH = "en"
-UNKNOWN_DISTANCE = "0.6"
-"""Grey, for a language whose distance is not known."""
 Z95 = 1.959964
-End = tuple[int, float, Any]
-"""Size, score and colour at the end of a line."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +68,6 @@ class Series:
     def languages(self) -> list[str]:
         """Languages that were scored at every size: means over anything else are not comparable."""
         return sorted(set.intersection(*(set(scores) for scores in self.points.values())))
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """Spearman's rho over ``n`` languages with its two-sided p; NaN where there is nothing to correlate."""
-
-    rho: float
-    p: float
-    n: int
-
-    def __str__(self) -> str:
-        if math.isnan(self.rho):
-            return f"no rank correlation: n = {self.n} languages"
-        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
-        return f"Spearman rho = {self.rho:+.2f}, {p}, n = {self.n} languages"
 
 
 def series(records: Iterable[Record]) -> list[Series]:
@@ -174,18 +154,6 @@ def _half(*points: Point) -> float:
     return Z95 * math.sqrt(sum(max(p.value * (100 - p.value), 0.0) / max(p.count, 1) for p in points))
 
 
-def correlate(gain: Mapping[str, tuple[float, float]], distances: Mapping[str, float]) -> Correlation:
-    """Rank-correlate gain with distance over the languages other than English."""
-    languages = [lang for lang in gain if lang in distances and lang != ENGLISH]
-    x, y = [distances[lang] for lang in languages], [gain[lang][0] for lang in languages]
-    if len(languages) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
-        return Correlation(math.nan, math.nan, len(languages))
-    from scipy.stats import spearmanr
-
-    result = spearmanr(x, y)
-    return Correlation(float(result.statistic), float(result.pvalue), len(languages))
-
-
 def curves(records: Iterable[Record], out_dir: Path, distances: Mapping[str, float] | None) -> list[Path]:
     """Draw every figure that the records support, as SVG and PNG; nothing is drawn without an intermediate task.
 
@@ -218,15 +186,6 @@ def _new_figure(title: str, subtitle: str, languages: int) -> tuple[Figure, Axes
     return figure, axes
 
 
-def _colours(distances: Mapping[str, float]) -> tuple[Colormap, Normalize]:
-    """Viridis without its last tenth, which is too pale on white."""
-    import matplotlib
-    from matplotlib.colors import ListedColormap, Normalize
-
-    viridis = matplotlib.colormaps["viridis"]
-    return ListedColormap([viridis(i / 255 * 0.9) for i in range(256)]), Normalize(0, max(distances.values()) or 1)
-
-
 def _seeds(one: Series) -> str:
     return f"{one.seeds} seed{'s' if one.seeds > 1 else ''}"
 
@@ -247,68 +206,41 @@ def _draw_curves(one: Series, distances: Mapping[str, float]) -> Figure:
         axes.plot(sizes, means, color="tab:red", linewidth=2.5, label=f"mean of {len(one.languages)} languages")
     for dashes, (name, mean) in zip(("--", ":", "-.") * len(one.controls), one.controls.items(), strict=False):
         axes.axhline(mean, color="0.25", linestyle=dashes, linewidth=1.2, label=f"{name} (mean)")
-    _size_axis(axes, one.sizes, one.intermediate)
-    _name_ends(axes, ends)
+    size_axis(axes, one.sizes, {size: f"{size:,}" if size else "none" for size in one.sizes})
+    axes.set_xlabel(f"English {one.intermediate} examples")
+    name_ends(axes, ends, at=0.975, gap=0.027, fontsize=8)
     axes.set_ylabel(f"{one.metric}, percent")
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
 
 
-def _draw_languages(figure: Figure, axes: Axes, one: Series, distances: Mapping[str, float]) -> dict[str, End]:
+def _draw_languages(figure: Figure, axes: Axes, one: Series, distances: Mapping[str, float]) -> list[End]:
     """Draw the lines; return where each ends."""
     from matplotlib.cm import ScalarMappable
 
     colour_of: dict[str, Any] = {ENGLISH: "black"}
     if distances:
-        colours, scale = _colours(distances)
+        colours, scale = distance_colours(distances)
         colour_of = {lang: colours(scale(distance)) for lang, distance in distances.items()} | colour_of
         figure.colorbar(ScalarMappable(scale, colours), ax=axes, label="distance from English", fraction=0.04, pad=0.01)
-    ends = {}
+    ends = []
     for lang in sorted({lang for scores in one.points.values() for lang in scores}):
         sizes = [size for size in one.sizes if lang in one.points[size]]
         values = [one.points[size][lang].value for size in sizes]
         colour = colour_of.get(lang, UNKNOWN_DISTANCE)
         axes.plot(sizes, values, marker="o", markersize=3, linewidth=1.2, color=colour)
-        ends[lang] = (sizes[-1], values[-1], colour)
+        ends.append(End(lang, sizes[-1], values[-1], colour))
     if collapsed := [(size, p.value) for size, ps in one.points.items() for p in ps.values() if p.degenerate]:
         axes.plot(*zip(*collapsed, strict=True), "x", color="red", markersize=8, label="degenerate run")
     return ends
 
 
-def _name_ends(axes: Axes, ends: Mapping[str, End]) -> None:
-    """Write each language at the right edge, level with the end of its line as far as the neighbours leave room."""
-    low, high = axes.get_ylim()
-    order = sorted(ends, key=lambda lang: ends[lang][1])
-    heights = spread([ends[lang][1] for lang in order], low, high, gap=(high - low) * 0.027)
-    for lang, height in zip(order, heights, strict=True):
-        size, value, colour = ends[lang]
-        axes.annotate(
-            lang,
-            (size, value),
-            (0.975, height),
-            textcoords=("axes fraction", "data"),
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 2},
-            fontsize=8,
-            color=colour,
-            va="center",
-        )
-
-
-def _size_axis(axes: Axes, sizes: Sequence[int], intermediate: str) -> None:
-    """Logarithmic in the size, with room for 0 at the left."""
-    smallest = min((size for size in sizes if size), default=1)
-    axes.set_xscale("symlog", linthresh=smallest, linscale=0.6)
-    axes.set_xticks(list(sizes), ["none" if size == 0 else f"{size:,}" for size in sizes])
-    axes.minorticks_off()
-    axes.margins(x=0.06)
-    axes.set_xlabel(f"English {intermediate} examples")
-
-
 def _draw_gains(one: Series, gain: Mapping[str, tuple[float, float]], distances: Mapping[str, float]) -> Figure:
     """One point per language with its 95 % bar; English is drawn hollow and takes no part in the correlation."""
+    correlation = correlate({lang: points for lang, (points, _) in gain.items()}, distances)
     figure, axes = _new_figure(
         f"{one.task} {one.metric}: gain of {one.intermediate} n={one.sizes[-1]:,} over none, against distance",
-        f"{correlate(gain, distances)} (without English), {_seeds(one)}; bars: 95 %, from test sampling alone",
+        f"{correlation} (without English), {_seeds(one)}; bars: 95 %, from test sampling alone",
         len(gain),
     )
     axes.axhline(0, color="0.7", linewidth=1)

@@ -14,6 +14,9 @@ from dist_stilts.train.plan import TrainConfig
 FROM_ENCODER = "encoder"
 FROM_RANDOM = "random"
 ROLES = ("pretrain", "intermediate", "target", "baseline")
+TRUNK = "trunk"
+"""Role of the runs that are a trunk's segments, which no recipe names: see `PhaseConfig.branch`."""
+FRESH, REUSE = "fresh", "reuse"
 
 
 @dataclass
@@ -76,7 +79,11 @@ class PhaseConfig:
     sizes: list[int | str] = field(default_factory=list)
     """Training rows, one run for each; subsets are nested and stratified. `full` = all rows, as is an empty list;
     `...` between two numbers stands for 1, 3, 10, 30 and so on between them."""
-    heads: str = "fresh"
+    branch: float | None = None
+    """The cheaper way to several sizes, in the place of one full run each: one trunk at a constant rate passes through
+    all, and at each a branch decays for this share of the trunk's steps so far (0.2, say). Needs `epochs`, not `steps`;
+    the warm-up is a share of the steps up to the smallest size."""
+    heads: str = FRESH
     """Task heads: `fresh`, as in Phang et al. 2020, or `reuse` those of the start that fit (same kind, same labels)."""
     inputs: str = "full"
     """`hypothesis` hides the first text of pairs: what a model can know without reading it."""
@@ -93,6 +100,8 @@ class StudyConfig:
     sizes: list[int | str] = field(default_factory=list)
     """English examples of every intermediate phase that has no `sizes` of its own; written as there. 0 = the runs
     without an intermediate phase, which some phase has to be."""
+    sizes_of: dict[str, list[int | str]] = field(default_factory=dict)
+    """The same for single intermediate phases, by name: not every task has as many examples."""
     seeds: list[int] = field(default_factory=list)
     """In the place of the recipe's `seed`, for all that is trained after pretraining."""
     subset_seeds: list[int] = field(default_factory=list)

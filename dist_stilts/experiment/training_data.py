@@ -145,7 +145,7 @@ def streams(data: TrainingData, run: Run, tokenizer: Any, accumulation: int) -> 
             vocabulary,
             run.train.batch_size,
             accumulation,
-            run.seed,
+            run.order_seed,
             run.train.mlm_rate,
         )
         for spec, features, rows in zip(data.specs, data.features, data.rows, strict=True)
@@ -155,20 +155,27 @@ def streams(data: TrainingData, run: Run, tokenizer: Any, accumulation: int) -> 
 def chosen_examples(features: Features, run: Run, spec: TaskSpec) -> np.ndarray:
     """Numbers of the examples that the run trains on: all, or a subset stratified by :func:`classes_of`.
 
+    A trunk's segment has those of its subset that the segments before it did not have.
+
     Raises:
-        UserError: a subset larger than the data.
+        UserError: a subset larger than the data; a segment without a row of its own.
     """
-    if run.size is None:
+    if run.size is None and not run.skipped_rows:
         return np.arange(features.examples)
-    if run.size > features.examples:
+    size = features.examples if run.size is None else run.size
+    if size <= run.skipped_rows:
         raise UserError(
-            f"phase '{run.phase}' wants {run.size} rows of {spec.name}, there are {features.examples}",
+            f"phase '{run.phase}': {spec.name} has {size} rows, so none are left after the size {run.skipped_rows}",
+            fix=f"Lower phases.{run.phase}.sizes",
+        )
+    if size > features.examples:
+        raise UserError(
+            f"phase '{run.phase}' wants {size} rows of {spec.name}, there are {features.examples}",
             fix=f"Lower phases.{run.phase}.sizes",
         )
     _, first_row = np.unique(features.example, return_index=True)
-    return subset(
-        [features.ids[row] for row in first_row], classes_of(features, spec.family), run.size, run.subset_seed
-    )
+    ids, classes = [features.ids[row] for row in first_row], classes_of(features, spec.family)
+    return subset(ids, classes, size, run.subset_seed, run.skipped_rows)
 
 
 def classes_of(features: Features, family: Family) -> list[int]:
@@ -195,4 +202,4 @@ def _sampled(rows: np.ndarray, parts: Sequence[Prepared], run: Run, name: str) -
         return rows
     ends = np.cumsum([len(part.features) for part in parts])
     by_language = np.split(rows, np.searchsorted(rows, ends[:-1]))
-    return repeated([part for part in by_language if len(part)], exponent, run.seed)
+    return repeated([part for part in by_language if len(part)], exponent, run.order_seed)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dist_stilts.report.figures import save, spread
+from dist_stilts.report.figures import End, name_ends, save
 from dist_stilts.report.records import Record
 from dist_stilts.report.sweeps import EXTREMES, FEW, Panel, extremes, in_words, panels, subtitle, title
 
@@ -64,20 +64,16 @@ def _draw_sweep(axes: Axes, panel: Panel, name_model: bool) -> None:
         layers, values, halves = zip(*panel.means, strict=True)
         _band(axes, layers, values, halves, "tab:red")
         axes.plot(layers, values, color="tab:red", linewidth=2.5, zorder=4)
-        ends.append((f"mean of {panel.in_means}", layers[-1], values[-1], "tab:red"))
+        ends.append(End(f"mean of {panel.in_means}", layers[-1], values[-1], "tab:red"))
     if panel.best:
         axes.axvline(panel.best.layer, color=DARK, linestyle=":", linewidth=1, zorder=1)
         axes.plot(panel.best.layer, panel.best.value, "o", color=DARK, markersize=6, zorder=5)
-    _layer_axis(axes, panel.layers)
+    layer_axis(axes, panel.layers)
     _percent_axis(axes.yaxis, panel.metric)
     axes.set_ylim(0, 100)
-    _name_ends(axes, ends)
+    name_ends(axes, ends)
     axes.set_title(title(panel), fontsize=11, loc="left", pad=20)
     axes.text(0, 1.02, subtitle(panel, name_model), fontsize=9, color=DARK, transform=axes.transAxes)
-
-
-End = tuple[str, float, float, str]
-"""Name, layer, score and colour of the end of a line."""
 
 
 def _draw_languages(axes: Axes, panel: Panel) -> list[End]:
@@ -101,7 +97,7 @@ def _draw_languages(axes: Axes, panel: Panel) -> list[End]:
         if collapsed := [(layer, point.value) for layer, point in line.items() if point.degenerate]:
             axes.plot(*zip(*collapsed, strict=True), "x", color="red", markersize=7, zorder=6)
         if lang in colours:
-            ends.append((lang, layers[-1], values[-1], colour))
+            ends.append(End(lang, layers[-1], values[-1], colour))
     return ends
 
 
@@ -110,32 +106,8 @@ def _band(axes: Axes, at: Sequence[float], values: Sequence[float], halves: Sequ
     axes.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
 
 
-def _name_ends(axes: Axes, ends: Sequence[End]) -> None:
-    """Write each name right of the axes, level with the end of its line as far as the neighbours leave room."""
-    order = sorted(ends, key=lambda end: end[2])
-    heights = spread([value for _, _, value, _ in order], 0, 100, gap=4.4)
-    for (name, layer, value, colour), height in zip(order, heights, strict=True):
-        axes.annotate(
-            name,
-            (layer, value),
-            (1.04, height),
-            textcoords=("axes fraction", "data"),
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colour,
-                "linewidth": 0.5,
-                "shrinkA": 0,
-                "shrinkB": 2,
-                "relpos": (0, 0.5),
-            },
-            fontsize=9,
-            color=colour,
-            va="center",
-            annotation_clip=False,
-        )
-
-
-def _layer_axis(axes: Axes, layers: Sequence[int]) -> None:
+def layer_axis(axes: Axes, layers: Sequence[int]) -> None:
+    """Whole layers along x, faint lines behind."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=14, integer=True, min_n_ticks=1))

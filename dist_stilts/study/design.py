@@ -53,12 +53,19 @@ def study_runs(recipe: Recipe) -> list[Run]:
 
 def _sized(recipe: Recipe) -> Recipe:
     """The recipe with the study's sizes and languages written into its phases."""
-    sizes = [size for size in recipe.study.sizes if size != 0]
+    intermediate = [name for name, phase in recipe.phases.items() if phase.role == "intermediate"]
+    if unknown := [name for name in recipe.study.sizes_of if name not in intermediate]:
+        raise UserError(
+            f"study.sizes_of: '{unknown[0]}' is no intermediate phase", fix=nearest(unknown[0], intermediate)
+        )
     languages = _languages(recipe)
     phases = {}
     for name, phase in recipe.phases.items():
-        own = sizes if phase.role == "intermediate" and not phase.sizes else phase.sizes
-        phases[name] = replace(phase, sizes=own, evaluate=_scored(phase.evaluate, languages))
+        sizes = phase.sizes
+        if phase.role == "intermediate":
+            wanted = recipe.study.sizes_of.get(name) or phase.sizes or recipe.study.sizes
+            sizes = [size for size in wanted if size != 0]
+        phases[name] = replace(phase, sizes=sizes, evaluate=_scored(phase.evaluate, languages))
     return replace(recipe, phases=phases)
 
 

@@ -43,15 +43,17 @@ class Standing:
         return self.status.get("degenerate")
 
 
-def look(runs: Sequence[Run], recipe: Recipe) -> dict[str, Standing]:
+def look(runs: Sequence[Run], recipe: Recipe, earlier: Mapping[str, Standing] | None = None) -> dict[str, Standing]:
     """Where every run stands, by name.
 
     Args:
         runs: parents before children.
+        earlier: what the look before found: what was done is done, and is not read again.
     """
     found: dict[str, Standing] = {}
     for run in runs:
-        found[run.name] = _standing(run, recipe, found)
+        known = (earlier or {}).get(run.name)
+        found[run.name] = known if known and known.state == DONE else _standing(run, recipe, found)
     return found
 
 

@@ -25,7 +25,7 @@ from dist_stilts.parallel.launchers import free_port
 from dist_stilts.report.progress import Progress, duration, say
 from dist_stilts.study.progress import DONE, FAILED, READY, RUNNING, WAITING, Standing, line, look, seconds_left
 
-SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_LOOKS = 1.0
 ALONE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
 """A worker of one rank is told so: what started this program, Slurm say, may have left it other numbers."""
 MOST_IDLE_STARTS = 2
@@ -139,7 +139,7 @@ class Supervisor:
             self._start(worker, log, standings)
         while True:
             time.sleep(SECONDS_BETWEEN_LOOKS)
-            standings = self.look()
+            standings = look(self.runs, self.recipe, standings)
             self.tell(standings, bar)
             living = 0
             for worker, log in zip(self.workers, logs, strict=True):

@@ -7,7 +7,7 @@ memory is not known; whoever started the worker starts another one, and the fail
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dist_stilts.experiment.phases import Busy, run_phase
 from dist_stilts.experiment.plan import Run
@@ -15,7 +15,7 @@ from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
-from dist_stilts.study.progress import READY, RUNNING, WAITING, look
+from dist_stilts.study.progress import READY, RUNNING, WAITING, Standing, look
 
 SECONDS_BETWEEN_LOOKS = 1.0
 """How long a worker waits before it looks again whether a parent that another one trains is done."""
@@ -31,9 +31,10 @@ def work(runs: Sequence[Run], recipe: Recipe, world: World) -> None:
         Preempted: a rank was asked to stop; all have saved.
         UserError: a run failed.
     """
-    by_name = {run.name: run for run in runs}
+    by_name, standings = {run.name: run for run in runs}, None
     while True:
-        name, is_over = broadcast_value(_next(runs, recipe) if world.is_main else (None, True))
+        standings = look(runs, recipe, standings) if world.is_main else None
+        name, is_over = broadcast_value(choose(standings) if standings else (None, True))
         if name:
             try:
                 run_phase(by_name[name], recipe, world)
@@ -46,9 +47,9 @@ def work(runs: Sequence[Run], recipe: Recipe, world: World) -> None:
         preemption.check()
 
 
-def _next(runs: Sequence[Run], recipe: Recipe) -> tuple[str | None, bool]:
+def choose(standings: Mapping[str, Standing]) -> tuple[str | None, bool]:
     """The first run that is ready, if any, and whether none will be: what runs now could still make others ready."""
-    states = {name: standing.state for name, standing in look(runs, recipe).items()}
+    states = {name: standing.state for name, standing in standings.items()}
     ready = next((name for name, state in states.items() if state == READY), None)
     open_ended = RUNNING in states.values() and WAITING in states.values()
     return ready, ready is None and not open_ended

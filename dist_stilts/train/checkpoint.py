@@ -37,6 +37,7 @@ class TrainState:
 
     Attributes:
         step: optimiser steps gone through; skipped: those of them that were left out.
+        before: steps that the optimiser had taken when the phase began: it may go on with another's training.
         tokens: real tokens seen, all ranks; slots: padded places that they lay in.
         seconds, saving_seconds, scoring_seconds: wall time, earlier processes included: training, checkpoints, English
             dev; wall_seconds: all of it, as of the last checkpoint.
@@ -51,6 +52,7 @@ class TrainState:
 
     step: int = 0
     skipped: int = 0
+    before: int = 0
     tokens: int = 0
     slots: int = 0
     seconds: float = 0.0
@@ -66,6 +68,11 @@ class TrainState:
     collapsed: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
     data: str = ""
+
+    @property
+    def count(self) -> int:
+        """Steps that the optimiser has taken in all."""
+        return self.before + self.step - self.skipped
 
 
 def save(
@@ -94,36 +101,58 @@ def save(
             shutil.rmtree(temporary, ignore_errors=True)
         raise
     if world.is_main:
-        for old in _all(run)[keep:]:
+        for old in finished(run)[keep:]:
             shutil.rmtree(old.rename(old.with_name(f".{old.name}.old")), ignore_errors=True)  # never seen half gone
 
 
 def resume(
-    run: RunFolder, engine: Any, data: str, world: World, warn: Callable[[str], None]
+    run: RunFolder, engine: Any, data: str, world: World, warn: Callable[[str], None], before: Path | None = None
 ) -> tuple[TrainState, list[torch.Tensor]]:
     """Load the newest undamaged checkpoint into the engine, or start at step 0; every rank must call it.
+
+    Args:
+        before: checkpoint of another run whose weights, moments and count step 0 goes on with.
 
     Returns:
         The state, and the chosen weights laid out as the engine's, if the checkpoint has some.
 
     Raises:
-        UserError: the checkpoint is of other data, or of another version of this program.
+        UserError: the checkpoint is of other data, or another version of this program; ``before`` is gone or damaged.
     """
     folder = _newest_good(run, world, warn)
     if folder is None:
-        return TrainState(data=data), []
-    try:
-        state = TrainState(**json.loads((folder / "state.json").read_text(encoding="utf-8")))
-    except TypeError:
-        fix = "Delete the run's checkpoints, or go on with the version that wrote them"
-        raise UserError("the checkpoint is of another version of dist_stilts", where=folder, fix=fix) from None
+        return TrainState(data=data, before=_take_over(before, engine, world) if before else 0), []
+    state = _read_state(folder)
     if state.data != data:
         raise UserError(
             "the checkpoint was trained on other rows or in another order",
             where=folder,
             fix="Delete the run's checkpoints, or bring the data back as it was",
         )
-    return state, read_shards(folder, engine, state.step - state.skipped)
+    return state, read_shards(folder, engine, state.count)
+
+
+def _read_state(folder: Path) -> TrainState:
+    try:
+        return TrainState(**json.loads((folder / "state.json").read_text(encoding="utf-8")))
+    except TypeError:
+        fix = "Delete the run's checkpoints, or go on with the version that wrote them"
+        raise UserError("the checkpoint is of another version of dist_stilts", where=folder, fix=fix) from None
+
+
+def _take_over(folder: Path, engine: Any, world: World) -> int:
+    """Load another run's last checkpoint into the engine; returns how many steps its optimiser had taken."""
+    damage = [name for name in _shares(folder, world) if name]
+    for names in gather_values(damage):
+        if names:
+            raise UserError(
+                f"the optimiser's state to go on from is gone or damaged ({names[0]})",
+                where=folder,
+                fix="Delete the folder of that run; the same command trains it again",
+            )
+    count = _read_state(folder).count
+    read_shards(folder, engine, count)
+    return count
 
 
 def together(action: Callable[[], T], what: str) -> list[T]:
@@ -161,7 +190,7 @@ def _newest_good(run: RunFolder, world: World, warn: Callable[[str], None]) -> P
 
     Damaged ones are renamed: they count no more, neither as the newest nor among those that are kept.
     """
-    for folder in broadcast_value(_all(run) if world.is_main else []):
+    for folder in broadcast_value(finished(run) if world.is_main else []):
         damage = [name for name in _shares(folder, world) if name]
         if not any_rank(bool(damage)):
             return folder
@@ -190,7 +219,7 @@ def _shares(folder: Path, world: World) -> Iterator[str]:
             yield f"{name}: {error.strerror}"
 
 
-def _all(run: RunFolder) -> list[Path]:
+def finished(run: RunFolder) -> list[Path]:
     """Finished checkpoints, newest first."""
     found = (path.parent for path in run.checkpoints.glob(f"step-*/{COMPLETE}"))
     return sorted(found, key=lambda folder: int(folder.name.removeprefix("step-")), reverse=True)

@@ -6,13 +6,13 @@ checkpoint that says which stretch is which can be read at any stage and any num
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from dist_stilts.parallel.collectives import gather_tensor, gather_values
+from dist_stilts.parallel.collectives import any_rank, gather_tensor, gather_values
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,13 @@ def publish_weights(engine: Any) -> None:
         zero._reassign_or_swap_out_partitioned_parameters(group)
     if kept_whole:
         kept_whole[0].all_gather(kept_whole)
+
+
+def has_weights(engine: Any, expected: Mapping[str, torch.Tensor]) -> bool:
+    """Whether the engine's fp32 weights are what rank 0 expects, bit by bit; every rank must call it."""
+    owned = owned_state(engine)
+    found = gather_weights(engine, owned.partitions["weights"], owned.pieces)
+    return not any_rank(any(not torch.equal(tensor, expected[name]) for name, tensor in found.items()))
 
 
 def gather_weights(engine: Any, partitions: Sequence[torch.Tensor], pieces: Sequence[Piece]) -> dict[str, torch.Tensor]:

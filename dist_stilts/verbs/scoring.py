@@ -143,13 +143,56 @@ def table(
     format: Annotated[
         str | None, typer.Option(help="md, csv, latex or json; default: drawn on a terminal, md elsewhere.")
     ] = None,
+    deltas: Annotated[
+        bool, typer.Option("--deltas", help="What each intermediate phase changes about each target.")
+    ] = False,
+    zero_shot: Annotated[bool, typer.Option("--zero-shot", help="Deltas: leave English out of the means.")] = False,
+    size: Annotated[
+        int | None, typer.Option(help="Deltas: examples of the intermediate phases; default: the most.")
+    ] = None,
 ) -> None:
     """Print the scores of runs as tables. Example: `dist-stilts table runs/quickstart --format latex`"""
     from dist_stilts.report.lists import show
     from dist_stilts.report.table import collect, pivot, render
 
+    if (zero_shot or size is not None) and not deltas:
+        raise UserError("--zero-shot and --size are of tables of changes", fix="Add --deltas")
+    if deltas:
+        _print_deltas(runs, zero_shot, size, format)
+        return
     tables = pivot(collect(runs))
     if format:
         print(render(tables, format))
     else:
         show(tables)
+
+
+def _print_deltas(runs: list[Path], zero_shot: bool, size: int | None, format: str | None) -> None:
+    """Print the changes that finished runs show; standard error says which runs and scores are left out."""
+    from dist_stilts.analysis.deltas import delta_tables, render
+    from dist_stilts.analysis.scores import frame, without_value
+    from dist_stilts.report.lists import show_sheets
+
+    records = _finished(runs)
+    if empty := without_value(records):
+        say(f"left out: {empty} scores on test rows without labels")
+    tables = delta_tables(frame(records), size)
+    if not tables:
+        raise UserError("no scores of finished runs", where=runs[0], fix="Wait for one, or name other runs")
+    chosen = [tables[-1] if zero_shot else tables[0]]
+    if format:
+        print(render(chosen, format))
+    else:
+        show_sheets(chosen)
+
+
+def _finished(runs: list[Path]) -> list[dict[str, Any]]:
+    """The records of runs that are done; folders without a status are no runs and count as such."""
+    from dist_stilts.experiment.status import read_status
+    from dist_stilts.report.table import collect, scored_runs
+
+    states = {folder.path: read_status(folder).get("state", "done") for folder in scored_runs(runs)}
+    for path, state in states.items():
+        if state != "done":
+            say(f"left out: {path} is not finished ({state})")
+    return collect([path for path, state in states.items() if state == "done"])

@@ -101,6 +101,7 @@ def run(
     """
     from dist_stilts.experiment import execute
     from dist_stilts.study.design import study_runs
+    from dist_stilts.study.forecast import check_sizes
     from dist_stilts.study.progress import DONE, look, requeue
     from dist_stilts.study.slurm import Request, parse_options
     from dist_stilts.study.supervise import Supervisor, summary, workers_on
@@ -116,6 +117,7 @@ def run(
     code = 0
     if left:
         execute.make_world(config)
+        check_sizes(left, config)
         execute.prepare_data(config, left)
         if again := requeue(runs, config):
             say(f"trying again: {', '.join(again)}")
@@ -210,9 +212,8 @@ def _report(config: Recipe) -> None:
     from dist_stilts.study.report import write_report
 
     verdict, files = write_report(config, shlex.join(["dist-stilts", *sys.argv[1:]]))
-    print(verdict)
-    for file in files:
-        say(f"written: {file}")
+    print("\n".join([verdict.headline, *(f"- {sentence}" for sentence in verdict.sentences)]))
+    say(f"page: {files[0]}; tables beside it: {', '.join(file.name for file in files[1:])}")
 
 
 def _places(config: Recipe, ranks: int | None, workers: int | None) -> tuple[int, int]:

@@ -27,6 +27,7 @@ def train(
     from dist_stilts.experiment.execute import make_world
     from dist_stilts.experiment.phases import run_phase
     from dist_stilts.experiment.plan import expand, select
+    from dist_stilts.experiment.states import forget_states
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.collectives import barrier
     from dist_stilts.parallel.world import started
@@ -48,6 +49,8 @@ def train(
                 run.name in (ancestor.name for ancestor in other.lineage()) for other in runs if other.name in chosen
             ):
                 run_phase(run, config, world)
+                if world.is_main:
+                    forget_states(runs, config)
 
 
 def run(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dist_stilts.experiment.page import caveats, conditions, inline_svg, write_page
+from dist_stilts.experiment.page import caveats, write_page
 from dist_stilts.report.table import pivot
 
 DISTANCES = {"aa": 0.1, "bb": 0.4, "cc": 0.8}
@@ -108,25 +108,6 @@ def test_one_seed_is_a_caveat_and_so_is_a_missing_control() -> None:
     text = " ".join(caveats(records, pivot(records)))
     assert "2 seeds" in text
     assert "Not run" not in text
-
-
-def test_conditions_list_every_different_value_and_skip_unknown_ones() -> None:
-    found = dict(conditions([*study(), *study(seed=1, versions={"torch": "2.14.0"}, model_id="xlm-r")]))
-    assert found["seed"] == "0, 1"
-    assert found["versions"] == "torch 2.13.0 / 2.14.0"
-    assert found["rows per score"] == "100"
-    assert found["model id"] == "xlm-r"
-    assert "dtype" not in found
-
-
-def test_figure_ids_carry_the_name_of_the_figure(tmp_path: Path) -> None:
-    (tmp_path / "a b.svg").write_text(
-        '<?xml?><svg width="8pt" height="5pt"><g id="x" style="clip-path: url(#x)"/><use href="#x"/></svg>'
-    )
-    assert inline_svg(tmp_path / "a b.svg") == (
-        '<svg role="img" aria-label="a-b" height="5pt"><g id="a-b-x" style="clip-path: url(#a-b-x)"/>'
-        '<use href="#a-b-x"/></svg>'
-    )
 
 
 def test_a_page_without_scores_is_still_a_page(tmp_path: Path) -> None:

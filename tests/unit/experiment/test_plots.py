@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dist_stilts.experiment.plots import correlate, curves, gains, mean_curve, series
+from dist_stilts.experiment.plots import curves, gains, mean_curve, series
 
 DISTANCES = {"aa": 0.1, "bb": 0.4, "cc": 0.8}
 
@@ -66,18 +66,6 @@ def test_gain_is_largest_size_minus_none_with_the_error_of_a_difference() -> Non
     assert gain["en"][0] == pytest.approx(30)
     assert gain["en"][1] == pytest.approx(1.959964 * 100 * math.sqrt(0.4 * 0.6 / 100 + 0.7 * 0.3 / 100))
     assert gains(series([record("en", 1, 300), record("en", 1, 1000)])[0]) == {}, "no run without intermediate task"
-
-
-def test_correlation_leaves_english_out_and_says_how_many_languages() -> None:
-    gain = {"en": (-50.0, 1.0), "aa": (30.0, 1.0), "bb": (20.0, 1.0), "cc": (10.0, 1.0), "unknown": (99.0, 1.0)}
-    found = correlate(gain, {"en": 0.0, **DISTANCES})
-    assert (found.rho, found.n) == (pytest.approx(-1), 3)
-    assert str(found) == "Spearman rho = -1.00, p < 0.001, n = 3 languages"
-
-
-@pytest.mark.parametrize("gain", [{"aa": (1.0, 1.0), "bb": (2.0, 1.0)}, dict.fromkeys(DISTANCES, (1.0, 1.0))])
-def test_no_correlation_is_claimed_where_there_can_be_none(gain: dict[str, tuple[float, float]]) -> None:
-    assert str(correlate(gain, DISTANCES)) == f"no rank correlation: n = {len(gain)} languages"
 
 
 def test_figures_are_written_as_svg_and_png_and_name_what_they_show(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def test_without_a_study_its_runs_are_the_recipes(recipe_of: Recipes) -> None:
 def test_a_phases_own_sizes_go_before_the_studys(recipe: Recipe) -> None:
     recipe.phases["mnli"].sizes = [40]
     assert {run.size for run in study_runs(recipe) if run.phase == "mnli"} == {40}
+    recipe.study.sizes_of = {"mnli": [50]}
+    assert {run.size for run in study_runs(recipe) if run.phase == "mnli"} == {50}
 
 
 def test_seeds_and_choices_of_rows_are_apart(recipe: Recipe) -> None:
@@ -88,6 +90,7 @@ def test_languages_narrow_what_is_scored_in_all_of_them_as_far_as_a_task_has_the
         ({"sizes": ["...", 100]}, "needs a smaller number before"),
         ({"sizes": [100, "all"]}, "all is no number of rows"),
         ({"sizes": [-3]}, "-3 is no number of rows"),
+        ({"sizes_of": {"mnly": [100]}}, "'mnly' is no intermediate phase"),
         ({"languages": ["de", "xx"]}, "no task of the study has 'xx'"),
     ],
 )

@@ -18,19 +18,19 @@ Recipes = Callable[..., Recipe]
 
 @pytest.fixture
 def large() -> Recipe:
-    return load(Recipe, find_recipe("xstilts_large"), ["name=none", "study.sizes=[0,1000,100000]"])
+    return load(Recipe, find_recipe("xstilts_large"), ["name=none", "study.sizes_of.mnli=[1000,100000]"])
 
 
 def test_tokens_are_rows_times_epochs_times_a_typical_length(large: Recipe) -> None:
     runs = {run.name: run for run in study_runs(large)}
-    found = cost(runs["mnli-n1000"], large, 8)
+    found = cost(runs["mnli-n1000-s0"], large, 8)
     assert found.rows == 2016  # two epochs of 1,000 rows, in whole batches of 32
     assert found.training == 2016 * TOKENS["mnli"]
 
 
 def test_hours_grow_with_the_tokens_and_shrink_with_the_device(large: Recipe) -> None:
     runs = {run.name: run for run in study_runs(large)}
-    small, much = ({"run": cost(runs[name], large, 8)} for name in ("mnli-n1000", "mnli-n100000"))
+    small, much = ({"run": cost(runs[name], large, 8)} for name in ("mnli-n1000-s0", "mnli-n100000-s0"))
     few, many = hours(small, large), hours(much, large)
     assert few
     assert many
@@ -42,7 +42,7 @@ def test_hours_grow_with_the_tokens_and_shrink_with_the_device(large: Recipe) ->
 
 def test_scoring_costs_a_third_per_token_of_what_training_does(large: Recipe) -> None:
     runs = {run.name: run for run in study_runs(large)}
-    scored, trained = cost(runs["plain"], large, 8), cost(runs["mnli-n100000"], large, 8)
+    scored, trained = cost(runs["plain"], large, 8), cost(runs["mnli-n100000-s0"], large, 8)
     assert scored.training == 0
     assert scored.scoring > 1e6
     assert scored.flops
@@ -85,6 +85,6 @@ def test_large_numbers_are_short(number: float | None, said: str) -> None:
 
 
 def test_a_size_beyond_the_data_is_refused_before_anything_starts(large: Recipe) -> None:
-    large.study.sizes = [0, 500_000]
-    with pytest.raises(UserError, match=r"mnli-n500000: 500,000 rows of mnli train, there are 392,702"):
+    large.study.sizes_of["mnli"] = [500_000]
+    with pytest.raises(UserError, match=r"mnli-n500000-s0: 500,000 rows of mnli train, there are 392,702"):
         check_sizes(study_runs(large), large)

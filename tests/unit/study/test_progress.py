@@ -11,7 +11,7 @@ from dist_stilts.experiment.status import evaluation_id, read_status, write_stat
 from dist_stilts.parallel.once import hold
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.progress import MOST_STARTS, Standing, counts, line, look, requeue, seconds_left
-from dist_stilts.study.work import _next
+from dist_stilts.study.work import choose
 
 Recipes = Callable[..., Recipe]
 
@@ -86,14 +86,14 @@ def test_a_run_of_another_recipe_in_the_folder_does_not_count_as_done(small: Rec
 
 def test_a_worker_takes_what_is_ready_waits_for_what_may_be_and_ends_when_nothing_will_be(small: Recipe) -> None:
     runs = study_runs(small)
-    assert _next(runs, small) == ("pretrain", False)
+    assert choose(look(runs, small)) == ("pretrain", False)
     lock = hold(folder_of(small).run("pretrain").lock)
     set_status(small, "pretrain", "running", starts=1)
-    assert _next(runs, small) == (None, False)
+    assert choose(look(runs, small)) == (None, False)
     assert lock
     lock.release()
     set_status(small, "pretrain", "failed", reason="x")
-    assert _next(runs, small) == (None, True)
+    assert choose(look(runs, small)) == (None, True)
 
 
 def test_the_time_left_is_that_of_runs_alike_shared_by_the_workers(small: Recipe) -> None:
@@ -108,3 +108,12 @@ def test_the_time_left_is_that_of_runs_alike_shared_by_the_workers(small: Recipe
     assert seconds_left(runs, found, 2) == pytest.approx((10 + 55) / 2)
     assert counts(found) == {"done": 2, "ready": 1, "waiting": 1}
     assert line(runs, found) == "2 of 4 done"
+
+
+def test_what_was_done_is_not_read_again(small: Recipe) -> None:
+    set_status(small, "pretrain", "done")
+    runs = study_runs(small)
+    earlier = look(runs, small)
+    folder_of(small).run("pretrain").status.unlink()
+    assert look(runs, small, earlier)["pretrain"].state == "done"
+    assert look(runs, small)["pretrain"].state == "ready"

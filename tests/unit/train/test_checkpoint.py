@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,6 +95,37 @@ def test_shards_of_any_number_of_ranks_are_read_by_any_other(
 
 def test_without_a_checkpoint_training_starts_at_step_0(run: RunFolder) -> None:
     assert resume(run, Engine(), "d", ALONE, print) == (TrainState(data="d"), [])
+
+
+def test_a_run_that_goes_on_from_another_takes_over_weights_moments_and_count_and_begins_at_step_0(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    engine, last = Engine().fill(), TrainState(step=9, skipped=2, before=40, losses={"x": 0.5}, best=3.0, data="d")
+    save(run, engine, last, [engine.flat["weights"] + 1], ALONE, keep=1)
+    fresh, own = Engine(), RunFolder(tmp_path / "own")
+    state, chosen = resume(own, fresh, "e", ALONE, print, run.checkpoint(9))
+    assert (state, chosen) == (TrainState(before=47, data="e"), [])
+    assert all(torch.equal(fresh.flat[key], engine.flat[key]) for key in engine.flat)
+    assert (int(fresh.owned.steps[0]), fresh.published) == (47, 1)
+    state.step, state.skipped = 5, 1
+    fresh.flat["exp_avg"] += 1
+    save(own, fresh, state, [], ALONE, keep=1)
+    again = Engine()
+    assert resume(own, again, "e", ALONE, print, run.checkpoint(9))[0] == state  # its own checkpoint goes before
+    assert torch.equal(again.flat["exp_avg"], engine.flat["exp_avg"] + 1)
+    assert int(again.owned.steps[0]) == 51
+
+
+@pytest.mark.parametrize("harm", ["damaged", "gone"])
+def test_nobody_goes_on_from_a_state_that_is_not_whole(run: RunFolder, tmp_path: Path, harm: str) -> None:
+    save(run, Engine().fill(), TrainState(step=9), [], ALONE, keep=1)
+    if harm == "damaged":
+        damage(run.checkpoint(9) / "shard-0.safetensors")
+    else:
+        shutil.rmtree(run.checkpoint(9))
+    said = "shard-0.safetensors differs" if harm == "damaged" else "COMPLETE cannot be read"
+    with pytest.raises(UserError, match=f"state to go on from is gone or damaged .*{said}"):
+        resume(RunFolder(tmp_path / "own"), Engine(), "e", ALONE, print, run.checkpoint(9))
 
 
 def test_a_checkpoint_of_other_rows_is_refused(run: RunFolder) -> None:

@@ -1,0 +1,127 @@
+"""Score against layer at every size of the English data, where retrieval was scored at several layers.
+
+records -> sweeps (one per target, setting and intermediate task) -> panels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import TYPE_CHECKING
+
+from dist_stilts.report.correlation import ENGLISH
+from dist_stilts.report.figures import End, name_ends
+from dist_stilts.report.records import Record, main_metric
+from dist_stilts.report.retrieval_plots import layer_axis
+from dist_stilts.study.figures import Drawing, panel
+from dist_stilts.study.numbers import exact_size, short_size
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Mean score in percent over languages but English, and over runs, of one target after one intermediate task.
+
+    Attributes:
+        setting: split, pooling and whatever else tells it from other sweeps of the task.
+        lines: size -> layer -> score, over the languages that have all of them.
+        languages: how many those are.
+    """
+
+    task: str
+    metric: str
+    setting: str
+    intermediate: str
+    lines: dict[int, dict[int, float]]
+    languages: int
+
+    @property
+    def name(self) -> str:
+        """For a file."""
+        return " ".join(filter(None, ["layers", self.task, self.setting.replace(",", ""), self.intermediate]))
+
+
+def sweeps(records: Iterable[Record]) -> list[Sweep]:
+    """Sort the scores of sound runs that have a layer; only what has at least two layers is a sweep."""
+    kept = [r for r in records if isinstance(r.get("layer"), int) and r.get("value") is not None]
+    metric_of = main_metric(kept)
+    kept = [r for r in kept if r["metric"] == metric_of[r["task"]] and not r.get("degenerate")]
+    kept = [r for r in kept if r["language"] != ENGLISH and r.get("origin") != "random"]
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in kept:
+        groups.setdefault((record["task"], _setting(record)), []).append(record)
+    found = []
+    for (task, setting), group in groups.items():
+        if len({record["layer"] for record in group}) > 1:
+            for intermediate in sorted({_intermediate(record) for record in group} - {""}) or [""]:
+                own = [record for record in group if _intermediate(record) in ("", intermediate)]
+                found.append(_sweep(task, metric_of[task], setting, intermediate, own))
+    return [sweep for sweep in found if sweep.lines]
+
+
+def _setting(record: Record) -> str:
+    """What else must be equal; the test split is the usual one and not named."""
+    split = str(record.get("split", "test"))
+    parts = ["" if split == "test" else split, record.get("pooling") or "", record.get("mining") or ""]
+    return ", ".join(filter(None, parts))
+
+
+def _intermediate(record: Record) -> str:
+    """Name of the intermediate phase; "" where there is none."""
+    if not record.get("intermediate_size"):
+        return ""
+    return str(record.get("intermediate_phase") or record.get("intermediate") or "")
+
+
+def _sweep(task: str, metric: str, setting: str, intermediate: str, records: Sequence[Record]) -> Sweep:
+    cells: dict[tuple[int, int], dict[str, list[float]]] = {}
+    for record in records:
+        cell = cells.setdefault((record.get("intermediate_size") or 0, record["layer"]), {})
+        cell.setdefault(record["language"], []).append(record["value"])
+    languages = set.intersection(*map(set, cells.values()))
+    lines: dict[int, dict[int, float]] = {}
+    for (size, layer), cell in sorted(cells.items()) if languages else []:
+        lines.setdefault(size, {})[layer] = mean(mean(cell[language]) for language in sorted(languages))
+    return Sweep(task, metric, setting, intermediate, lines, len(languages))
+
+
+def draw_layers(records: Iterable[Record]) -> list[Drawing]:
+    """One panel per sweep, one line per size; nothing where no task was scored at several layers."""
+    return [Drawing(sweep.name, _panel(sweep), _described(sweep)) for sweep in sweeps(records)]
+
+
+def _panel(sweep: Sweep) -> Figure:
+    after = f" after {sweep.intermediate}" if sweep.intermediate else ""
+    figure, axes = panel(
+        f"{sweep.task} by layer{after}",
+        "; ".join(filter(None, [sweep.setting, f"mean of {sweep.languages} languages"])),
+    )
+    ends = []
+    for place, (size, line) in enumerate(sweep.lines.items()):
+        layers, values = list(line), list(line.values())
+        colour = _colour(place, len(sweep.lines)) if size else "black"
+        axes.plot(layers, values, color=colour, linewidth=1.5, marker="o", markersize=3)
+        ends.append(End(short_size(size) if size else "none", layers[-1], values[-1], colour))
+    layer_axis(axes, sorted({layer for line in sweep.lines.values() for layer in line}))
+    axes.set_ylim(0, 100)
+    axes.set_ylabel(f"{sweep.metric}, percent")
+    name_ends(axes, ends, at=1.03, gap=0.055, fontsize=8.5)
+    return figure
+
+
+def _colour(place: int, sizes: int) -> tuple[float, float, float, float]:
+    """More data, darker."""
+    import matplotlib
+
+    return matplotlib.colormaps["viridis"](0.85 * (1 - place / max(sizes - 1, 1)))
+
+
+def _described(sweep: Sweep) -> str:
+    parts = []
+    for size, line in sweep.lines.items():
+        best = max(line, key=lambda layer: line[layer])
+        parts.append(f"{exact_size(size)} examples: best at layer {best} with {line[best]:.1f}")
+    return f"{sweep.task} {sweep.metric} by layer, mean of {sweep.languages} languages. " + "; ".join(parts) + "."

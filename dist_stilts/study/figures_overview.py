@@ -1,0 +1,175 @@
+"""What all curves come to: total gain as a heat map, intermediate x target, and n* per language with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dist_stilts.analysis.cells import MEAN
+from dist_stilts.report.correlation import ENGLISH
+from dist_stilts.report.figures import UNKNOWN_DISTANCE, size_axis
+from dist_stilts.study.figures import FAINT, INK, MEAN_COLOUR, RULE, Drawing, size_ticks
+from dist_stilts.study.figures_curves import Scale, colours_of
+from dist_stilts.study.numbers import points, rounded_size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dist_stilts.analysis.curves import Curve
+    from dist_stilts.analysis.estimate import Estimate
+
+CELL_INCHES = (0.95, 0.52)
+ROW_INCHES = 0.19
+
+
+def means_of(curves: Sequence[Curve]) -> list[Curve]:
+    """The curves of the means over all languages but English."""
+    return [curve for curve in curves if curve.language == MEAN and curve.sizes]
+
+
+def draw_heat_map(curves: Sequence[Curve]) -> list[Drawing]:
+    """Total gain of the mean over languages at the largest size; nothing without such means."""
+    from matplotlib.figure import Figure
+
+    gains = {(curve.intermediate, curve.target): curve.total_gain for curve in means_of(curves)}
+    if not any(gain.value is not None for gain in gains.values()):
+        return []
+    rows, columns = (sorted({pair[place] for pair in gains}) for place in (0, 1))
+    left = 0.25 + 0.085 * max(map(len, rows))
+    width, height = left + CELL_INCHES[0] * len(columns) + 0.15, 0.95 + CELL_INCHES[1] * len(rows)
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes(
+        (left / width, 0.15 / height, CELL_INCHES[0] * len(columns) / width, CELL_INCHES[1] * len(rows) / height)
+    )
+    _draw_cells(axes, gains, rows, columns)
+    axes.set_xticks(range(len(columns)), [name.replace(" ", "\n", 1) for name in columns], fontsize=9)
+    axes.set_yticks(range(len(rows)), rows, fontsize=9)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return [Drawing("total gain", figure, _heat_map_described(gains))]
+
+
+def _draw_cells(
+    axes: Axes, gains: Mapping[tuple[str, str], Estimate], rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Blue gains, red losses, white nothing; hatched where there is no number."""
+    import matplotlib
+    from matplotlib.colors import Normalize
+    from matplotlib.patches import Rectangle
+
+    most = max(abs(gain.value) for gain in gains.values() if gain.value is not None) or 1.0
+    colours, norm = (
+        matplotlib.colormaps["RdBu"],
+        Normalize(-most / 0.85, most / 0.85),
+    )  # the ends are too dark to read on
+    for y, row in enumerate(rows):
+        for x, column in enumerate(columns):
+            gain = gains.get((row, column))
+            if gain is None or gain.value is None:
+                axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor="white", edgecolor=RULE, hatch="////"))
+                continue
+            colour = colours(norm(gain.value))
+            axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=2))
+            ink = "white" if _luminance(colour) < 0.4 else INK
+            axes.text(x, y - 0.12, points(gain.value), ha="center", va="center", fontsize=11, color=ink)
+            axes.text(x, y + 0.24, half_width(gain), ha="center", va="center", fontsize=8, color=ink)
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+
+
+def _luminance(colour: tuple[float, float, float, float]) -> float:
+    """Relative luminance of sRGB, without its gamma: enough to choose black or white."""
+    red, green, blue, _ = colour
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def half_width(gain: Estimate) -> str:
+    """Half of the interval's length, where there is one."""
+    if gain.low is None or gain.high is None:
+        return "no interval"
+    return f"± {(gain.high - gain.low) / 2:.1f}"
+
+
+def _heat_map_described(gains: Mapping[tuple[str, str], Estimate]) -> str:
+    known = {pair: gain.value for pair, gain in gains.items() if gain.value is not None}
+    order = sorted(known, key=lambda pair: known[pair])
+    best, worst = (f"{task} on {target}, {points(known[task, target])}" for task, target in (order[-1], order[0]))
+    least = f"; smallest: {worst}" if len(order) > 1 else ""
+    return f"Total gain in points of {len(known)} pairs of intermediate task and target. Largest: {best}{least}."
+
+
+def draw_enough(curves: Sequence[Curve], scale: Scale | None) -> list[Drawing]:
+    """n* per language of one target, one panel per intermediate task beside each other."""
+    from matplotlib.figure import Figure
+
+    own = [curve for curve in curves if curve.sizes]
+    tasks = sorted({curve.intermediate for curve in own})
+    rows = _rows(own, scale)
+    if not rows:
+        return []
+    column = 1.7 if len(tasks) > 2 else 2.9
+    left = 0.75
+    width, height = left + (column + 0.2) * len(tasks), 0.95 + ROW_INCHES * len(rows)
+    figure = Figure(figsize=(width, height))
+    for place, task in enumerate(tasks):
+        x = (left + (column + 0.2) * place) / width
+        axes = figure.add_axes((x, 0.55 / height, column / width, ROW_INCHES * len(rows) / height))
+        _draw_column(axes, [curve for curve in own if curve.intermediate == task], rows, scale)
+        axes.set_title(task, fontsize=10, loc="left", color=INK)
+        axes.set_yticks(range(len(rows)), rows if not place else [""] * len(rows), fontsize=8.5)
+    return [Drawing(f"n-star {own[0].target}", figure, _enough_described(own))]
+
+
+def _rows(curves: Sequence[Curve], scale: Scale | None) -> list[str]:
+    """Languages from near to far, those of unknown distance after them; the mean at the bottom."""
+    distances = {ENGLISH: -1.0, MEAN: math.inf, **(scale.distances if scale else {})}
+    return sorted({curve.language for curve in curves}, key=lambda name: (distances.get(name, 1e9), name))
+
+
+def _draw_column(axes: Axes, curves: Sequence[Curve], rows: Sequence[str], scale: Scale | None) -> None:
+    sizes = sorted({size for curve in curves for size in curve.sizes})
+    end = 2 * max(sizes)
+    colours = colours_of(scale) | {ENGLISH: "black", MEAN: MEAN_COLOUR}
+    size_axis(axes, sizes, size_ticks(sizes))
+    axes.set_xlim(0, end * 1.5)
+    for curve in curves:
+        y = rows.index(curve.language)
+        _draw_estimate(axes, y, curve.enough, end, colours.get(curve.language, UNKNOWN_DISTANCE))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.axvline(max(sizes), color=RULE, linewidth=1, zorder=1)
+    axes.grid(axis="y", color="0.93", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(labelsize=8, colors=FAINT, length=2)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("n*, examples", fontsize=8.5)
+
+
+def _draw_estimate(axes: Axes, y: int, estimate: Estimate, end: float, colour: object) -> None:
+    """A dot and its interval; an arrow where it was not reached or may not have been; a dash where it is not known."""
+    low, high = estimate.low, estimate.high
+    if low is not None and high is not None:
+        axes.plot([min(low, end), min(high, end)], [y, y], color=colour, linewidth=1.4, alpha=0.75, zorder=2)
+    open_end = high is not None and high > end
+    if estimate.value is not None and estimate.value <= end:
+        axes.plot(estimate.value, y, "o", color=colour, markersize=5, zorder=3)
+    elif estimate.value is None and not estimate.note.startswith("not reached"):
+        axes.text(0, y, " not known", fontsize=7, color=FAINT, va="center")
+        return
+    else:
+        open_end = True
+    if open_end:
+        axes.plot(end, y, ">", color=colour, markersize=5, zorder=3)
+
+
+def _enough_described(curves: Sequence[Curve]) -> str:
+    parts = []
+    for task in sorted({curve.intermediate for curve in curves}):
+        own = [curve for curve in curves if curve.intermediate == task and curve.language != MEAN]
+        known = sorted(curve.enough.value for curve in own if curve.enough.value is not None)
+        span = f"n* from {rounded_size(known[0])} to {rounded_size(known[-1])} where reached" if known else "n* unknown"
+        parts.append(f"{task}: {span}, {len(own) - len(known)} of {len(own)} languages without a value")
+    return f"Size n* beyond which a doubling of the English data brings little on {curves[0].target}. " + "; ".join(
+        parts
+    )

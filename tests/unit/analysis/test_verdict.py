@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from dist_stilts.analysis.curves import Curve
+from dist_stilts.analysis.effects import ALL, CURVATURE, ENDS, PER_DOUBLING, TOTAL_GAIN, Effect
+from dist_stilts.analysis.estimate import Estimate
+from dist_stilts.analysis.verdict import verdict
+from dist_stilts.simulate.results import Design, study
+
+SIZES = (0, 100, 300, 1000)
+RISING = Curve(
+    *("mnli", "xnli", "accuracy", "l01", SIZES, (40.0, 50.0, 55.0, 58.0), (3, 3, 3, 3), 500, 0),
+    fits=(),
+    chosen=None,
+    shape="rising",
+    shape_note="no drop beyond chance, p = 1",
+    total_gain=Estimate(18.0, 15.0, 21.0),
+    per_doubling={100: Estimate(4.0, 3.0, 5.0), 300: Estimate(2.0, 1.0, 3.5), 1000: Estimate(0.5, 0.1, 1.0)},
+    half_gain=Estimate(90.0, 60.0, 130.0),
+    enough=Estimate(800.0, 500.0, math.inf),
+    intervals_over="seeds and test rows",
+    grid=(),
+    line=(),
+    low=(),
+    high=(),
+)
+STEADY = replace(
+    RISING,
+    per_doubling={100: Estimate(2.0, 1.0, 3.0), 300: Estimate(2.5, 1.0, 3.5), 1000: Estimate(3.0, 1.0, 4.0)},
+    enough=Estimate(None, 900.0, math.inf, "not reached within 2,000 examples"),
+)
+FALLS = replace(
+    RISING, language="l02", shape="non-monotone", shape_note="falls from 55 at 300 to 50 at 1,000, p = 0.01"
+)
+FLAT = replace(RISING, language="l03", shape="flat", total_gain=Estimate(0.5, -1.0, 2.0))
+EFFECT = Effect(PER_DOUBLING, "mnli", "syntactic", -0.15, -0.2, -0.1, 0.001, 0.004, -0.02, 0.08, 12, "", -0.8)
+NONE = replace(EFFECT, estimate=-0.05, low=-0.1, high=0.02, p=0.2, p_holm=0.6)
+
+
+def scores(**changes: object) -> pd.DataFrame:
+    return pd.DataFrame(study(replace(Design(languages=3, sizes=SIZES, rows=20), **changes)).records)
+
+
+def mean_of(curve: Curve) -> Curve:
+    return replace(curve, language="mean xx")
+
+
+def text(*curves: Curve, effects: tuple[Effect, ...] = (EFFECT,), **options: object) -> str:
+    said = verdict(curves, effects, options.pop("scores", scores()), **options)
+    return "\n".join([said.headline, *said.sentences])
+
+
+def test_gains_that_diminish_beyond_doubt_are_said_to() -> None:
+    said = verdict([RISING, mean_of(RISING)], [EFFECT], scores())
+    assert said.headline == (
+        "Gains diminish as English intermediate examples grow in number; "
+        "a doubling brings less to languages further from English (syntactic)."
+    )
+    body = "\n".join(said.sentences)
+    assert "Scores rise in 1 of 1 curve " in body
+    assert "in 1 of the 1 where both gains are known; in 1 of them the 95 % intervals do not even overlap." in body
+    assert "doubling 100 examples brings 4.0 points (3.0 to 5.0), doubling 1,000 brings 0.5 points (0.1 to 1.0)" in body
+    assert "less than 0.25 points lies within the sizes studied in 1 of 1 rising curve (from 800 to 800 exa" in body
+
+
+def test_what_lies_within_the_noise_is_not_claimed() -> None:
+    unsure = replace(RISING, per_doubling={100: Estimate(2.0, 1.0, 3.0), 1000: Estimate(1.5, 0.5, 2.5)})
+    assert "Gains seem to diminish" in verdict([unsure, mean_of(unsure)], [], scores()).headline
+    assert "no evidence that gains diminish" in verdict([STEADY, mean_of(STEADY)], [], scores()).headline
+    assert "no gain that stands out from chance" in verdict([FLAT, mean_of(FLAT)], [], scores()).headline
+
+
+def test_not_reached_is_said_so() -> None:
+    said = text(STEADY, RISING)
+    assert "lies within the sizes studied in 1 of 2 rising curves" in said
+    assert "in 1 it was not reached" in said
+    assert "less than 0.1 points" in text(STEADY, delta=0.1)
+
+
+def test_curves_that_fall_are_named_with_the_finding() -> None:
+    said = text(RISING, FALLS, FLAT)
+    assert "xnli in l02 after mnli (falls from 55 at 300 to 50 at 1,000, p = 0.01)" in said
+    assert "No gain beyond chance is seen in 1 of 3 curves." in said
+    many = [replace(FALLS, language=f"x{place}") for place in range(9)]
+    assert "and 3 more" in text(RISING, *many)
+    assert "In most curves scores fall" in verdict([RISING, *many], [], scores()).headline
+
+
+def test_an_effect_is_said_with_its_direction_numbers_and_correction() -> None:
+    said = text(RISING)
+    assert "A doubling brings less to languages further from English: -0.015 logits per doubling per 0.1 of" in said
+    assert "(95 % interval -0.02 to -0.01, corrected p = .004, 12 languages)" in said
+    assert "a doubling brings more" in text(RISING, effects=(replace(EFFECT, estimate=0.15, low=0.1, high=0.2),))
+    for outcome, words in ((ENDS, "gains end sooner"), (TOTAL_GAIN, "gain less in total"), (CURVATURE, "bend less")):
+        assert words in text(RISING, effects=(replace(EFFECT, outcome=outcome),))
+
+
+def test_no_evidence_comes_with_the_smallest_effect_that_would_show() -> None:
+    said = verdict([RISING], [NONE, replace(NONE, distance="genetic", detectable=0.5, p_holm=0.7)], scores())
+    assert said.headline.endswith("there is no evidence that they do so sooner for languages further from English.")
+    body = "\n".join(said.sentences)
+    assert "the smallest corrected p = .600 (syntactic) over 2 distances" in body
+    assert "an effect smaller than 0.008 (syntactic) to 0.05 (genetic) logits per doubling per 0.1 of distance" in body
+
+
+def test_only_the_corrected_p_value_counts() -> None:
+    assert "no evidence" in verdict([RISING], [replace(EFFECT, p=0.01, p_holm=0.051)], scores()).headline
+    assert "no evidence" not in verdict([RISING], [replace(EFFECT, p_holm=0.049)], scores()).headline
+
+
+def test_several_intermediate_tasks_are_judged_together_and_exceptions_named() -> None:
+    said = verdict([RISING], [EFFECT, replace(NONE, intermediate=ALL)], scores())
+    assert "no evidence" in said.headline
+    assert any(sentence.startswith("After mnli alone: a doubling brings less") for sentence in said.sentences)
+
+
+def test_what_could_not_be_estimated_is_said_with_the_reason() -> None:
+    unknown = replace(EFFECT, estimate=math.nan, low=math.nan, high=math.nan, p_holm=math.nan, note="3 languages")
+    said = text(RISING, effects=(unknown,))
+    assert "whether it depends on the distance from English cannot be told" in said
+    assert "cannot be told: 3 languages." in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sizes": (0,)}, "Only the baseline"),
+        ({"sizes": (0, 100)}, "Only one size (100) has finished: its gain over none is known"),
+        ({"sizes": (100,)}, "cannot even be compared with none"),
+        ({"stuck": 1.0, "sizes": (100, 300)}, "Every finished run is degenerate"),
+        ({"languages": 0}, "Only English has scores"),
+    ],
+)
+def test_a_study_that_cannot_answer_yet_says_so(changes: dict[str, object], words: str) -> None:
+    table = scores(languages=3, sizes=SIZES) if "languages" in changes else scores(**changes)
+    table = table[table["language"] == "en"] if "languages" in changes else table
+    said = verdict([], [], table)
+    assert words in said.headline
+    assert said.sentences
+
+
+def test_without_any_finished_run_there_is_nothing_to_say() -> None:
+    said = verdict([], [], scores()[:0])
+    assert said.headline == "No run has finished yet, so there is nothing to say."
+    assert said.sentences == []
+
+
+def test_runs_seeds_languages_and_degenerate_scores_are_counted() -> None:
+    said = text(RISING, scores=scores(stuck=0.4, seeds=4))
+    assert "16 finished runs with 4 seeds: 1 intermediate task at 4 sizes (0, 100, 300, 1,000 examples)" in said
+    assert "3 languages beside English" in said
+    stuck = scores(stuck=0.4, seeds=4)["degenerate"].sum()
+    assert f"{stuck} scores of {stuck // 4} runs are degenerate" in said
+
+
+def test_what_limits_the_answer_is_said() -> None:
+    one = text(replace(RISING, intervals_over="nothing: one seed"), scores=scores(seeds=1))
+    assert "There is one seed" in one
+    assert "There is one seed" not in text(RISING)
+    assert "over seeds alone" in text(replace(RISING, intervals_over="seeds"))
+    assert "No control was run" in text(RISING)
+    assert "Controls: shuffled." in text(RISING, controls=("shuffled",))
+    assert "not adjusted for share: unknown for l04" in text(
+        RISING, effects=(replace(EFFECT, note="one seed: x; not adjusted for share: unknown for l04"),)
+    )
+    assert "related ones" in text(RISING)

@@ -1,0 +1,232 @@
+"""Made-up content for the page: curves of any number of languages, targets and intermediate tasks, without training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dist_stilts.analysis.cells import MEAN
+from dist_stilts.analysis.curves import Curve
+from dist_stilts.analysis.effects import PER_DOUBLING, TOTAL_GAIN, Effect
+from dist_stilts.analysis.estimate import Estimate
+from dist_stilts.analysis.forms import Fit
+from dist_stilts.report.render import Sheet
+from dist_stilts.study.page import StudyContent
+
+SIZES = (0, 100, 300, 1000, 3000)
+DISTANCES = ("syntactic", "phonological", "genetic")
+ALL_LANGUAGES = [
+    *("en", "af", "ar", "bg", "bn", "de", "el", "es", "et", "eu", "fa", "fi", "fr", "he", "hi", "hu", "id", "it", "ja"),
+    *("jv", "ka", "kk", "ko", "ml", "mr", "ms", "my", "nl", "pt", "ru", "sw", "ta", "te", "th", "tl", "tr", "ur", "vi"),
+    *("yo", "zh"),
+]
+
+
+def bends(distance: float, sizes: Any, gain: float) -> Any:
+    """A saturating curve that is lower and rises less the further the language."""
+    return 62 - 22 * distance + gain * (1 - 0.8 * distance) * (1 - (1 + np.asarray(sizes, float) / 150) ** -0.6)
+
+
+def far(languages: Sequence[str]) -> dict[str, float]:
+    """Distances from 0 (English) to 0.7."""
+    return {language: round(0.7 * place / max(len(languages) - 1, 1), 4) for place, language in enumerate(languages)}
+
+
+def curve(language: str, distance: float, intermediate: str, target: str, seeds: int, sizes: Sequence[int]) -> Curve:
+    rng = np.random.default_rng([*f"{language}{intermediate}{target}".encode()])
+    gain = 4 + 18 * rng.random() if language == MEAN else 14 + 4 * rng.random()
+    gain = -3.0 if intermediate == "ccg" else gain
+    means = bends(distance, sizes, gain) + rng.normal(0, 0.4, len(sizes))
+    odd = language in ("th", "ff")
+    if odd:
+        means[-1] -= 6
+    grid = np.concatenate([[0.0], np.geomspace(min(sizes[1:], default=1) / 4, sizes[-1], 40)])
+    line = bends(distance, grid, gain)
+    one = seeds < 2
+
+    def estimate(value: float, half: float) -> Estimate:
+        return Estimate(value, note="one seed: no interval") if one else Estimate(value, value - half, value + half)
+
+    last = sizes[-1]
+    enough = Estimate(None, 0.7 * last, math.inf, f"not reached within {2 * last:,} examples")
+    if distance > 0.2:
+        enough = Estimate(
+            last * (1.1 - distance), last * (0.8 - distance), last * (1.4 - distance) if distance < 0.5 else math.inf
+        )
+    return Curve(
+        intermediate=intermediate,
+        target=target,
+        metric="f1" if target in ("panx", "udpos") else "accuracy",
+        language=language,
+        sizes=tuple(sizes),
+        means=tuple(means.tolist()),
+        seeds=(seeds,) * len(sizes),
+        count=1000,
+        left_out=1 if odd else 0,
+        fits=(Fit("power law", {"beta": 0.6}, 12.3, 0.41),),
+        chosen=Fit("power law", {"beta": 0.6}, 12.3, 0.41),
+        shape="non-monotone" if odd else "falling" if gain < 0 else "rising",
+        shape_note="falls from 55.1 at 1,000 to 49.0 at 3,000, p = 0.003" if odd else "",
+        total_gain=estimate(float(means[-1] - means[0]), 1.2),
+        per_doubling={n: estimate(float(np.diff(bends(distance, [n, 2 * n], gain))[0]), 0.3) for n in sizes if n},
+        half_gain=estimate(210.0, 60.0),
+        enough=Estimate(None, note="not monotone") if odd else enough,
+        intervals_over="nothing: one seed" if one else "seeds and test rows",
+        grid=tuple(grid.tolist()),
+        line=tuple(line.tolist()),
+        low=() if one else tuple((line - 0.9).tolist()),
+        high=() if one else tuple((line + 0.9).tolist()),
+    )
+
+
+def curves_of(
+    languages: Sequence[str], targets: Sequence[str], tasks: Sequence[str], seeds: int = 3, sizes: Sequence[int] = SIZES
+) -> list[Curve]:
+    distances = far(languages)
+    found = []
+    for task in tasks:
+        for target in targets:
+            found += [curve(language, distances[language], task, target, seeds, sizes) for language in languages]
+            if set(languages) - {"en"}:
+                found.append(curve(MEAN, 0.3, task, target, seeds, sizes))
+    return found
+
+
+def scores_of(curves: Sequence[Curve]) -> pd.DataFrame:
+    """A frame of scores that agrees with the curves."""
+    rows = []
+    for one in curves:
+        for size, mean, seeds in zip(one.sizes, one.means, one.seeds, strict=True):
+            for seed in range(seeds if one.language != MEAN else 0):
+                name = one.intermediate if size else ""
+                rows.append(
+                    {
+                        "intermediate": name,
+                        "size": size,
+                        "seed": seed,
+                        "target": one.target,
+                        "metric": one.metric,
+                        "language": one.language,
+                        "value": mean + 0.8 * (seed - 1),
+                        "count": one.count,
+                        "degenerate": False,
+                        "reason": "",
+                        "run": f"{one.target}@{name}-n{size}-s{seed}",
+                    }
+                )
+    columns = [
+        "intermediate",
+        "size",
+        "seed",
+        "target",
+        "metric",
+        "language",
+        "value",
+        "count",
+        "degenerate",
+        "reason",
+        "run",
+    ]
+    frame = pd.DataFrame(rows, columns=columns).astype({"degenerate": bool})
+    return frame.drop_duplicates(["run", "target", "language"])
+
+
+def distances_of(languages: Sequence[str], names: Sequence[str] = DISTANCES) -> Any:
+    rng = np.random.default_rng(0)
+    base = np.array(list(far(languages).values()))
+    values = {name: np.clip(base + 0.1 * place * rng.random(len(base)), 0, 1) for place, name in enumerate(names)}
+    frame = pd.DataFrame(values, index=list(languages))
+    frame.loc[languages[0]] = 0.0
+    observed = pd.DataFrame(rng.uniform(0.3, 1, frame.shape).round(2), index=frame.index, columns=frame.columns)
+    if len(languages) > 3:
+        frame.loc[languages[2], names[-1]] = math.nan
+    return SimpleNamespace(values=frame, observed=observed, notes={names[-1]: "saturated: 1.0 for 2"}, source="made up")
+
+
+def effects_of(tasks: Sequence[str], names: Sequence[str] = DISTANCES) -> list[Effect]:
+    wanted = [*tasks, "all"] if len(tasks) > 1 else tasks
+    return [
+        Effect(outcome, task, name, -0.123, -0.201, -0.045, 0.0021, 0.0169, -0.031, 0.061, 7, "a note of its own")
+        for task in wanted
+        for outcome in (PER_DOUBLING, TOTAL_GAIN)
+        for name in names
+    ]
+
+
+def layer_records(layers: Sequence[int] = (1, 4, 7, 10)) -> list[dict[str, Any]]:
+    return [
+        {
+            "task": "tatoeba",
+            "split": "test",
+            "metric": "accuracy",
+            "language": language,
+            "value": 20 + 4 * layer + 0.002 * size - layer**2 / 3 - place,
+            "count": 1000,
+            "layer": layer,
+            "pooling": "mean",
+            "intermediate": "mnli" if size else None,
+            "intermediate_phase": "mnli" if size else None,
+            "intermediate_size": size,
+            "run": f"tatoeba@mnli-n{size}",
+            "seed": 0,
+            "versions": {"torch": "2.13.0"},
+        }
+        for layer in layers
+        for size in SIZES
+        for place, language in enumerate(("de", "fr", "th"))
+    ]
+
+
+def runs_of(targets: Sequence[str], tasks: Sequence[str], seeds: int = 3) -> list[dict[str, Any]]:
+    found = []
+    for target in targets:
+        for task in tasks:
+            for size in SIZES[1:]:
+                for seed in range(seeds):
+                    name = f"{target}@{task}-n{size}-s{seed}"
+                    own = {"name": name, "intermediate": task, "size": size, "seed": seed, "subset_seed": 0}
+                    found.append({**own, "state": "done", "scores": "52.3", "reason": "", "folder": f"../{name}"})
+    if len(found) > 2:
+        found[1] |= {"state": "failed", "scores": "", "reason": "out of memory <GPU 3>"}
+        found[2] |= {"state": "degenerate", "scores": "33.3", "reason": "one class for everything"}
+    return found
+
+
+def content(
+    languages: Sequence[str] = ("en", "aa", "bb", "cc", "dd", "ee", "ff", "gg"),
+    targets: Sequence[str] = ("xnli",),
+    tasks: Sequence[str] = ("mnli", "ccg"),
+    seeds: int = 3,
+    **fields: Any,
+) -> StudyContent:
+    curves = curves_of(languages, targets, tasks, seeds)
+    delta = Sheet(
+        "Change by intermediate task",
+        ["after", *targets],
+        [[t, *["+3.2 ± 0.4"] * len(targets)] for t in tasks],
+        ["note"],
+    )
+    made: dict[str, Any] = {
+        "title": "Sizes & languages",
+        "commands": ["dist-stilts study run demo", "dist-stilts study report demo"],
+        "headline": "Gains diminish, and sooner for distant languages.",
+        "sentences": ["Doubling brings 0.12 logits less per unit of syntactic distance.", "No other distance matters."],
+        "curves": curves,
+        "effects": effects_of(tasks),
+        "distances": distances_of(languages),
+        "covariates": pd.DataFrame(
+            {"fertility": [1.25] * len(languages), "overlap": [0.5] * len(languages)}, list(languages)
+        ),
+        "scores": scores_of(curves),
+        "records": layer_records(),
+        "tables": [delta],
+        "runs": runs_of(targets, tasks, seeds),
+        "method": ["Subsets are nested.", "Intervals are bootstrap intervals."],
+        "caveats": ["This world is made up."],
+    }
+    return StudyContent(**{**made, **fields})
