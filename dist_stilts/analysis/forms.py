@@ -20,7 +20,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.floating[Any]]
 Sizes = tuple[int, ...]
 
-MOVES = 120
+MOVES = 60
 """Most moves of the pattern search."""
 LEAST_STEP = 1e-3
 """Where the pattern search ends, in steps of the grid."""
@@ -126,16 +126,28 @@ def minimise(form: Form, sizes: Sizes, scores: Floats, precision: Floats, design
 
     grid = form.shapes(design)
     shape = grid[int(np.argmin(solved(grid).cost))]
-    moves = np.array(list(itertools.product(*((0.0, -step, step) if step else (0.0,) for step in form.steps))))
+    moves, scale = _moves(form), 1.0
     low, high = grid.min(axis=0, initial=math.inf), grid.max(axis=0, initial=-math.inf)
-    scale = 1.0
     for _ in range(MOVES if len(moves) > 1 else 0):
-        around = np.clip(shape + scale * moves, low, high)
+        around = np.clip(shape + scale * moves * form.steps, low, high)
         best = int(np.argmin(solved(around).cost))
-        shape, scale = around[best], scale if best else scale / 2
+        shape = around[best]
+        if np.abs(moves[best]).max() < 1:  # else the optimum may be farther out: stay as coarse
+            scale /= 2
         if scale < LEAST_STEP:
             break
     return shape, Solution(*(part[..., 0] for part in solved(shape[None])))
+
+
+@cache
+def _moves_of(shape_parameters: tuple[bool, ...]) -> Floats:
+    """Neighbours of a shape, itself first, in steps [m, d]; a shape parameter that is fixed stays."""
+    ticks = (0.0, -0.5, 0.5, -1.0, 1.0)
+    return np.array(list(itertools.product(*(ticks if free else (0.0,) for free in shape_parameters))))
+
+
+def _moves(form: Form) -> Floats:
+    return _moves_of(tuple(step > 0 for step in form.steps))
 
 
 def _proper(form: Form, solution: Solution) -> Solution:

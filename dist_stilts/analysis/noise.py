@@ -63,9 +63,16 @@ class Noise:
         return np.diag(own) + self.rows
 
     def draw(self, draws: int, rng: np.random.Generator) -> Floats:
-        """``[draws, k]`` errors of the means."""
-        runs = self.run * self.degrees / rng.chisquare(self.degrees, draws)
-        own = np.maximum(runs - self.run_by_row, 0.0)[:, None] * self.share + self.fixed
+        """``[draws, k]`` errors of the means.
+
+        Of the variance of a run the part that is in ``rows``, too, is known well. Taken off before the chi-square, it
+        leaves intervals too narrow (92 % where 95 % are asked for), after it too wide (98 %), because a variance below
+        it cannot be; with the mean of the two they cover 94 to 97.5 % for 4 to 20 degrees of freedom.
+        """
+        scale = self.degrees / rng.chisquare(self.degrees, draws)
+        before = max(self.run - self.run_by_row, 0.0) * scale
+        after = np.maximum(self.run * scale - self.run_by_row, 0.0)
+        own = (before + after)[:, None] / 2 * self.share + self.fixed
         size = (draws, len(self.share))
         return rng.standard_normal(size) * np.sqrt(own) + rng.standard_normal(size) @ _root(self.rows)
 
@@ -91,6 +98,8 @@ def noise(cells: Cells) -> Noise:
 
 
 def _binomial(cells: Cells) -> float:
+    if not cells.sizes:
+        return LEAST_VARIANCE
     share = float(np.clip(cells.means.mean() / 100, 0.0, 1.0))
     return max(1e4 * share * (1 - share) / max(cells.count, 1), LEAST_VARIANCE)
 
@@ -135,4 +144,4 @@ def relative_variances(noise: Noise) -> Floats:
     variances = np.where(noise.share > 0, max(noise.run, LEAST_VARIANCE), np.maximum(noise.fixed, LEAST_VARIANCE))
     if noise.rows.any():
         variances = np.where(noise.share > 0, variances, noise.run_by_row or variances.mean())
-    return variances / math.exp(np.log(variances).mean())
+    return variances / math.exp(np.log(variances).mean()) if len(variances) else variances

@@ -55,18 +55,22 @@ def course(
 ) -> tuple[str, str]:
     """Shape of a curve ("rising" | "flat" | "falling" | "non-monotone") and the finding behind it.
 
+    With one seed nothing is tested: flat is what ends within two standard errors, from the test rows alone, of its
+    start.
+
     Args:
         means: [k]; covariance: of their errors [k, k]; errors: draws of them [draws, k], None without seeds.
         gain: the total gain.
     """
     if len(sizes) < 2:
         return "flat", "one size only" if sizes else "no scores"
-    flat = _is_flat(fits, chosen, gain)
+    up = float(means[-1] - means[0])
     if errors is None:
-        trend = float(np.polyfit(np.log1p(sizes), means, 1)[0])
-        return "flat" if flat or trend == 0 else "rising" if trend > 0 else "falling", "one seed: not tested"
+        by_rows = 2 * math.sqrt(float(covariance[0, 0] + covariance[-1, -1] - 2 * covariance[0, -1]))
+        return "flat" if abs(up) <= by_rows else "rising" if up > 0 else "falling", "one seed: not tested"
     drop = clearest_drop(means, covariance, errors)
     if drop.p > LEVEL:
+        flat = up <= 0 or _is_flat(fits, chosen, gain)
         return "flat" if flat else "rising", f"no drop beyond chance, p = {drop.p:.2g}"
     note = _described(sizes, means, drop, len(errors))
     all_the_way = gain.high is not None and gain.high < 0
