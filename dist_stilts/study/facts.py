@@ -73,10 +73,11 @@ def _clearest(effects: Sequence[Effect]) -> list[Fact]:
     if not tested:
         return []
     best = min(tested, key=lambda effect: (effect.p_holm, effect.p))
+    after = "all intermediate tasks" if best.intermediate == ALL else best.intermediate
     interval = "" if math.isnan(best.low) else f" [{signed(best.low, 3)}, {signed(best.high, 3)}]"
     return [
         Fact(
-            f"{UNITS[PER_DOUBLING]} and unit of {best.distance} distance, after {best.intermediate}",
+            f"{UNITS[PER_DOUBLING]} and unit of {best.distance} distance, after {after}",
             f"{signed(best.estimate, 3)}{interval}",
             f"p {p_equals(best.p)}, Holm {p_equals(best.p_holm)}; clearest of {len(tested)} effects",
         )

@@ -65,7 +65,7 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^\w+.]+", "-", name).strip("-")
 
 
-def panel(title: str, subtitle: str = "", width: float = 0.7) -> tuple[Figure, Axes]:
+def panel(title: str, subtitle: str = "", width: float = 0.67) -> tuple[Figure, Axes]:
     """A figure of one panel, with room above for a title and right of the axes for names.
 
     Args:
@@ -74,13 +74,14 @@ def panel(title: str, subtitle: str = "", width: float = 0.7) -> tuple[Figure, A
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=PANEL_INCHES)
-    axes = figure.add_axes((0.135, 0.14, width, 0.68))
+    axes = figure.add_axes((0.165, 0.14, width, 0.68))
     figure.text(0.02, 0.955, title, fontsize=10.5, fontweight="bold", color=INK, va="center")
     figure.text(0.02, 0.885, subtitle, fontsize=8, color=FAINT, va="center", linespacing=1.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8.5, colors=FAINT)
     axes.xaxis.label.set_fontsize(9)
     axes.yaxis.label.set_fontsize(9)
+    axes.yaxis.set_label_coords(0.022, 0.48, transform=figure.transFigure)
     axes.grid(axis="y", color="0.93", linewidth=0.8)
     axes.set_axisbelow(True)
     return figure, axes

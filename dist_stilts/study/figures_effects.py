@@ -16,15 +16,15 @@ import numpy as np
 
 from dist_stilts.analysis.cells import MEAN
 from dist_stilts.analysis.effects import ALL, PER_DOUBLING, Effect
+from dist_stilts.analysis.typology import HALF, Distances
 from dist_stilts.report.correlation import ENGLISH, correlate
 from dist_stilts.study.figures import FAINT, INK, RULE, Drawing, panel
-from dist_stilts.study.numbers import OBSERVED_ENOUGH, p_equals, signed
+from dist_stilts.study.numbers import p_equals, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from dist_stilts.analysis.curves import Curve
-    from dist_stilts.analysis.typology import Distances
 
 POINT_COLOUR = "#0072b2"
 OFFSETS = ((5, 4), (5, -9), (-5, 4), (-5, -9), (0, 7), (0, -12), (8, -2), (-8, -2))
@@ -68,7 +68,7 @@ def draw_gains(
         own = {lang: gain for lang, gain in gains.items() if lang in known}
         if not own:
             continue
-        hollow = {lang for lang in own if distances.observed[name].get(lang, 1.0) < OBSERVED_ENOUGH}
+        hollow = {lang for lang in own if distances.observed[name].get(lang, 1.0) < HALF}
         found.append(_drawing(name, intermediate, own, known, hollow, effect_of.get(name)))
     return found
 
@@ -83,7 +83,7 @@ def _drawing(
 ) -> Drawing:
     correlation = correlate({lang: gain.value for lang, gain in gains.items()}, distances)
     said = [str(correlation), effect_in_words(effect)]
-    figure, axes = panel(f"{name} distance" + f", {intermediate}" * (intermediate != ALL), "\n".join(said), width=0.83)
+    figure, axes = panel(f"{name} distance" + f", {intermediate}" * (intermediate != ALL), "\n".join(said), width=0.8)
     x = np.array([distances[lang] for lang in gains])
     y = np.array([gain.value for gain in gains.values()])
     axes.axhline(0, color="0.6", linewidth=1, zorder=1)

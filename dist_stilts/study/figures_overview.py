@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dist_stilts.analysis.estimate import Estimate
 
 CELL_INCHES = (0.95, 0.52)
-ROW_INCHES = 0.19
+ROW_INCHES, GAP_INCHES = 0.19, 0.3
 
 
 def means_of(curves: Sequence[Curve]) -> list[Curve]:
@@ -111,10 +111,10 @@ def draw_enough(curves: Sequence[Curve], scale: Scale | None) -> list[Drawing]:
         return []
     column = 1.7 if len(tasks) > 2 else 2.9
     left = 0.75
-    width, height = left + (column + 0.2) * len(tasks), 0.95 + ROW_INCHES * len(rows)
+    width, height = left + (column + GAP_INCHES) * len(tasks), 0.85 + ROW_INCHES * len(rows)
     figure = Figure(figsize=(width, height))
     for place, task in enumerate(tasks):
-        x = (left + (column + 0.2) * place) / width
+        x = (left + (column + GAP_INCHES) * place) / width
         axes = figure.add_axes((x, 0.55 / height, column / width, ROW_INCHES * len(rows) / height))
         _draw_column(axes, [curve for curve in own if curve.intermediate == task], rows, scale)
         axes.set_title(task, fontsize=10, loc="left", color=INK)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dist_stilts.analysis.estimate import Estimate
 
-OBSERVED_ENOUGH = 0.5
-"""A distance of which less was observed rests on imputation: marked in tables, hollow in figures."""
 UNKNOWN = "–"
 NO_INTERVAL = "no interval"
 NOT_REACHED = "not reached"

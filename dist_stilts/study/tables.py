@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from dist_stilts.analysis.cells import MEAN
 from dist_stilts.analysis.effects import PER_DOUBLING, UNITS, Effect
+from dist_stilts.analysis.typology import HALF, Distances
 from dist_stilts.report.render import Sheet
 from dist_stilts.study.numbers import (
-    OBSERVED_ENOUGH,
     UNKNOWN,
     exact_size,
     fine_points,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from dist_stilts.analysis.curves import Curve
     from dist_stilts.analysis.forms import Fit
-    from dist_stilts.analysis.typology import Distances
 
 IMPUTED = "°"
 OUTCOMES = {PER_DOUBLING: "Gain per doubling against distance: does more English data help distant languages less?"}
@@ -153,7 +152,7 @@ def _distance(distances: Distances, language: str, name: str) -> str:
     if math.isnan(value):
         return UNKNOWN
     share = "" if math.isnan(observed) else f" ({observed:.0%})"
-    return f"{value:.2f}{IMPUTED * (observed < OBSERVED_ENOUGH)}{share}"
+    return f"{value:.2f}{IMPUTED * (observed < HALF)}{share}"
 
 
 def covariates(frame: pd.DataFrame) -> Sheet:

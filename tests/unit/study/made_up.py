@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from dist_stilts.analysis.curves import Curve
 from dist_stilts.analysis.effects import PER_DOUBLING, TOTAL_GAIN, Effect
 from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.forms import Fit
+from dist_stilts.analysis.typology import Distances
 from dist_stilts.report.render import Sheet
 from dist_stilts.study.page import StudyContent
 
@@ -139,7 +139,7 @@ def scores_of(curves: Sequence[Curve]) -> pd.DataFrame:
     return frame.drop_duplicates(["run", "target", "language"])
 
 
-def distances_of(languages: Sequence[str], names: Sequence[str] = DISTANCES) -> Any:
+def distances_of(languages: Sequence[str], names: Sequence[str] = DISTANCES) -> Distances:
     rng = np.random.default_rng(0)
     base = np.array(list(far(languages).values()))
     values = {name: np.clip(base + 0.1 * place * rng.random(len(base)), 0, 1) for place, name in enumerate(names)}
@@ -148,7 +148,7 @@ def distances_of(languages: Sequence[str], names: Sequence[str] = DISTANCES) -> 
     observed = pd.DataFrame(rng.uniform(0.3, 1, frame.shape).round(2), index=frame.index, columns=frame.columns)
     if len(languages) > 3:
         frame.loc[languages[2], names[-1]] = math.nan
-    return SimpleNamespace(values=frame, observed=observed, notes={names[-1]: "saturated: 1.0 for 2"}, source="made up")
+    return Distances(frame, observed, "made up")
 
 
 def effects_of(tasks: Sequence[str], names: Sequence[str] = DISTANCES) -> list[Effect]:

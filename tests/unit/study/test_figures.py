@@ -4,7 +4,6 @@ import math
 import time
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import made_up
@@ -13,6 +12,7 @@ import pytest
 
 from dist_stilts.analysis.cells import MEAN
 from dist_stilts.analysis.estimate import Estimate
+from dist_stilts.analysis.typology import Distances
 from dist_stilts.study.figures import size_ticks
 from dist_stilts.study.figures_curves import draw_curves
 from dist_stilts.study.figures_effects import draw_gains, gains_by_language
@@ -98,7 +98,7 @@ def test_imputed_distances_are_hollow_and_unknown_ones_absent() -> None:
     languages = ("en", "aa", "bb", "cc", "dd")
     values = pd.DataFrame({"syntactic": [0.0, 0.2, 0.4, math.nan, 0.6]}, list(languages))
     observed = pd.DataFrame({"syntactic": [1.0, 0.9, 0.3, 0.9, 0.5]}, list(languages))
-    distances: Any = SimpleNamespace(values=values, observed=observed, notes={}, source="made up")
+    distances = Distances(values, observed, "made up")
     curves = made_up.curves_of(languages, ("xnli",), ("mnli",))
     (drawing,) = draw_gains(curves, made_up.effects_of(("mnli",)), distances, "mnli")
     points = drawing.figure.axes[0].collections[-1]

@@ -146,7 +146,8 @@ def test_the_page_holds_every_distance_and_marks_what_rests_on_imputation(page: 
             mark = "°" if share < 0.5 else ""
             assert ("–" if math.isnan(value) else f"{value:.2f}{mark} ({share:.0%})") in page.text
     assert "° (" in page.text
-    assert "genetic: saturated: 1.0 for 2" in page.text
+    assert distances.notes
+    assert all(f"{name}: {note}" in page.text for name, note in distances.notes.items())
 
 
 def test_the_page_lists_runs_tables_method_caveats_and_conditions(html: str, page: Page, content: StudyContent) -> None:
