@@ -81,7 +81,7 @@ def panel(title: str, subtitle: str = "", width: float = 0.67) -> tuple[Figure, 
     axes.tick_params(labelsize=8.5, colors=FAINT)
     axes.xaxis.label.set_fontsize(9)
     axes.yaxis.label.set_fontsize(9)
-    axes.yaxis.set_label_coords(0.022, 0.48, transform=figure.transFigure)
+    axes.yaxis.set_label_coords(0.038, 0.48, transform=figure.transFigure)
     axes.grid(axis="y", color="0.93", linewidth=0.8)
     axes.set_axisbelow(True)
     return figure, axes

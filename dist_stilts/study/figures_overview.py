@@ -153,7 +153,7 @@ def _draw_column(axes: Axes, curves: Sequence[Curve], rows: Sequence[str], scale
     for marked, marker in ((dots, "o"), (arrows, ">")):
         if marked:
             values, at, colour_of = zip(*marked, strict=True)
-            axes.scatter(values, at, s=24, c=colour_of, marker=marker, linewidth=0, zorder=3)
+            axes.scatter(values, at, s=24, c=colour_of, marker=marker, linewidth=0, zorder=3, clip_on=False)
     axes.axvline(max(sizes), color=RULE, linewidth=1, zorder=1)
     _plain(axes)
 

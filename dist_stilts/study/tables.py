@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dist_stilts.analysis.cells import MEAN
-from dist_stilts.analysis.effects import PER_DOUBLING, UNITS, Effect
+from dist_stilts.analysis.effects import ALL, PER_DOUBLING, UNITS, Effect
 from dist_stilts.analysis.typology import HALF, Distances
 from dist_stilts.report.render import Sheet
 from dist_stilts.study.numbers import (
+    NO_INTERVAL,
     UNKNOWN,
     exact_size,
     fine_points,
@@ -108,8 +109,9 @@ def effect_tables(effects: Sequence[Effect]) -> list[Sheet]:
     """One table per outcome; a line per intermediate task and distance."""
     head = ["distance", "after", "effect", "95 % interval", "p", "Holm p", "per SD", "detectable", "languages", "note"]
     found = []
+    pooled_first = sorted(effects, key=lambda effect: effect.intermediate != ALL)
     for outcome in dict.fromkeys(effect.outcome for effect in effects):
-        lines = [_effect_line(effect) for effect in effects if effect.outcome == outcome]
+        lines = [_effect_line(effect) for effect in pooled_first if effect.outcome == outcome]
         unit = f"Effects in {UNITS.get(outcome, 'units of the outcome')} per unit of distance."
         notes = [f"{unit} Detectable: the smallest true effect that this design finds with 80 % power."]
         found.append(Sheet(OUTCOMES.get(outcome, outcome.capitalize()), head, lines, notes))
@@ -117,12 +119,14 @@ def effect_tables(effects: Sequence[Effect]) -> list[Sheet]:
 
 
 def _effect_line(effect: Effect) -> list[str]:
-    interval = "" if math.isnan(effect.low) else f"[{signed(effect.low, 3)}, {signed(effect.high, 3)}]"
+    interval = f"[{signed(effect.low, 3)}, {signed(effect.high, 3)}]"
+    if math.isnan(effect.low):
+        interval = UNKNOWN if math.isnan(effect.estimate) else NO_INTERVAL
     return [
         effect.distance,
         effect.intermediate,
         signed(effect.estimate, 3),
-        interval or "no interval",
+        interval,
         p_value(effect.p),
         p_value(effect.p_holm),
         signed(effect.standardised, 3),
