@@ -101,6 +101,13 @@ def _design(scores: pd.DataFrame) -> list[str]:
             f"{'is' if len(degenerate) == 1 else 'are'} degenerate (at chance, or one answer for everything) "
             "and left out."
         )
+    chance = scores[scores["at_chance"].astype(bool)] if "at_chance" in scores else scores[:0]
+    if len(chance):
+        found.append(
+            f"{many(len(chance), 'score')} of {many(chance['run'].nunique(), 'run')} are labelled degenerate but kept, "
+            "because every run of that size and of all smaller ones is: at chance, or one answer for everything, is "
+            "what so few examples bring."
+        )
     return found
 
 
