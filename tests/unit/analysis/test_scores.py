@@ -151,8 +151,8 @@ def test_where_every_run_of_a_size_and_of_all_smaller_ones_is_stuck_chance_is_wh
             record(run="f", intermediate_size=3000, **stuck),
         ]
     ).set_index("run")
-    assert dict(scores["at_chance"]) == dict(a=True, b=True, c=True, d=False, e=False, f=False)
-    assert dict(scores["degenerate"]) == dict(a=False, b=False, c=False, d=False, e=True, f=True)
+    assert dict(scores["at_chance"]) == {"a": True, "b": True, "c": True, "d": False, "e": False, "f": False}
+    assert dict(scores["degenerate"]) == {"a": False, "b": False, "c": False, "d": False, "e": True, "f": True}
 
 
 def test_dev_is_of_the_target_and_retrieval_has_none() -> None:
