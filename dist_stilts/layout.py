@@ -168,11 +168,6 @@ class StudyFolder:
         """The page's figures as files."""
         return self.path / "figures"
 
-    @property
-    def plan(self) -> Path:
-        """The plan as it was when the study was last started."""
-        return self.path / "plan.txt"
-
     def table(self, name: str) -> Path:
         """The numbers of the page: ``scores``, ``curves``, ``effects``, ``typology``, ``runs``."""
         return self.path / f"{name}.csv"

@@ -107,7 +107,7 @@ def short(effects: Sequence[Effect]) -> str:
         return "whether it depends on the distance from English cannot be told"
     found = _found(asked)
     if not found:
-        return "there is no evidence that they do so sooner for languages further from English"
+        return "there is no evidence that it depends on the distance from English"
     names = dict.fromkeys(_says(effect) for effect in found)
     return " and ".join(
         f"{sentence} ({', '.join(dict.fromkeys(e.distance for e in found if _says(e) == sentence))})"

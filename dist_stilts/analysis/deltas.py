@@ -72,6 +72,7 @@ def _table(variant: str, scores: pd.DataFrame, size: int | None) -> DeltaTable:
         *_variants(rows),
         *([f"no run of n={size}: {', '.join(absent)}"] if absent else []),
         *_dagger_notes(rows),
+        *_chance_notes(scores),
         *_language_notes(rows),
         *_average_notes(rows),
         *_choice_notes(rows),
@@ -140,6 +141,11 @@ def _dagger_notes(rows: Sequence[Row]) -> Iterator[str]:
             reasons = list(dict.fromkeys(reason for cell in ill.values() for reason in cell.reasons))
             more = f"; and {len(reasons) - 1} more" if len(reasons) > 1 else ""
             yield f"† {row.label}, degenerate and left out: {counts}; {reasons[0]}{more}"
+
+
+def _chance_notes(scores: pd.DataFrame) -> Iterator[str]:
+    if "at_chance" in scores and scores["at_chance"].any():
+        yield "scores at chance are in the means where every run of that size and of all smaller ones is at chance"
 
 
 def _language_notes(rows: Sequence[Row]) -> Iterator[str]:

@@ -10,7 +10,8 @@ draw with its own variance (a bootstrap-calibrated likelihood ratio; Beran 1987,
 confidence sets", Biometrika 74). The curve drawn about is the middle of those that are likely, not the best fit, which
 often sits on a border of the shapes. Where a curve without any gain is possible it is drawn about, too, and the larger
 limit counts: without a gain there is no shape to be estimated, and the cost has another distribution (Davies 1987).
-Percentiles of refitted draws would be wrong in both places.
+The size of half the gain, a matter of shape alone, takes the larger limit of the likely and of the best curve.
+Percentiles of refitted draws would be wrong in all these places.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Profile:
         self.centre = self._likely()
         self.drawn: Solution | None = None
         if errors is not None:
-            self._draw(phi, means, precision, errors)
+            self._draw(phi, precision, errors)
 
     def _likely(self) -> int:
         """The shape in the middle of those that are likely, weighted by their likelihoods."""
@@ -87,10 +88,16 @@ class Profile:
         middle = [round(float((likelihood * part).sum() / likelihood.sum())) for part in (half, bend)]
         return middle[0] * BENDS + middle[1]
 
-    def _draw(self, phi: Floats, means: Floats, precision: Floats, errors: Floats) -> None:
-        """Refit draws about the likely curve, and find what "no gain" costs in draws about a flat one."""
-        self.drawn = solve(phi, self.fits.b[self.centre] * phi[self.centre] + errors, precision, intercept=True)
+    def _draw(self, phi: Floats, precision: Floats, errors: Floats) -> None:
+        """Refit draws about the likely curve, the best one and a flat one, for what their own values cost in them."""
+
+        def about(shape: int) -> Solution:
+            return solve(phi, self.fits.b[shape] * phi[shape] + errors, precision, intercept=True)
+
+        best = int(np.argmin(self.fits.cost))
+        self.drawn = about(self.centre)
         self.drawn_least = self.drawn.cost.min(axis=1)
+        self.half_limit = max(_limit_of_half(self.drawn, self.centre), _limit_of_half(about(best), best))
         about_flat = solve(phi, errors, precision, intercept=True)
         self.flat_limit = float(np.quantile((about_flat.b**2 * about_flat.information).max(axis=1), LEVEL))
         no_gain = float((self.fits.cost + self.fits.b**2 * self.fits.information)[0]) - self.least
@@ -111,9 +118,7 @@ class Profile:
         value = float(_half(self.shape, self.largest)[0])
         if self.drawn is None:
             return value, None
-        costs = self.drawn.cost.reshape(-1, HALVES, BENDS)[:, self.centre // BENDS].min(axis=1)
-        limit = float(np.quantile(costs - self.drawn_least, LEVEL))
-        over = self.fits.cost.reshape(HALVES, BENDS).min(axis=1) - self.least - limit
+        over = self.fits.cost.reshape(HALVES, BENDS).min(axis=1) - self.least - self.half_limit
         return value, _around(value, *_within(self.grid.halves, over, value, self.largest))
 
     def enough(self, delta: float) -> tuple[float, Interval | None]:
@@ -166,6 +171,12 @@ class Profile:
     def _doublings(self, shapes: Floats) -> Floats:
         """phi(2 n) - phi(n) at all sizes tried [g, n]."""
         return power_basis(shapes, 2 * self.tried, self.largest) - power_basis(shapes, self.tried, self.largest)
+
+
+def _limit_of_half(drawn: Solution, shape: int) -> float:
+    """What the size of half the gain of the curve drawn about, of this ``shape``, costs more than the best fits."""
+    own = drawn.cost.reshape(-1, HALVES, BENDS)[:, shape // BENDS].min(axis=1)
+    return float(np.quantile(own - drawn.cost.min(axis=1), LEVEL))
 
 
 def _coarse(sizes: Sizes) -> Grid:

@@ -31,6 +31,7 @@ TYPES = {
     "value": float,
     "count": int,
     "degenerate": bool,
+    "at_chance": bool,
     "reason": str,
     "run": str,
     "dev": float,
@@ -52,10 +53,13 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
         seed: the one that the run was planned with, whatever it was restarted with; subset_seed: of the choice of rows.
         trained: False where nothing was trained since pretraining, so that no seed has a part in the score.
         target: task, with its settings where it was scored in several; metric: its main one; language.
-        value: percent; count: test rows; degenerate, reason: whether the score is that of no model, and why.
+        value: percent; count: test rows.
+        degenerate: whether the run is stuck where others are not, so that its score is that of no model.
+        at_chance: whether it is stuck as is every run of its size and of all smaller ones: that is what the size
+            brings, and without it the foot of the curve would be missing. reason: why, for both.
         run: name of the run; dev: percent on the target's English dev, nan where the target has or had none.
     """
-    return _frame(targets(records))
+    return _settled(_frame(targets(records)))
 
 
 def targets(records: Iterable[Record]) -> list[tuple[Record, str]]:
@@ -123,6 +127,17 @@ def _frame(found: Iterable[tuple[Record, str]]) -> pd.DataFrame:
     return pd.DataFrame([_row(*each) for each in found], columns=list(TYPES)).astype(TYPES)
 
 
+def _settled(scores: pd.DataFrame) -> pd.DataFrame:
+    """Tell runs that are stuck from sizes at which all are, per intermediate phase, target and language."""
+    scores = scores.copy()
+    for _, curve in scores.groupby(["intermediate", "target", "language"], sort=False):
+        for _, cell in curve.groupby("size"):  # ascending
+            if not cell["degenerate"].all():
+                break
+            scores.loc[cell.index, ["degenerate", "at_chance"]] = False, True
+    return scores
+
+
 def _row(record: Record, target: str) -> dict[str, object]:
     size = record.get("intermediate_size") or 0
     tasks = str(record.get("intermediate") or "") if size else ""
@@ -140,6 +155,7 @@ def _row(record: Record, target: str) -> dict[str, object]:
         "value": record["value"],
         "count": record.get("count") or 0,
         "degenerate": bool(record.get("degenerate")),
+        "at_chance": False,
         "reason": str(record.get("degenerate") or ""),
         "run": str(record.get("run", "")),
         "dev": _dev(record),

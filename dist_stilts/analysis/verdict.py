@@ -101,6 +101,13 @@ def _design(scores: pd.DataFrame) -> list[str]:
             f"{'is' if len(degenerate) == 1 else 'are'} degenerate (at chance, or one answer for everything) "
             "and left out."
         )
+    chance = scores[scores["at_chance"].astype(bool)] if "at_chance" in scores else scores[:0]
+    if len(chance):
+        found.append(
+            f"{many(len(chance), 'score')} of {many(chance['run'].nunique(), 'run')} are labelled degenerate but kept, "
+            "because every run of that size and of all smaller ones is: at chance, or one answer for everything, is "
+            "what so few examples bring."
+        )
     return found
 
 
@@ -163,10 +170,10 @@ def _scores_rise(rising: Sequence[Curve], own: Sequence[Curve]) -> str:
 def _points(estimate: Estimate) -> str:
     if estimate.value is None:
         return "an unknown number of points"
-    value = f"{estimate.value:.1f} points"
+    value = f"{estimate.value:z.1f} points"
     if estimate.low is None or estimate.high is None:
         return value
-    return f"{value} ({estimate.low:.1f} to {estimate.high:.1f})"
+    return f"{value} ({estimate.low:z.1f} to {estimate.high:z.1f})"
 
 
 def _ends(own: Sequence[Curve], delta: float) -> Iterator[str]:
@@ -218,7 +225,8 @@ def _gains_headline(own: Sequence[Curve], means: Sequence[Curve]) -> str:
     if sum(curve.shape in ("non-monotone", "falling") for curve in own) > len(own) / 2:
         return "In most curves scores fall with more English examples, at once or after a peak"
     if not any(_gains(curve) for curve in means or own):
-        return "English intermediate examples bring no gain that stands out from chance"
+        where = " on average over languages" if any(curve.shape == "rising" for curve in own) else ""
+        return f"English intermediate examples bring no gain that stands out from chance{where}"
     known = [pair for curve in own if curve.shape == "rising" and (pair := _ends_of(curve))]
     if not known:
         return "English intermediate examples bring gains, but whether these diminish cannot be told from these sizes"

@@ -92,6 +92,9 @@ def left_out(scores: pd.DataFrame, runs: Iterable[Mapping[str, Any]]) -> list[st
         reasons = ", ".join(sorted(filter(None, set(degenerate["reason"]))))
         count = f"{len(degenerate):,} of {len(scores):,} scores, of {degenerate['run'].nunique():,} runs"
         found.append(f"Left out as degenerate: {count}{f' ({reasons})' if reasons else ''}.")
+    if "at_chance" in scores and scores["at_chance"].any():
+        kept = scores.loc[scores["at_chance"].astype(bool), "run"].nunique()
+        found.append(f"Labelled degenerate as is every run of their size and of all smaller ones; kept: {kept:,} runs.")
     if failed := [str(run["name"]) for run in runs if run.get("state") == "failed"]:
         count = f"{len(failed):,} run{'s' * (len(failed) > 1)}"
         found.append(f"Failed and in no number: {count}; the table of runs says why.")

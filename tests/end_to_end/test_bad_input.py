@@ -175,9 +175,25 @@ def test_two_programs_do_not_run_one_recipe_at_once(refused: Callable, tiny: Pat
         assert "another program" in refused("run", str(tiny), f"out={tmp_path}")
 
 
-@pytest.mark.parametrize("verb", [("study", "plan", "x.yaml"), ("preflight",)])
-def test_a_verb_without_a_body_says_so(refused: Callable, verb: tuple[str, ...]) -> None:
-    assert "not in this version" in refused(*verb)
+def test_a_verb_without_a_body_says_so(refused: Callable) -> None:
+    assert "not in this version" in refused("preflight")
+
+
+@pytest.mark.parametrize(
+    ("verb", "change", "said"),
+    [
+        ("plan", "study.sizes_of.mnli=[40,999999]", "999,999 rows of mnli train, there are 392,702"),
+        ("plan", "study.sizes_of.mnli=[...,40]", "'...' needs a smaller number before"),
+        ("plan", "study.languages=[qaz]", "no task of the study has 'qaz'"),
+        ("plan", "study.seed=[0,1]", "did you mean 'seeds'?"),
+        ("report", "seed=3", "no run of the study that scores anything is done"),
+        ("run", "study.seeds=[1,1]", "study.seeds: a seed stands there twice"),
+    ],
+)
+def test_a_study_that_makes_no_sense_is_refused_before_anything_starts(
+    refused: Callable, tiny: Path, tmp_path: Path, verb: str, change: str, said: str
+) -> None:
+    assert said in refused("study", verb, str(tiny), f"out={tmp_path}", change)
 
 
 def test_ctrl_c_is_one_line_and_leaves_no_process(

@@ -130,9 +130,29 @@ def test_a_score_without_a_value_is_counted_and_not_in_the_frame() -> None:
     assert (len(frame(records)), without_value(records)) == (1, 1)
 
 
-def test_a_degenerate_score_stays_with_its_reason() -> None:
-    scores = frame([record(degenerate="one class")])
-    assert scores[["degenerate", "reason", "value"]].values.tolist() == [[True, "one class", 60.0]]
+def test_a_run_that_is_stuck_where_another_is_not_stays_degenerate_with_its_reason() -> None:
+    scores = frame([record(run="a"), record(run="b", degenerate="one class")])
+    assert scores[["degenerate", "at_chance", "reason"]].values.tolist() == [
+        [False, False, ""],
+        [True, False, "one class"],
+    ]
+
+
+def test_where_every_run_of_a_size_and_of_all_smaller_ones_is_stuck_chance_is_what_the_size_brings() -> None:
+    after = {"intermediate": "mnli", "intermediate_phase": "mnli"}
+    stuck = {"degenerate": "at chance", **after}
+    scores = frame(
+        [
+            record(run="a", intermediate_size=100, **stuck),
+            record(run="b", intermediate_size=100, seed=1, **stuck),
+            record(run="c", intermediate_size=300, **stuck),
+            record(run="d", intermediate_size=1000, **after),
+            record(run="e", intermediate_size=1000, seed=1, **stuck),
+            record(run="f", intermediate_size=3000, **stuck),
+        ]
+    ).set_index("run")
+    assert dict(scores["at_chance"]) == {"a": True, "b": True, "c": True, "d": False, "e": False, "f": False}
+    assert dict(scores["degenerate"]) == {"a": False, "b": False, "c": False, "d": False, "e": True, "f": True}
 
 
 def test_dev_is_of_the_target_and_retrieval_has_none() -> None:

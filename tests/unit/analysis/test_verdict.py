@@ -102,7 +102,7 @@ def test_an_effect_is_said_with_its_direction_numbers_and_correction() -> None:
 
 def test_no_evidence_comes_with_the_smallest_effect_that_would_show() -> None:
     said = verdict([RISING], [NONE, replace(NONE, distance="genetic", detectable=0.5, p_holm=0.7)], scores())
-    assert said.headline.endswith("there is no evidence that they do so sooner for languages further from English.")
+    assert said.headline.endswith("there is no evidence that it depends on the distance from English.")
     body = "\n".join(said.sentences)
     assert "the smallest corrected p = .600 (syntactic) over 2 distances" in body
     assert "an effect smaller than 0.008 (syntactic) to 0.05 (genetic) logits per doubling per 0.1 of distance" in body

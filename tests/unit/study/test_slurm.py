@@ -16,9 +16,11 @@ from dist_stilts.experiment.plan import folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import evaluation_id, write_status
 from dist_stilts.layout import StudyFolder
+from dist_stilts.parallel.launchers import detect
 from dist_stilts.study import slurm
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.slurm import ArrayTask, Request, is_queued, job_of, parse_options, require_slurm, submit, wait
+from dist_stilts.study.supervise import ALONE
 
 Recipes = Callable[..., Recipe]
 Program = Callable[[str, str], None]
@@ -237,6 +239,13 @@ def test_when_time_is_up_the_ranks_end_and_the_same_task_goes_back(
     assert seen["ended"]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
     assert again.function == task_of(small)
+
+
+def test_a_worker_of_one_rank_is_none_of_the_tasks_around_it() -> None:
+    around = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "RANK": "3", "WORLD_SIZE": "4", "MASTER_PORT": "29500"}
+    found = detect(around | ALONE)
+    assert (found.rank, found.world_size, found.local_rank, found.master_addr) == (0, 1, 0, "127.0.0.1")
+    assert found.master_port != 29500
 
 
 @pytest.mark.parametrize(("state", "code"), [("done", 0), ("failed", EXIT_FAILED)])
