@@ -83,6 +83,7 @@ def write_study_page(content: StudyContent, page: Path, figures: Path) -> list[P
         content=content,
         facts=facts(content.runs, content.curves, content.effects),
         gallery=gallery,
+        curve_panels=_by_target(gallery.curves),
         scale=colouring(content.distances),
         fold=len(gallery.curves) > OPEN_TARGETS,
         curve_tables=curve_tables(content.curves),
@@ -105,6 +106,13 @@ def curve_tables(curves: Sequence[Curve]) -> dict[str, list[Sheet]]:
         sheets = (tables.quantities(group), tables.measured(group), tables.doublings(group))
         found.setdefault(target, []).extend(sheets)
     return found
+
+
+def _by_target(pictures: Mapping[str, Sequence[Picture]]) -> Mapping[str, Sequence[Picture]]:
+    """Panels under their target's name, or all in one group without a name where each target has only one."""
+    if all(len(own) == 1 for own in pictures.values()) and len(pictures) > 1:
+        return {"": [own[0] for own in pictures.values()]}
+    return pictures
 
 
 def _cell(run: Mapping[str, Any], key: str) -> str:

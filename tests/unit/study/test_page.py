@@ -229,14 +229,20 @@ def test_without_finished_runs_there_is_a_page_that_lists_what_is_to_be_run(tmp_
     assert Page(html).open == []
 
 
-def test_many_targets_are_folded_but_for_the_first(tmp_path: Path, no_pdf: None) -> None:
+def test_targets_of_one_panel_stand_in_one_grid_and_larger_figures_are_folded_but_for_the_first(
+    tmp_path: Path, no_pdf: None
+) -> None:
     targets = ("bucc2018", "panx", "tatoeba", "xnli")
-    curves = made_up.curves_of(("en", "aa"), targets, ("mnli",))
-    made = made_up.content(curves=curves, effects=[], records=[], tables=[], distances=None)
+    made = made_up.content(
+        curves=made_up.curves_of(("en", "aa"), targets, ("mnli",)), effects=[], records=[], tables=[], distances=None
+    )
     html, _ = written(made, tmp_path)
     assert re.findall(r"<details( open)?><summary>(\w+)</summary>", html)[:4] == [
         (" open" if target == "bucc2018" else "", target) for target in targets
-    ]
+    ], "n*, language by language"
+    curves = html[html.index('<div class="panels">') : html.index("Where gains end</h2>")]
+    assert curves.count("<svg ") == 4
+    assert curves.count('<div class="panels">') == 1
 
 
 def test_degenerate_scores_are_counted(tmp_path: Path, no_pdf: None) -> None:
