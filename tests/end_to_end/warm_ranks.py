@@ -35,6 +35,8 @@ PRELOADED = [
     "transformers.models.xlm_roberta.modeling_xlm_roberta",
 ]
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+LOOK = signal.SIGURG
+"""A signal that nothing else means: those that clusters send are obeyed by the program."""
 SECONDS_TO_LOOK = 5.0
 STACK_ENDS = "end of stack\n"
 
@@ -110,7 +112,7 @@ class Ranks:
         paths = [self.logs / f"rank-{rank}.stacks" for rank in range(len(self.processes))]
         sizes = [path.stat().st_size for path in paths]
         ready = [rank for rank, size in enumerate(sizes) if size]  # the signal would end the others
-        self.send(signal.SIGUSR2, ready)
+        self.send(LOOK, ready)
         return [self._stack(rank, paths[rank], sizes[rank]) if rank in ready else "" for rank in range(len(paths))]
 
     def _stack(self, rank: int, path: Path, size: int) -> str:
@@ -153,13 +155,13 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
 
 
 def answer_looks(file: BinaryIO) -> None:
-    """Write the main thread's stack at every SIGUSR2; from Python, as faulthandler may crash if called so often."""
+    """Write the main thread's stack at every LOOK; from Python, as faulthandler may crash if called so often."""
 
     def write(_: int, frame: FrameType | None) -> None:
         places = [f"{at.f_code.co_filename}:{line} {at.f_code.co_name}\n" for at, line in traceback.walk_stack(frame)]
         file.write("".join([*places, STACK_ENDS]).encode())
 
-    signal.signal(signal.SIGUSR2, write)
+    signal.signal(LOOK, write)
     file.write(STACK_ENDS.encode())
 
 
