@@ -73,7 +73,7 @@ def test_a_branch_that_is_killed_again_and_again_ends_with_the_bits_of_one_left_
     shutil.rmtree(job.run.path)
     again = reference(job)
     assert whole.differences(again) == []
-    told = list(torment(job, [("SIGKILL all", "any"), ("SIGTERM all", "any"), ("SIGKILL one", "any")], again, 0))
+    told = list(torment(job, [("SIGKILL all", "any"), ("SIGTERM all", "any"), ("SIGKILL one", "save")], again, 0))
     assert [kill.resumed for kill in told if isinstance(kill, Kill)] != [0, 0, 0]
     assert [found for found in told if not isinstance(found, Kill)] == [[]] * (len(told) - 3)
 
