@@ -35,13 +35,8 @@ PRELOADED = [
     "transformers.models.xlm_roberta.modeling_xlm_roberta",
 ]
 PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
-<<<<<<< HEAD
-LOOK = signal.SIGRTMIN
-"""Asks a rank for its stack; no signal that the program itself listens to."""
-=======
 LOOK = signal.SIGURG
 """A signal that nothing else means: those that clusters send are obeyed by the program."""
->>>>>>> 02a2318c778c18ef2bbeb1e4ea714e731de562a7
 SECONDS_TO_LOOK = 5.0
 STACK_ENDS = "end of stack\n"
 
