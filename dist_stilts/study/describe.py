@@ -9,7 +9,7 @@ from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.report.progress import duration
 from dist_stilts.study.forecast import Cost, hours, measured_rates
-from dist_stilts.study.progress import BLOCKED, DONE, FAILED, RUNNING, Standing, line, seconds_left
+from dist_stilts.study.progress import BLOCKED, DONE, FAILED, RUNNING, Standing, degenerate, line, seconds_left
 
 
 def plan_rows(
@@ -114,9 +114,7 @@ def status_lines(runs: Sequence[Run], standings: Mapping[str, Standing], workers
         for name, standing in standings.items():
             if standing.state == state:
                 lines.append(f"  {state}  {name}{_detail(standing)}")
-    for name, standing in standings.items():
-        if standing.degenerate:
-            lines.append(f"  degenerate  {name}: {standing.degenerate}")
+    lines += [f"  degenerate  {name}: {why}" for name, why in degenerate(runs, standings).items()]
     seconds = seconds_left(runs, standings, workers)
     if seconds:
         lines.append(f"about {duration(seconds)} left on {workers} workers")

@@ -14,13 +14,13 @@ from dataclasses import replace
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.experiment.plan import Run, expand
-from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
+from dist_stilts.experiment.run_config import FROM_RANDOM, TRUNK, Recipe
 from dist_stilts.experiment.training_data import data_root
 from dist_stilts.simulate.languages import languages as simulated
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import known_languages
 
-VARIED = ("intermediate", "trunk")
+VARIED = ("intermediate", TRUNK)
 """Roles whose training rows are what the study varies."""
 
 
@@ -133,5 +133,5 @@ def _chooses_rows(run: Run) -> bool:
 
 def _chooses_rows_itself(run: Run) -> bool:
     """All rows are no choice, unless in an order: a trunk's, and so of what starts from it."""
-    from_trunk = run.parent is not None and run.parent.role == "trunk"
-    return run.role in VARIED and (run.size is not None or run.role == "trunk" or from_trunk)
+    from_trunk = run.parent is not None and run.parent.role == TRUNK
+    return run.role in VARIED and (run.size is not None or run.role == TRUNK or from_trunk)

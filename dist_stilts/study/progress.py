@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dist_stilts.experiment.plan import Run, folder_of
-from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.experiment.run_config import TRUNK, Recipe
 from dist_stilts.experiment.status import is_done, read_status, write_status
 from dist_stilts.layout import RunFolder
 from dist_stilts.parallel.once import hold
@@ -125,6 +125,12 @@ def line(runs: Sequence[Run], standings: Mapping[str, Standing]) -> str:
     found = counts(standings)
     parts = [f"{found.get(DONE, 0)} of {len(runs)} done"]
     parts += [f"{number} {state}" for state, number in found.items() if state not in (DONE, READY, WAITING)]
-    if degenerate := sum(1 for standing in standings.values() if standing.degenerate):
-        parts.append(f"{degenerate} degenerate")
+    if stuck := degenerate(runs, standings):
+        parts.append(f"{len(stuck)} degenerate")
     return ", ".join(parts)
+
+
+def degenerate(runs: Sequence[Run], standings: Mapping[str, Standing]) -> dict[str, str]:
+    """Names of runs that have learned nothing, and why; a trunk on its way to a size is no result."""
+    results = [run.name for run in runs if run.role != TRUNK]
+    return {name: why for name in results if (why := standings[name].degenerate)}

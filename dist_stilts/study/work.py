@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dist_stilts.experiment.phases import Busy, run_phase
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.experiment.states import forget_states
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
@@ -40,6 +41,8 @@ def work(runs: Sequence[Run], recipe: Recipe, world: World) -> None:
                 run_phase(by_name[name], recipe, world)
             except Busy:  # another worker was faster
                 continue
+            if world.is_main:
+                forget_states(runs, recipe)
         elif is_over:
             return
         else:
