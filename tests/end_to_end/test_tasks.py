@@ -55,8 +55,10 @@ def test_answers_are_scored_and_the_files_score_the_same(runs: Path, data: Path,
     assert sorted(path.name for path in (predictions / "xquad").iterdir()) == [
         "test-en.json",
         "test-en.n_best.json",
+        "test-en.outcomes",
         "test-qaa.json",
         "test-qaa.n_best.json",
+        "test-qaa.outcomes",
     ]
     gold = labels / "xquad"
     gold.mkdir(parents=True, exist_ok=True)
