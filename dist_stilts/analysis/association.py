@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from dist_stilts.analysis.effects import ALL, CURVATURE, ENDS, PER_DOUBLING, TOTAL_GAIN, UNITS, Effect
+from dist_stilts.analysis.regression import many
 
 LEVEL = 0.05
 STEP = 0.1
@@ -96,7 +97,7 @@ def _nothing_found(tested: Sequence[Effect]) -> str:
 
 
 def _p(p: float) -> str:
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("= 0.", "= .")
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def short(effects: Sequence[Effect]) -> str:
@@ -113,8 +114,3 @@ def short(effects: Sequence[Effect]) -> str:
         f"{sentence} ({', '.join(dict.fromkeys(e.distance for e in found if _says(e) == sentence))})"
         for sentence in names
     )
-
-
-def many(count: int, what: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dist_stilts.analysis.regression import Predictors, Slope
+from dist_stilts.analysis.regression import Predictors, Slope, many
 
 Floats = NDArray[np.floating[Any]]
 
@@ -42,7 +42,7 @@ def censored_slope(pairs: pd.DataFrame, given: Predictors) -> Slope:
     inside = pairs.loc[pairs["side"] == 0, "language"].nunique()
     if inside < LEAST_INSIDE:
         return Slope(
-            math.nan, math.nan, f"{inside} languages where the end is known, at least {LEAST_INSIDE} are needed"
+            math.nan, math.nan, f"{many(inside, 'language')} where the end is known, at least {LEAST_INSIDE} are needed"
         )
     place = {language: index for index, language in enumerate(given.languages)}
     row = np.array([place[language] for language in pairs["language"]], int)

@@ -76,7 +76,7 @@ def predictors(distance: pd.Series, covariates: pd.DataFrame, languages: Sequenc
     known = distance.reindex(sorted(set(languages))).dropna()
     names, values = tuple(known.index), known.to_numpy(float)
     if len(names) < LEAST_LANGUAGES:
-        return f"{len(names)} languages with a known distance, at least {LEAST_LANGUAGES} are needed"
+        return f"{many(len(names), 'language')} with a known distance, at least {LEAST_LANGUAGES} are needed"
     if np.ptp(values) < 1e-9:
         return f"all {len(names)} languages are at the same distance"
     columns, notes = _usable(values, covariates.reindex(names))
@@ -185,3 +185,8 @@ def detectable(error: float, degrees: int) -> float:
     critical = float(t.ppf((1 + LEVEL) / 2, degrees))
     # The other tail adds less than 1e-6 where the power is 80 %.
     return error * float(brentq(lambda shift: nct.sf(critical, degrees, shift) - POWER, 0.0, 10 * critical))
+
+
+def many(count: int, what: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

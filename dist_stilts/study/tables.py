@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dist_stilts.analysis.curves import Curve
-    from dist_stilts.analysis.forms import Fit
 
 IMPUTED = "°"
 OUTCOMES = {PER_DOUBLING: "Gain per doubling against distance: does more English data help distant languages less?"}
@@ -46,7 +45,7 @@ def quantities(curves: Sequence[Curve]) -> Sheet:
             show(curve.half_gain, rounded_size),
             show(curve.enough, rounded_size),
             f"{curve.shape}: {curve.shape_note}" if curve.shape_note else curve.shape,
-            *_form(curve.chosen),
+            *_form(curve),
         ]
         for curve in curves
     ]
@@ -63,9 +62,10 @@ def _last(per_doubling: Mapping[int, Any]) -> list[Any]:
     return [per_doubling[max(per_doubling)] if per_doubling else Estimate(None, note="one size")]
 
 
-def _form(chosen: Fit | None) -> list[str]:
-    """Name, AICc and error at the largest size when it is held out."""
-    if chosen is None:
+def _form(curve: Curve) -> list[str]:
+    """Name, AICc and error at the largest size when held out; no form falls, so none fits a curve that does."""
+    chosen = curve.chosen
+    if chosen is None or curve.shape in ("falling", "non-monotone"):
         return ["none fits", UNKNOWN, UNKNOWN]
     error = UNKNOWN if chosen.held_out_error is None else plain(chosen.held_out_error)
     return [chosen.form, plain(chosen.aicc, 1), error]

@@ -94,7 +94,7 @@ def test_curves_that_fall_are_named_with_the_finding() -> None:
 def test_an_effect_is_said_with_its_direction_numbers_and_correction() -> None:
     said = text(RISING)
     assert "A doubling brings less to languages further from English: -0.015 logits per doubling per 0.1 of" in said
-    assert "(95 % interval -0.02 to -0.01, corrected p = .004, 12 languages)" in said
+    assert "(95 % interval -0.02 to -0.01, corrected p = 0.004, 12 languages)" in said
     assert "a doubling brings more" in text(RISING, effects=(replace(EFFECT, estimate=0.15, low=0.1, high=0.2),))
     for outcome, words in ((ENDS, "gains end sooner"), (TOTAL_GAIN, "gain less in total"), (CURVATURE, "bend less")):
         assert words in text(RISING, effects=(replace(EFFECT, outcome=outcome),))
@@ -104,7 +104,7 @@ def test_no_evidence_comes_with_the_smallest_effect_that_would_show() -> None:
     said = verdict([RISING], [NONE, replace(NONE, distance="genetic", detectable=0.5, p_holm=0.7)], scores())
     assert said.headline.endswith("there is no evidence that it depends on the distance from English.")
     body = "\n".join(said.sentences)
-    assert "the smallest corrected p = .600 (syntactic) over 2 distances" in body
+    assert "the smallest corrected p = 0.600 (syntactic) over 2 distances" in body
     assert "an effect smaller than 0.008 (syntactic) to 0.05 (genetic) logits per doubling per 0.1 of distance" in body
 
 
