@@ -102,7 +102,8 @@ def counts(standings: Mapping[str, Standing]) -> dict[str, int]:
 def seconds_left(runs: Sequence[Run], standings: Mapping[str, Standing], workers: int) -> float | None:
     """Wall seconds until all runs that still can be done are done, at the pace of those that are; None without any.
 
-    A run takes as long as the mean of the done ones of its phase and size, or of its phase, or of all.
+    A run takes as long as the mean of the done ones of its phase and size, or of its phase, or of all, less what it has
+    trained already.
     """
     pace: dict[tuple[Any, ...], list[float]] = {}
     for run in runs:
@@ -116,7 +117,8 @@ def seconds_left(runs: Sequence[Run], standings: Mapping[str, Standing], workers
     for run in runs:
         if standings[run.name].state in (RUNNING, READY, WAITING):
             known = next(pace[key] for key in ((run.phase, run.size), (run.phase,), ()) if key in pace)
-            total += sum(known) / len(known)
+            spent = standings[run.name].status.get("train_seconds") or 0.0
+            total += max(0.0, sum(known) / len(known) - spent)
     return total / max(1, workers)
 
 

@@ -108,6 +108,9 @@ def test_the_time_left_is_that_of_runs_alike_shared_by_the_workers(small: Recipe
     assert seconds_left(runs, found, 2) == pytest.approx((10 + 55) / 2)
     assert counts(found) == {"done": 2, "ready": 1, "waiting": 1}
     assert line(runs, found) == "2 of 4 done"
+    begun = next(run.name for run in runs if run.phase == "mnli")
+    set_status(small, begun, "queued", train_seconds=20.0)
+    assert seconds_left(runs, look(runs, small), 1) == pytest.approx(10 + 35)
 
 
 def test_what_was_done_is_not_read_again(small: Recipe) -> None:
