@@ -22,7 +22,7 @@ from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import check_folder, is_done, read_status, write_status
 from dist_stilts.experiment.training_data import data_root
 from dist_stilts.layout import write_text
-from dist_stilts.parallel.launchers import check_port, free_port
+from dist_stilts.parallel.network import check_port, free_port
 from dist_stilts.report.monitor import say
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import hub_source

@@ -1,34 +1,38 @@
 """Which launcher started this process: its variables, mapped to the one environment that torch.distributed reads.
 
-Known: deepspeed and torchrun (they set RANK and friends), mpirun (Open MPI, MPICH), srun; none of them means one
-process. Nothing is guessed from host names: discovery by library hangs on hosts without a routable address.
+Known: deepspeed and torchrun (they set RANK and friends), mpirun (Open MPI, MPICH and its kin), srun; none of them
+means one process, which asks for no MPI and no port. Where the ranks meet is found out in
+:mod:`dist_stilts.parallel.master`.
 """
 
 from __future__ import annotations
 
 import os
-import random
-import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from dist_stilts.errors import UserError
+from dist_stilts.parallel.master import master_of, number
+from dist_stilts.parallel.network import LOOPBACK, free_port, interface_towards
 
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-LISTENING_PORTS = range(20_000, 32_768)
-"""Below the ports of outgoing connections (Linux: 32768 and up)."""
-# launcher -> (rank, world size, local rank)
-FOREIGN = {
+# launcher -> (rank, world size, local rank); the first whose three variables are all there has started this process.
+# Open MPI and MPICH come before Slurm, which may have started them; MPICH's third variable is not there where Slurm
+# only speaks its protocol (srun --mpi=pmi2).
+STARTED_BY = {
     "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
     "MPICH": ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
-    "Slurm": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
+    "Slurm": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
 }
 
 
 @dataclass(frozen=True)
 class Launch:
-    """Where this process stands, and who said so."""
+    """Where this process stands, and who said so.
+
+    Attributes:
+        interface: of this host's network towards the master; None where the system does not say.
+    """
 
     launcher: str
     rank: int
@@ -36,91 +40,57 @@ class Launch:
     local_rank: int
     master_addr: str
     master_port: int
+    interface: str | None = None
 
     def export(self) -> None:
-        """Set the variables that torch.distributed and DeepSpeed read."""
+        """Set the variables that torch.distributed and DeepSpeed read; interfaces that are given are kept.
+
+        NCCL finds its own way on one host, where it does not want loopback.
+        """
         values = (self.rank, self.world_size, self.local_rank, self.master_addr, self.master_port)
         os.environ.update({name: str(value) for name, value in zip(ENVIRONMENT, values, strict=True)})
-
-
-def free_port() -> int:
-    """A TCP port that is free on this host now.
-
-    Not one of those that the system gives to outgoing connections: between now and the first rank's listening any
-    program could be given it, or a rank that dials it too early could be, and would then be talking to itself.
-    """
-    for port in random.SystemRandom().sample(LISTENING_PORTS, 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("", port))
-            return port
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def check_port(port: int) -> int:
-    """Return ``port`` if it can be listened on; UserError if another program holds it."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except (OSError, OverflowError):
-            raise UserError(
-                f"port {port} is taken", fix="Give another one with --port, or none to pick a free one"
-            ) from None
-    return port
+        if self.interface:
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", self.interface)
+            if self.interface != "lo":
+                os.environ.setdefault("NCCL_SOCKET_IFNAME", self.interface)
 
 
 def detect(environment: Mapping[str, str] = os.environ) -> Launch:
     """Read the launcher's variables.
 
     Raises:
-        UserError: a launcher started several processes but no master address and port are known.
+        UserError: several processes were started, but not all that they need is known.
+    """
+    launcher, names = _launcher(environment)
+    rank, size, local_rank = (
+        number(environment.get(name, default), name) for name, default in zip(names, ("0", "1", "0"), strict=True)
+    )
+    if not 0 <= rank < size:
+        raise UserError(f"{names[0]}={rank} with {names[1]}={size}", fix="Ranks count from 0; correct or unset both")
+    if size > 1:
+        if names[2] not in environment:
+            raise UserError(
+                f"{names[0]} and {names[1]} are set but {names[2]} is not",
+                fix=f"Set {names[2]} to this process's number on its host",
+            )
+        address, port = master_of(launcher, environment)
+    else:
+        address = environment.get("MASTER_ADDR", LOOPBACK)
+        port = number(environment.get("MASTER_PORT", "0"), "MASTER_PORT") or free_port()
+    return Launch(launcher, rank, size, local_rank, address, port, interface_towards(address))
+
+
+def _launcher(environment: Mapping[str, str]) -> tuple[str, tuple[str, str, str]]:
+    """Its name and its three variables.
+
+    A shell or a batch script inside an allocation is none of its tasks, though Slurm tells it how many there are.
     """
     if "RANK" in environment and "WORLD_SIZE" in environment:
-        launcher, names = "deepspeed or torchrun", ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-    else:
-        # A shell inside an allocation knows the number of tasks, but is none of them: it has no rank.
-        started = [(who, names) for who, names in FOREIGN.items() if names[0] in environment]
-        several = [(who, names) for who, names in started if int(environment.get(names[1], 1)) > 1]
-        launcher, names = several[0] if several else ("none", ("", "", ""))
-    rank, size, local_rank = (
-        int(environment.get(name, default)) for name, default in zip(names, (0, 1, 0), strict=True)
-    )
-    if size > 1:
-        address, port = _master(launcher, environment)
-    else:
-        address, port = (
-            environment.get("MASTER_ADDR", "127.0.0.1"),
-            int(environment.get("MASTER_PORT", 0)) or free_port(),
-        )
-    return Launch(launcher, rank, size, local_rank, address, port)
-
-
-def _master(launcher: str, environment: Mapping[str, str]) -> tuple[str, int]:
-    """Master address and port of several processes: as given, else agreed on over MPI."""
-    if "MASTER_ADDR" in environment and "MASTER_PORT" in environment:
-        return environment["MASTER_ADDR"], int(environment["MASTER_PORT"])
-    if launcher in ("Open MPI", "MPICH"):
-        try:
-            from mpi4py import MPI
-        except ImportError as error:
-            raise UserError(
-                f"{launcher} started this, but mpi4py finds no MPI library ({error})",
-                fix="Install one, or set MASTER_ADDR and MASTER_PORT",
-            ) from None
-        mine = (_address_of_this_host(), free_port()) if MPI.COMM_WORLD.Get_rank() == 0 else None
-        address, port = MPI.COMM_WORLD.bcast(mine, root=0)
-        return str(address), int(port)
-    raise UserError(
-        f"{launcher} started several processes but MASTER_ADDR and MASTER_PORT are not set",
-        fix="Set both to the first host's name and a free port",
-    )
-
-
-def _address_of_this_host() -> str:
-    """This host's own address, or loopback where its name resolves to nothing (a single offline host)."""
-    try:
-        return socket.gethostbyname(socket.gethostname())
-    except OSError:
-        return "127.0.0.1"
+        by_torchrun = "TORCHELASTIC_RUN_ID" in environment
+        by_deepspeed = "CROSS_RANK" in environment
+        name = "torchrun" if by_torchrun else "deepspeed" if by_deepspeed else "RANK and WORLD_SIZE"
+        return name, ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    for name, variables in STARTED_BY.items():
+        if all(variable in environment for variable in variables) and environment[variables[1]] != "1":
+            return name, variables
+    return "none", ("", "", "")

@@ -1,4 +1,4 @@
-"""The process group: who am I, how many are we, on which device; started once, ended always.
+"""The process group: who am I, how many are we, on which hosts and device; started once, ended always.
 
 Everything else asks :func:`current`, and is right with one process.
 """
@@ -17,23 +17,32 @@ import torch
 import torch.distributed as dist
 
 from dist_stilts.errors import EXIT_FAILED, UserError
-from dist_stilts.parallel.launchers import detect
+from dist_stilts.parallel.launchers import Launch, detect
+from dist_stilts.parallel.meeting import meet, open_store, start_seconds
+from dist_stilts.parallel.watch import silence_seconds, watching
 
 TIMEOUT_SECONDS = 600
-"""How long a collective waits for the other ranks before the job ends (law 10)."""
+"""How long a collective waits for ranks that live but do not come before the job ends; one that is lost is missed
+sooner (:mod:`dist_stilts.parallel.watch`)."""
 LOST = ("closed by peer", "reset by peer", "Timed out waiting", "timed out", "Broken pipe", "NCCL")
 """Words by which torch's backends say that another rank is gone."""
 
 
 @dataclass(frozen=True)
 class World:
-    """This process among its peers."""
+    """This process among its peers.
+
+    Attributes:
+        hosts: names of the ranks' hosts, by rank.
+        found: launcher, hosts, master, interface and backend, in one line for people.
+    """
 
     rank: int
     size: int
     local_rank: int
     device: torch.device
-    launcher: str
+    hosts: tuple[str, ...] = ()
+    found: str = ""
 
     @property
     def is_main(self) -> bool:
@@ -46,7 +55,8 @@ class World:
         return dist.group.WORLD
 
 
-_world = World(0, 1, 0, torch.device("cpu"), "none")
+ALONE = World(0, 1, 0, torch.device("cpu"))
+_world = ALONE
 
 
 def current() -> World:
@@ -75,25 +85,53 @@ def started(timeout_seconds: int = TIMEOUT_SECONDS) -> Iterator[World]:
     global _world
     launch = detect()
     launch.export()
+    device, backend = _device(launch)
+    # Imported later, its functions' defaults would hold the group and its threads past the end: aborts at exit.
+    import_module("torch.distributed.nn.functional")
+    seconds = start_seconds()
+    store = open_store(launch, seconds)
+    hosts = meet(launch, store, seconds)
+    with watching(launch, hosts, silence_seconds()):
+        dist.init_process_group(
+            backend,
+            store=store,
+            rank=launch.rank,
+            world_size=launch.world_size,
+            timeout=datetime.timedelta(seconds=timeout_seconds),
+        )
+        _world = World(
+            launch.rank, launch.world_size, launch.local_rank, device, hosts, _found(launch, hosts, device, backend)
+        )
+        try:
+            yield _world
+        except RuntimeError as error:
+            if (lost := lost_rank(error)) is None:
+                raise
+            raise lost from error
+        finally:
+            _world = ALONE
+            dist.destroy_process_group()
+
+
+def _device(launch: Launch) -> tuple[torch.device, str]:
+    """This rank's GPU and torch's backends; without a GPU its share of the host's cores."""
     if torch.cuda.is_available():
         device = torch.device("cuda", launch.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
-        backend = "cpu:gloo,cuda:nccl"
-    else:
-        device, backend = torch.device("cpu"), "gloo"
-        torch.set_num_threads(
-            int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, (os.cpu_count() or 1) // launch.world_size)
-        )
-    # Imported later, its functions' defaults would hold the group and its threads past the end: aborts at exit.
-    import_module("torch.distributed.nn.functional")
-    dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout_seconds))
-    _world = World(launch.rank, launch.world_size, launch.local_rank, device, launch.launcher)
-    try:
-        yield _world
-    except RuntimeError as error:
-        if (lost := lost_rank(error)) is None:
-            raise
-        raise lost from error
-    finally:
-        _world = World(0, 1, 0, torch.device("cpu"), "none")
-        dist.destroy_process_group()
+        return device, "cpu:gloo,cuda:nccl"
+    threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, (os.cpu_count() or 1) // launch.world_size)
+    torch.set_num_threads(threads)
+    return torch.device("cpu"), "gloo"
+
+
+def _found(launch: Launch, hosts: tuple[str, ...], device: torch.device, backend: str) -> str:
+    """What was found, in one line for people."""
+    places = list(dict.fromkeys(hosts))
+    if launch.world_size == 1:
+        return f"one process on {places[0]}, {device.type}"
+    over = f" over {launch.interface}" if launch.interface else ""
+    return (
+        f"{launch.world_size} ranks by {launch.launcher} on {len(places)} host{'s' if len(places) > 1 else ''} "
+        f"({', '.join(places[:8])}{', …' if len(places) > 8 else ''}), {device.type}, master "
+        f"{launch.master_addr}:{launch.master_port}{over}, {backend}"
+    )

@@ -21,7 +21,7 @@ from dist_stilts.experiment.execute import end, environment_of_ranks, launch_com
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.layout import StudyFolder
-from dist_stilts.parallel.launchers import free_port
+from dist_stilts.parallel.network import free_port
 from dist_stilts.report.progress import Progress, duration, say
 from dist_stilts.study.progress import DONE, FAILED, READY, RUNNING, WAITING, Standing, line, look, seconds_left
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
-from dist_stilts.parallel.launchers import free_port
+from dist_stilts.parallel.network import free_port
 
 PRELOADED = [
     "dist_stilts.__main__",

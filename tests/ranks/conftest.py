@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dist_stilts.parallel.launchers import free_port
+from dist_stilts.parallel.network import free_port
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT = 300.0  # seconds; below pytest's own limit for a test, so that the ranks' messages are seen

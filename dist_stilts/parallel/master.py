@@ -1,0 +1,134 @@
+"""Where the ranks of a job meet: the master's address and port, agreed on without guessing from host names.
+
+Given ones are kept. Else ranks on one host meet on loopback; under MPI rank 0 offers its addresses and the others try
+them; under Slurm the first host of the step is asked of Slurm itself, and the port follows from the job's number.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from dist_stilts.errors import UserError
+from dist_stilts.parallel.network import LISTENING_PORTS, LOOPBACK, free_port, own_addresses
+
+MPI_LAUNCHERS = ("Open MPI", "MPICH")
+SECONDS_TO_DIAL = 3.0
+
+
+def master_of(launcher: str, environment: Mapping[str, str]) -> tuple[str, int]:
+    """Address and port at which the ranks that ``launcher`` started meet; the same on all of them.
+
+    Raises:
+        UserError: they are not given and cannot be found out.
+    """
+    address, port = environment.get("MASTER_ADDR"), environment.get("MASTER_PORT")
+    if address and port:
+        return address, number(port, "MASTER_PORT")
+    if launcher in MPI_LAUNCHERS:
+        found = _agreed_over_mpi(launcher)
+    elif launcher == "Slurm":
+        found = _slurm_address(environment), _slurm_port(environment)
+    else:
+        raise UserError(
+            f"{launcher} started several processes but MASTER_ADDR and MASTER_PORT are not set",
+            fix="Set both to the first host's name and a free port",
+        )
+    return address or found[0], number(port, "MASTER_PORT") if port else found[1]
+
+
+def number(text: str, name: str) -> int:
+    """The whole number that a variable holds; UserError if it holds something else."""
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(f"{name}={text} is no whole number", fix=f"Correct or unset {name}") from None
+
+
+# MPI
+
+
+def _agreed_over_mpi(launcher: str) -> tuple[str, int]:
+    """Rank 0's port, and the first of its addresses that every rank reaches.
+
+    MPI is used for this only and left at once: a rank that fails later must not wait for the others in its last call.
+    """
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise UserError(
+            f"{launcher} started this, but mpi4py finds no MPI library ({error})",
+            fix="Install one, or set MASTER_ADDR and MASTER_PORT",
+        ) from None
+    world = MPI.COMM_WORLD
+    try:
+        if len(set(world.allgather(socket.gethostname()))) == 1:
+            return LOOPBACK, int(world.bcast(free_port(), root=0))
+        return _reached_by_all(world)
+    finally:
+        MPI.Finalize()
+
+
+def _reached_by_all(world: Any) -> tuple[str, int]:
+    with socket.socket() as listener:
+        if world.Get_rank() == 0:
+            listener.bind(("", free_port()))
+            listener.listen(world.Get_size())
+            offer: tuple[list[str], int] | None = (own_addresses(), int(listener.getsockname()[1]))
+        else:
+            offer = None
+        addresses, port = world.bcast(offer, root=0)
+        reached = world.allgather([address for address in addresses if _answers(address, port)])
+    common = [address for address in addresses if all(address in mine for mine in reached)]
+    if not common:
+        raise UserError(
+            f"no address of the first host ({', '.join(addresses) or 'it has none'}) is reached from every other host",
+            fix="Check the network with `dist-stilts preflight`, or set MASTER_ADDR",
+        )
+    return common[0], port
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=SECONDS_TO_DIAL).close()
+    except OSError:
+        return False
+    return True
+
+
+# Slurm
+
+
+def _slurm_address(environment: Mapping[str, str]) -> str:
+    """The first host of the step; loopback where the step has one host only."""
+    if (environment.get("SLURM_STEP_NUM_NODES") or environment.get("SLURM_NNODES")) == "1":
+        return LOOPBACK
+    hosts = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST", "")
+    first = _scontrol("show", "hostnames", hosts).split()[0]
+    try:
+        socket.getaddrinfo(first, None)
+    except OSError:  # names of nodes need not be names of hosts
+        fields = dict(pair.split("=", 1) for pair in _scontrol("show", "node", first).split() if "=" in pair)
+        return fields.get("NodeAddr", first)
+    return first
+
+
+def _slurm_port(environment: Mapping[str, str]) -> int:
+    """The first port that Slurm reserved for the step, if it was asked to; else one that follows from its number."""
+    if reserved := environment.get("SLURM_STEP_RESV_PORTS"):
+        return number(reserved.replace("-", ",").split(",")[0], "SLURM_STEP_RESV_PORTS")
+    job, step = (number(environment.get(name, "0"), name) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    return LISTENING_PORTS[(job * 61 + step) % len(LISTENING_PORTS)]
+
+
+def _scontrol(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["scontrol", *arguments], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or error
+        raise UserError(f"scontrol does not say where the job runs ({said})", fix="Set MASTER_ADDR") from None
+    if not done.stdout.strip():
+        raise UserError("scontrol does not say where the job runs", fix="Set MASTER_ADDR")
+    return done.stdout

@@ -1,0 +1,75 @@
+"""What this host's network looks like: ports that are free, and the interface by which a peer is reached."""
+
+from __future__ import annotations
+
+import random
+import socket
+from contextlib import suppress
+
+from dist_stilts.errors import UserError
+
+LISTENING_PORTS = range(20_000, 32_768)
+"""Below the ports of outgoing connections (Linux: 32768 and up)."""
+LOOPBACK = "127.0.0.1"
+
+
+def free_port() -> int:
+    """A TCP port that is free on this host now.
+
+    Not one of those that the system gives to outgoing connections: between now and the first rank's listening any
+    program could be given it, or a rank that dials it too early could be, and would then be talking to itself.
+    """
+    for port in random.SystemRandom().sample(LISTENING_PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def check_port(port: int) -> int:
+    """Return ``port`` if it can be listened on; UserError if another program holds it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except (OSError, OverflowError):
+            raise UserError(
+                f"port {port} is taken", fix="Give another one with --port, or none to pick a free one"
+            ) from None
+    return port
+
+
+def interface_towards(address: str) -> str | None:
+    """The interface that the route to ``address`` takes, by the routing table; None if there is no route.
+
+    Nothing is sent: a datagram socket only looks up where it would send from. An address of this host's own is on the
+    interface that carries it, so all hosts of a job, the master among them, name their side of the same network.
+    """
+    import psutil
+
+    try:
+        family, kind, _, _, target = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(target)
+            mine = probe.getsockname()[0]
+    except OSError:
+        return None
+    for name, entries in psutil.net_if_addrs().items():
+        if any(entry.address.partition("%")[0] == mine for entry in entries):
+            return str(name)
+    return None
+
+
+def own_addresses() -> list[str]:
+    """IPv4 addresses of this host's interfaces that are up, loopback left out."""
+    import psutil
+
+    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    return [
+        entry.address
+        for name, entries in psutil.net_if_addrs().items()
+        for entry in entries
+        if name in up and entry.family == socket.AF_INET and not entry.address.startswith("127.")
+    ]

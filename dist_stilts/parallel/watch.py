@@ -1,0 +1,154 @@
+"""While ranks work, each looks after the others: one that falls silent ends the job on every host, and is named.
+
+A rank that dies closes its connections, and the others' next exchange fails at once. One whose host is cut off, frozen
+or without power says nothing at all, and an exchange with it would wait as long as for a slow one. So every rank counts
+upwards in the master's store, from a thread of its own, and ends if the count of another stands still, or if the
+launcher that started it is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import torch.distributed as dist
+
+from dist_stilts.errors import EXIT_FAILED
+from dist_stilts.parallel.launchers import Launch
+from dist_stilts.parallel.master import number
+
+SILENCE_SECONDS = 60
+"""How long a rank may be silent before the others end; DIST_STILTS_SILENCE_SECONDS says otherwise, 0 is for ever."""
+LOOKS = 6
+"""A rank speaks and listens so often in this time."""
+
+_last_words: list[Callable[[str], None]] = []
+
+
+def silence_seconds() -> int:
+    """How long a rank may be silent before the others end; 0: for ever."""
+    name = "DIST_STILTS_SILENCE_SECONDS"
+    return number(os.environ.get(name, str(SILENCE_SECONDS)), name)
+
+
+@contextmanager
+def last_words(speak: Callable[[str], None]) -> Iterator[None]:
+    """Have ``speak(reason)`` called, by the thread that watches, when this process ends because of another rank."""
+    _last_words.append(speak)
+    try:
+        yield
+    finally:
+        _last_words.remove(speak)
+
+
+@contextmanager
+def watching(launch: Launch, hosts: Sequence[str], seconds: float) -> Iterator[None]:
+    """Watch the other ranks while the block runs; nothing to do for one rank."""
+    if launch.world_size == 1 or not seconds:
+        yield
+        return
+    done = threading.Event()
+    watch = _Watch(launch, hosts, seconds, done)
+    thread = threading.Thread(target=watch.run, name="watch", daemon=True)
+    thread.start()
+    try:
+        yield
+        watch.whole = True
+    finally:
+        done.set()
+        thread.join(seconds / LOOKS)
+
+
+@dataclass
+class _Watch:
+    launch: Launch
+    hosts: Sequence[str]
+    seconds: float
+    done: threading.Event
+    store: dist.Store | None = None
+    beats: int = 0
+    heard: dict[int, tuple[bytes, float]] = field(default_factory=dict)
+    """By rank: what it said last, and when we heard it first."""
+    parent: int = field(default_factory=os.getppid)
+    whole: bool = False
+    """Whether this rank came to its end; one that failed is silent, so that nobody waits for it."""
+
+    def run(self) -> None:
+        """Until the work is done: speak, listen, and end this process if a rank is lost."""
+        now = time.monotonic()
+        self.heard = {rank: (b"", now) for rank in range(self.launch.world_size) if rank != self.launch.rank}
+        while not self.done.wait(self.seconds / LOOKS):
+            self._exchange()
+            silent = [rank for rank, (_, at) in self.heard.items() if time.monotonic() - at > self.seconds]
+            if silent and not self.done.is_set():
+                self._end(silent)
+            self._look_for_the_launcher()
+        if self.whole:
+            self._say(b"left")
+
+    def _exchange(self) -> None:
+        """Count on, and note whose count has changed; a master that does not answer has not changed."""
+        self.beats += 1
+        self._say(str(self.beats).encode())
+        for rank in self.heard:
+            said = self._hear(rank)
+            before, at = self.heard[rank]
+            if said is not None and (said != before or said == b"left"):
+                self.heard[rank] = (said, time.monotonic())
+
+    def _connection(self) -> dist.Store:
+        """A connection of our own: the main thread's may be waiting in it."""
+        if self.store is None:
+            patience = timedelta(seconds=max(1.0, self.seconds / LOOKS))
+            self.store = dist.TCPStore(
+                self.launch.master_addr,
+                self.launch.master_port,
+                is_master=False,
+                timeout=patience,
+                wait_for_workers=False,
+            )
+        return self.store
+
+    def _say(self, what: bytes) -> None:
+        try:
+            self._connection().set(f"alive/{self.launch.rank}", what)
+        except RuntimeError:
+            self.store = None
+
+    def _hear(self, rank: int) -> bytes | None:
+        """What the rank said last; None if the master does not answer, or the rank has not spoken yet."""
+        try:
+            key = f"alive/{rank}"
+            connection = self._connection()
+            return bytes(connection.get(key)) if connection.check([key]) else None
+        except RuntimeError:
+            self.store = None  # an answer that comes too late would be taken for that to the next question
+            return None
+
+    def _end(self, silent: Sequence[int]) -> None:
+        """Say who is lost and end: the main thread may wait in an exchange and cannot be woken."""
+        names = ", ".join(f"rank {rank} on {self.hosts[rank]}" for rank in silent[:10])
+        reason = f"{names}: not heard of for {self.seconds:.0f} s"
+        print(
+            f"error: rank {self.launch.rank} on {self.hosts[self.launch.rank]}: {reason}. Its host or the network is "
+            "down, or it hangs; the same command continues from the last checkpoint",
+            file=sys.stderr,
+            flush=True,
+        )
+        for speak in list(_last_words):
+            speak(reason)
+        os._exit(EXIT_FAILED)
+
+    def _look_for_the_launcher(self) -> None:
+        """A rank whose launcher was killed must not hold its GPU for ever: it saves and ends as if asked to."""
+        if os.getppid() != self.parent:
+            self.parent = os.getppid()
+            print(f"rank {self.launch.rank}: the launcher is gone; saving and ending", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
