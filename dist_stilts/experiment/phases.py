@@ -9,6 +9,7 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
 from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.preemption import Preempted
+from dist_stilts.parallel.watch import last_words
 from dist_stilts.parallel.world import World, lost_rank
 from dist_stilts.report.monitor import Progress, record_final, say
 from dist_stilts.tasks.registry import get_task
@@ -73,11 +75,12 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
         )
     barrier()
     try:
-        if has_own_model(run) and not is_complete(folder.model):
-            train_phase(run, recipe, folder, world)
-        if world.is_main:
-            keep_state(run, folder)
-        score_phase(run, recipe, folder, world)
+        with last_words(partial(_lost, folder, world)):
+            if has_own_model(run) and not is_complete(folder.model):
+                train_phase(run, recipe, folder, world)
+            if world.is_main:
+                keep_state(run, folder)
+            score_phase(run, recipe, folder, world)
     except Exception as error:
         if world.is_main:
             state = "queued" if isinstance(error, Preempted) else "failed"
@@ -94,6 +97,13 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
         if lock:
             lock.release()
     barrier()
+
+
+def _lost(folder: RunFolder, world: World, reason: str) -> None:
+    """Say in the status that this job ends because of another rank."""
+    if world.is_main:
+        with suppress(OSError):
+            write_status(folder, "failed", reason=reason, code=EXIT_FAILED)
 
 
 def has_own_model(run: Run) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +35,6 @@ class World:
 
     Attributes:
         hosts: names of the ranks' hosts, by rank.
-        found: launcher, hosts, master, interface and backend, in one line for people.
     """
 
     rank: int
@@ -42,7 +42,6 @@ class World:
     local_rank: int
     device: torch.device
     hosts: tuple[str, ...] = ()
-    found: str = ""
 
     @property
     def is_main(self) -> bool:
@@ -91,6 +90,8 @@ def started(timeout_seconds: int = TIMEOUT_SECONDS) -> Iterator[World]:
     seconds = start_seconds()
     store = open_store(launch, seconds)
     hosts = meet(launch, store, seconds)
+    if launch.rank == 0 and launch.world_size > 1:
+        print(_found(launch, hosts, device, backend), file=sys.stderr, flush=True)
     with watching(launch, hosts, silence_seconds()):
         dist.init_process_group(
             backend,
@@ -99,9 +100,7 @@ def started(timeout_seconds: int = TIMEOUT_SECONDS) -> Iterator[World]:
             world_size=launch.world_size,
             timeout=datetime.timedelta(seconds=timeout_seconds),
         )
-        _world = World(
-            launch.rank, launch.world_size, launch.local_rank, device, hosts, _found(launch, hosts, device, backend)
-        )
+        _world = World(launch.rank, launch.world_size, launch.local_rank, device, hosts)
         try:
             yield _world
         except RuntimeError as error:
@@ -125,10 +124,8 @@ def _device(launch: Launch) -> tuple[torch.device, str]:
 
 
 def _found(launch: Launch, hosts: tuple[str, ...], device: torch.device, backend: str) -> str:
-    """What was found, in one line for people."""
+    """Launcher, hosts, master, interface and backend, in one line for people."""
     places = list(dict.fromkeys(hosts))
-    if launch.world_size == 1:
-        return f"one process on {places[0]}, {device.type}"
     over = f" over {launch.interface}" if launch.interface else ""
     return (
         f"{launch.world_size} ranks by {launch.launcher} on {len(places)} host{'s' if len(places) > 1 else ''} "

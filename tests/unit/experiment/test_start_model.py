@@ -28,7 +28,7 @@ def begin(
     (run,) = expand(recipe)
     specs = [get_task(name) for name in run.tasks]
     data = TrainingData(specs, [], [], [10] * len(specs), {}, "", {})
-    world = World(rank, size, rank, torch.device("cpu"), "none")
+    world = World(rank, size, rank, torch.device("cpu"))
     return run, data, *start_model(run, recipe, tokenizer, data, world)
 
 

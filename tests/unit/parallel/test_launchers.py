@@ -71,31 +71,3 @@ def test_what_was_detected_is_what_torch_reads(monkeypatch: pytest.MonkeyPatch) 
     Launch("Open MPI", 3, 4, 1, "node-1", 29511).export()
     assert [os.environ[name] for name in ENVIRONMENT] == ["3", "4", "1", "node-1", "29511"]
     assert detect(os.environ).rank == 3
-
-
-def test_a_port_that_is_taken_is_refused_and_free_again_afterwards() -> None:
-    with socket.socket() as other:
-        other.bind(("", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        with pytest.raises(UserError, match=f"port {port} is taken.*--port"):
-            check_port(port)
-    assert check_port(port) == port
-
-
-def test_a_number_that_is_no_port_is_refused() -> None:
-    with pytest.raises(UserError, match="70000"):
-        check_port(70_000)
-
-
-def test_a_free_port_can_be_listened_on() -> None:
-    with socket.socket() as mine:
-        mine.bind(("127.0.0.1", free_port()))
-        mine.listen()
-
-
-def test_a_free_port_is_not_one_that_an_outgoing_connection_may_get() -> None:
-    lowest, _ = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
-    if lowest < 32_768:
-        pytest.skip(f"this system gives out ports from {lowest}")
-    assert all(free_port() < lowest for _ in range(20))

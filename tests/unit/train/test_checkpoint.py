@@ -18,7 +18,7 @@ from dist_stilts.train import checkpoint, shards
 from dist_stilts.train.checkpoint import TrainState, resume, save
 from dist_stilts.train.owned_state import OwnedState, Piece
 
-ALONE = World(0, 1, 0, torch.device("cpu"), "none")
+ALONE = World(0, 1, 0, torch.device("cpu"))
 SIZES = {"a": 7, "b": 5}
 
 

@@ -19,7 +19,7 @@ from dist_stilts.train.loop import Meter, Work, seed_dropout, train
 from dist_stilts.train.plan import BatchPlan, TrainConfig
 from dist_stilts.train.selection import DevScore
 
-ALONE = World(0, 1, 0, torch.device("cpu"), "none")
+ALONE = World(0, 1, 0, torch.device("cpu"))
 
 
 class Engine:

@@ -80,4 +80,4 @@ def test_without_control_groups_only_the_host_limits(tmp_path: Path) -> None:
 
 
 def test_free_is_what_the_host_has_available_or_less() -> None:
-    assert 0 < free_bytes(World(0, 1, 0, CPU, "none")) <= psutil.virtual_memory().total
+    assert 0 < free_bytes(World(0, 1, 0, CPU)) <= psutil.virtual_memory().total

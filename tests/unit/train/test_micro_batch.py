@@ -22,7 +22,7 @@ from dist_stilts.tasks.sources import load_rows
 from dist_stilts.train import micro_batch
 from dist_stilts.train.micro_batch import heaviest, largest, probe, remembered, row_bytes, useful
 
-ALONE = World(0, 1, 0, torch.device("cpu"), "none")
+ALONE = World(0, 1, 0, torch.device("cpu"))
 TASKS = ("xnli", "commonsenseqa", "udpos", "squad_v1", "mlm")
 LONGEST = 24
 Work = tuple[str, Stream]
@@ -276,7 +276,7 @@ def test_what_the_engine_takes_is_held_while_trying(model: MultiTaskModel, works
 
 
 def test_what_was_found_is_found_once_per_number_of_ranks(tmp_path: Path) -> None:
-    file, two = tmp_path / "micro_batch.json", World(0, 2, 0, ALONE.device, "none")
+    file, two = tmp_path / "micro_batch.json", World(0, 2, 0, ALONE.device)
     assert remembered(file, ALONE, lambda: 8) == 8
     assert remembered(file, two, lambda: 6) == 6
     assert remembered(file, ALONE, lambda: 99) == 8
@@ -286,7 +286,7 @@ def test_what_was_found_is_found_once_per_number_of_ranks(tmp_path: Path) -> Non
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_on_a_gpu_what_is_found_trains_and_what_is_held_counts(model: MultiTaskModel, works: dict[str, Work]) -> None:
-    world = World(0, 1, 0, torch.device("cuda", 0), "none")
+    world = World(0, 1, 0, torch.device("cuda", 0))
     free = torch.cuda.mem_get_info(0)[0]
     assert probe(model, [works["xnli"]], 64, 0, torch.bfloat16, world) == 64
     with pytest.raises(UserError, match="not one row"):
