@@ -72,15 +72,16 @@ class Progress:
         self.bar.start()
         self.task = self.bar.add_task(self._line(""), total=self.total or None, completed=self.done)
 
-    def update(self, done: int, note: str = "") -> None:
-        """Say how much is done."""
+    def update(self, done: int, note: str = "", left: float | None = None) -> None:
+        """Say how much is done; ``left``: seconds, where the caller knows better than the mean pace so far."""
         self.done, self.note = done, note
+        when = self._left() if left is None else f"about {duration(left)} left"
         if self.total and done >= self.total:
             self._finish("done in")
         elif self.bar:
-            self.bar.update(self.task, completed=done, description=self._line(self._left()))
+            self.bar.update(self.task, completed=done, description=self._line(when))
         elif time.monotonic() - self.last >= SECONDS_BETWEEN_LINES:
-            self._say(self._left())
+            self._say(when)
 
     def _left(self) -> str:
         pace = (self.done - self.before) / max(1e-9, time.monotonic() - self.start)

@@ -177,7 +177,7 @@ class Supervisor:
         left = seconds_left(self.runs, standings, len(self.workers))
         running = ", ".join(name for name, standing in standings.items() if standing.state == RUNNING)
         done = sum(standing.state == DONE for standing in standings.values())
-        bar.update(done, "; ".join(filter(None, [running, f"about {duration(left)} left" if left else ""])))
+        bar.update(done, running, left)
 
     def end(self) -> None:
         """Ask all to stop at once, then wait for each."""
