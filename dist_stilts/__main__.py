@@ -6,7 +6,6 @@ Nothing heavy is imported before a verb needs it, so that ``--help`` answers at 
 from __future__ import annotations
 
 import errno
-import os
 import sys
 import time
 from typing import NoReturn
@@ -14,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
+from dist_stilts.parallel.launchers import own_rank
 from dist_stilts.verbs import averaging, data, later, mining, scoring, study, training
 from dist_stilts.verbs.common import say
 
@@ -50,7 +50,7 @@ app.add_typer(study.study, name="study")
 
 def main() -> NoReturn:
     """Run a verb: 0 done, 1 failed, 2 bad input, 75 start me again, 130 Ctrl-C; what a user can mend is one line."""
-    rank = int(os.environ.get("RANK", 0))
+    rank = own_rank()
     try:
         code = app(standalone_mode=False) or 0
     except UserError as error:

@@ -80,6 +80,12 @@ def detect(environment: Mapping[str, str] = os.environ) -> Launch:
     return Launch(launcher, rank, size, local_rank, address, port, interface_towards(address))
 
 
+def own_rank(environment: Mapping[str, str] = os.environ) -> int:
+    """This process's rank as far as the launcher says: to decide who speaks, when nothing else is known yet."""
+    text = environment.get(_launcher(environment)[1][0], "0")
+    return int(text) if text.isdecimal() else 0
+
+
 def _launcher(environment: Mapping[str, str]) -> tuple[str, tuple[str, str, str]]:
     """Its name and its three variables.
 

@@ -12,11 +12,10 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-import torch.distributed as dist
-
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.parallel.launchers import Launch
 from dist_stilts.parallel.master import number
+from dist_stilts.parallel.store import Store
 
 START_SECONDS = 90
 """How long ranks wait for each other; DIST_STILTS_START_SECONDS says otherwise."""
@@ -31,35 +30,7 @@ def start_seconds() -> int:
     return number(os.environ.get(name, str(START_SECONDS)), name)
 
 
-def open_store(launch: Launch, seconds: float) -> dist.Store:
-    """A connection to the master's store: rank 0 keeps it, or torchrun's agent does.
-
-    Raises:
-        UserError: the port is taken; the master does not answer in time.
-    """
-    if launch.world_size == 1:
-        return dist.HashStore()
-    ours = launch.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
-    where = f"{launch.master_addr}:{launch.master_port}"
-    try:
-        return dist.TCPStore(
-            launch.master_addr,
-            launch.master_port,
-            is_master=ours,
-            timeout=timedelta(seconds=seconds),
-            wait_for_workers=False,
-        )
-    except (RuntimeError, ValueError) as error:
-        if ours:
-            what = f"rank 0 on {socket.gethostname()} cannot listen at {where}: {_reason(error)}"
-            fix = "Set MASTER_PORT to a free port and MASTER_ADDR to an address of the first host"
-        else:
-            what = f"rank {launch.rank} on {socket.gethostname()} got no answer from {where} within {seconds:.0f} s"
-            fix = "See whether rank 0 started, and whether its port can be reached: `dist-stilts preflight`"
-        raise UserError(what, fix=fix, code=EXIT_FAILED, everywhere=False) from error
-
-
-def meet(launch: Launch, store: dist.Store, seconds: float) -> tuple[str, ...]:
+def meet(launch: Launch, store: Store, seconds: float) -> tuple[str, ...]:
     """Wait for all ranks; returns the names of their hosts, by rank.
 
     Raises:
@@ -71,15 +42,18 @@ def meet(launch: Launch, store: dist.Store, seconds: float) -> tuple[str, ...]:
         _await_all(store, ranks, seconds)
         store.set(EVERYONE, "")
     else:
+        began = time.monotonic()
         try:
             store.wait([EVERYONE], timedelta(seconds=seconds + 5))  # rank 0 speaks first
         except RuntimeError as error:
-            what = f"rank {launch.rank} on {socket.gethostname()} waited {seconds:.0f} s: not all ranks came"
-            raise UserError(what, fix="See rank 0's message", code=EXIT_FAILED, everywhere=False) from error
+            waited = time.monotonic() - began
+            why = "not all ranks came" if waited > seconds else "rank 0 has gone"
+            what = f"rank {launch.rank} on {socket.gethostname()} waited {waited:.0f} s at the start: {why}"
+            raise UserError(what, fix="See what rank 0 said", code=EXIT_FAILED, everywhere=False) from error
     return tuple(store.get(_place(rank)).decode() for rank in ranks)
 
 
-def _await_all(store: dist.Store, ranks: Sequence[int], seconds: float) -> None:
+def _await_all(store: Store, ranks: Sequence[int], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     missing = list(ranks)
     while missing := [rank for rank in missing if not store.check([_place(rank)])]:
@@ -89,7 +63,7 @@ def _await_all(store: dist.Store, ranks: Sequence[int], seconds: float) -> None:
             raise UserError(
                 f"{_names(missing)} of {len(ranks)} did not come within {seconds:.0f} s; "
                 f"{_names(come)} came, on {', '.join(hosts)}",
-                fix="See what the hosts that are missing say, `dist-stilts preflight`, or raise DIST_STILTS_START_SECONDS",
+                fix="See what the missing ones say; `dist-stilts preflight`; or raise DIST_STILTS_START_SECONDS",
                 code=EXIT_FAILED,
                 everywhere=False,
             )
@@ -104,10 +78,3 @@ def _names(ranks: Sequence[int]) -> str:
     """``rank 3``, ``ranks 1, 2, 5``; the first few of them."""
     shown = ", ".join(map(str, ranks[:NAMED])) + (f" and {len(ranks) - NAMED} more" if len(ranks) > NAMED else "")
     return f"rank{'s' if len(ranks) > 1 else ''} {shown}"
-
-
-def _reason(error: BaseException) -> str:
-    """torch's message, which ends in a stack, in a few words."""
-    if "in use" in str(error) or "EADDRINUSE" in str(error):
-        return "another program holds the port"
-    return str(error).splitlines()[0].removeprefix("The server socket has failed to listen on any local network address. ")

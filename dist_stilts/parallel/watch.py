@@ -16,18 +16,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
-
-import torch.distributed as dist
 
 from dist_stilts.errors import EXIT_FAILED
 from dist_stilts.parallel.launchers import Launch
 from dist_stilts.parallel.master import number
+from dist_stilts.parallel.store import Store, connection
 
 SILENCE_SECONDS = 60
 """How long a rank may be silent before the others end; DIST_STILTS_SILENCE_SECONDS says otherwise, 0 is for ever."""
 LOOKS = 6
 """A rank speaks and listens so often in this time."""
+LEFT = b"left"
+"""What a rank says last that has come to its end."""
 
 _last_words: list[Callable[[str], None]] = []
 
@@ -72,7 +72,7 @@ class _Watch:
     hosts: Sequence[str]
     seconds: float
     done: threading.Event
-    store: dist.Store | None = None
+    store: Store | None = None
     beats: int = 0
     heard: dict[int, tuple[bytes, float]] = field(default_factory=dict)
     """By rank: what it said last, and when we heard it first."""
@@ -91,7 +91,7 @@ class _Watch:
                 self._end(silent)
             self._look_for_the_launcher()
         if self.whole:
-            self._say(b"left")
+            self._say(LEFT)
 
     def _exchange(self) -> None:
         """Count on, and note whose count has changed; a master that does not answer has not changed."""
@@ -99,21 +99,13 @@ class _Watch:
         self._say(str(self.beats).encode())
         for rank in self.heard:
             said = self._hear(rank)
-            before, at = self.heard[rank]
-            if said is not None and (said != before or said == b"left"):
+            if said is not None and (said != self.heard[rank][0] or said == LEFT):
                 self.heard[rank] = (said, time.monotonic())
 
-    def _connection(self) -> dist.Store:
+    def _connection(self) -> Store:
         """A connection of our own: the main thread's may be waiting in it."""
         if self.store is None:
-            patience = timedelta(seconds=max(1.0, self.seconds / LOOKS))
-            self.store = dist.TCPStore(
-                self.launch.master_addr,
-                self.launch.master_port,
-                is_master=False,
-                timeout=patience,
-                wait_for_workers=False,
-            )
+            self.store = connection(self.launch, max(1.0, self.seconds / LOOKS))
         return self.store
 
     def _say(self, what: bytes) -> None:
@@ -142,7 +134,7 @@ class _Watch:
             file=sys.stderr,
             flush=True,
         )
-        for speak in list(_last_words):
+        for speak in _last_words:
             speak(reason)
         os._exit(EXIT_FAILED)
 

@@ -19,7 +19,8 @@ import torch.distributed as dist
 
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.parallel.launchers import Launch, detect
-from dist_stilts.parallel.meeting import meet, open_store, start_seconds
+from dist_stilts.parallel.meeting import meet, start_seconds
+from dist_stilts.parallel.store import open_store
 from dist_stilts.parallel.watch import silence_seconds, watching
 
 TIMEOUT_SECONDS = 600

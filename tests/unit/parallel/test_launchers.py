@@ -1,31 +1,36 @@
 from __future__ import annotations
 
 import os
-import socket
-from pathlib import Path
 
 import pytest
 
 from dist_stilts.errors import UserError
-from dist_stilts.parallel.launchers import ENVIRONMENT, Launch, check_port, detect, free_port
+from dist_stilts.parallel.launchers import ENVIRONMENT, Launch, detect, own_rank
+from dist_stilts.parallel.network import check_port, interface_towards
 
-MASTER = {"MASTER_ADDR": "node-1", "MASTER_PORT": "29511"}
+MASTER = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+STARTED = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
 VARIABLES = {
-    "deepspeed or torchrun": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
-    "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
-    "MPICH": ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
-    "Slurm": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
+    "deepspeed": STARTED | {"CROSS_RANK": "1"},
+    "torchrun": STARTED | {"TORCHELASTIC_RUN_ID": "job"},
+    "RANK and WORLD_SIZE": STARTED,
+    "Open MPI": {"OMPI_COMM_WORLD_RANK": "5", "OMPI_COMM_WORLD_SIZE": "8", "OMPI_COMM_WORLD_LOCAL_RANK": "1"},
+    "MPICH": {"PMI_RANK": "5", "PMI_SIZE": "8", "MPI_LOCALRANKID": "1"},
+    "Slurm": {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": "1"},
 }
 
 
-def started_by(launcher: str, rank: int, size: int, local_rank: int) -> dict[str, str]:
-    return dict(zip(VARIABLES[launcher], (str(rank), str(size), str(local_rank)), strict=True))
+def without(names: str, environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in names.split()}
 
 
 @pytest.mark.parametrize("launcher", VARIABLES)
 def test_every_launcher_says_rank_size_and_local_rank(launcher: str) -> None:
-    environment = started_by(launcher, 5, 8, 1) | MASTER
-    assert detect(environment) == Launch(launcher, 5, 8, 1, "node-1", 29511)
+    found = detect(VARIABLES[launcher] | MASTER)
+    assert (found.launcher, found.rank, found.world_size, found.local_rank) == (launcher, 5, 8, 1)
+    assert (found.master_addr, found.master_port) == ("127.0.0.1", 29511)
+    assert found.interface == interface_towards("127.0.0.1") is not None
+    assert own_rank(VARIABLES[launcher]) == 5
 
 
 def test_no_launcher_is_one_process_on_a_port_of_its_own() -> None:
@@ -36,38 +41,73 @@ def test_no_launcher_is_one_process_on_a_port_of_its_own() -> None:
 
 
 def test_one_process_of_torchrun_keeps_the_master_it_was_given() -> None:
-    assert detect(started_by("deepspeed or torchrun", 0, 1, 0) | MASTER).master_port == 29511
+    assert detect(MASTER | {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}).master_port == 29511
 
 
-def test_a_slurm_allocation_with_one_task_is_one_process() -> None:
-    found = detect(started_by("Slurm", 0, 1, 0))
-    assert (found.launcher, found.world_size) == ("none", 1)
+@pytest.mark.parametrize("launcher", ["Open MPI", "MPICH", "Slurm"])
+def test_a_step_of_one_task_is_one_process(launcher: str) -> None:
+    one = dict(zip(VARIABLES[launcher], ("0", "1", "0"), strict=True))
+    assert (detect(one).launcher, detect(one).world_size) == ("none", 1)
 
 
-def test_a_shell_inside_an_allocation_of_four_tasks_is_one_process() -> None:
-    assert detect({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4"}).world_size == 1
+def test_a_batch_script_of_an_allocation_of_four_tasks_is_one_process() -> None:
+    script = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    assert detect(script).world_size == 1
 
 
-def test_mpirun_inside_a_slurm_allocation_is_mpirun() -> None:
-    environment = started_by("Slurm", 0, 4, 0) | started_by("Open MPI", 3, 4, 1) | MASTER
-    assert detect(environment) == Launch("Open MPI", 3, 4, 1, "node-1", 29511)
+def test_a_launcher_inside_a_slurm_step_wins_over_the_step() -> None:
+    step = dict(zip(VARIABLES["Slurm"], ("0", "2", "0"), strict=True))
+    for inner in ("Open MPI", "MPICH", "deepspeed", "torchrun"):
+        assert detect(step | VARIABLES[inner] | MASTER).launcher == inner
 
 
-def test_ranks_that_deepspeed_set_win_over_the_allocation_around_them() -> None:
-    environment = started_by("Slurm", 0, 2, 0) | started_by("deepspeed or torchrun", 6, 8, 2) | MASTER
-    assert (detect(environment).rank, detect(environment).world_size) == (6, 8)
+def test_a_slurm_step_that_speaks_the_protocol_of_mpich_is_slurm_and_knows_its_local_rank() -> None:
+    found = detect(VARIABLES["Slurm"] | {"PMI_RANK": "5", "PMI_SIZE": "8"} | MASTER)
+    assert (found.launcher, found.local_rank) == ("Slurm", 1)
 
 
-@pytest.mark.parametrize("launcher", ["deepspeed or torchrun", "Slurm"])
+@pytest.mark.parametrize("launcher", ["deepspeed", "torchrun", "RANK and WORLD_SIZE"])
 @pytest.mark.parametrize("given", [{}, {"MASTER_ADDR": "node-1"}, {"MASTER_PORT": "29511"}])
 def test_several_processes_without_a_master_are_refused(launcher: str, given: dict[str, str]) -> None:
     with pytest.raises(UserError, match=f"{launcher} started several processes but MASTER_ADDR and MASTER_PORT"):
-        detect(started_by(launcher, 0, 2, 0) | given)
+        detect(VARIABLES[launcher] | given)
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        (STARTED | MASTER | {"RANK": "x"}, "RANK=x is no whole number"),
+        (STARTED | MASTER | {"MASTER_PORT": "a"}, "MASTER_PORT=a is no whole number"),
+        (STARTED | MASTER | {"RANK": "8"}, "RANK=8 with WORLD_SIZE=8"),
+        (without("LOCAL_RANK", STARTED) | MASTER, "LOCAL_RANK is not"),
+    ],
+)
+def test_variables_that_cannot_be_true_are_refused(environment: dict[str, str], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        detect(environment)
 
 
 def test_what_was_detected_is_what_torch_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ENVIRONMENT:
         monkeypatch.setenv(name, "before")
-    Launch("Open MPI", 3, 4, 1, "node-1", 29511).export()
-    assert [os.environ[name] for name in ENVIRONMENT] == ["3", "4", "1", "node-1", "29511"]
+    Launch("Open MPI", 3, 4, 1, "127.0.0.1", 29511).export()
+    assert [os.environ[name] for name in ENVIRONMENT] == ["3", "4", "1", "127.0.0.1", "29511"]
     assert detect(os.environ).rank == 3
+
+
+def test_the_interface_is_told_to_the_backends_unless_the_user_has_chosen_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*ENVIRONMENT, "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "ib0")
+    Launch("torchrun", 0, 2, 0, "node-1", 29511, "eth7").export()
+    assert (os.environ["GLOO_SOCKET_IFNAME"], os.environ["NCCL_SOCKET_IFNAME"]) == ("ib0", "eth7")
+
+
+def test_nccl_is_not_told_to_use_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*ENVIRONMENT, "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    Launch("torchrun", 0, 2, 0, "127.0.0.1", 29511, "lo").export()
+    assert os.environ["GLOO_SOCKET_IFNAME"] == "lo"
+    assert "NCCL_SOCKET_IFNAME" not in os.environ

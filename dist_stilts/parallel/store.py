@@ -1,0 +1,56 @@
+"""The master's small table of keys and values, by which ranks find each other before and beside their process group."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import torch.distributed as dist
+
+from dist_stilts.errors import EXIT_FAILED, UserError
+from dist_stilts.parallel.launchers import Launch
+
+Store: TypeAlias = Any
+"""A torch store; type checkers do not know it."""
+
+
+def open_store(launch: Launch, seconds: float) -> Store:
+    """The rank's connection for the start: rank 0 keeps the table, unless torchrun's agent does.
+
+    Raises:
+        UserError: the port is taken; the master does not answer in time.
+    """
+    if launch.world_size == 1:
+        return dist.HashStore()  # type: ignore[attr-defined]
+    serves = launch.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    try:
+        return connection(launch, seconds, serves)
+    except (RuntimeError, ValueError) as error:
+        where, host = f"{launch.master_addr}:{launch.master_port}", socket.gethostname()
+        if serves:
+            what = f"rank 0 on {host} cannot listen at {where}: {_reason(error)}"
+            fix = "Set MASTER_PORT to a free port and MASTER_ADDR to an address of the first host"
+        else:
+            what = f"rank {launch.rank} on {host} got no answer from {where} within {seconds:.0f} s"
+            fix = "See whether rank 0 started, and whether its port can be reached: `dist-stilts preflight`"
+        raise UserError(what, fix=fix, code=EXIT_FAILED, everywhere=False) from error
+
+
+def connection(launch: Launch, seconds: float, serves: bool = False) -> Store:
+    """A connection of the caller's own; RuntimeError if there is none within ``seconds``."""
+    return dist.TCPStore(  # type: ignore[attr-defined]
+        launch.master_addr,
+        launch.master_port,
+        is_master=serves,
+        timeout=timedelta(seconds=seconds),
+        wait_for_workers=False,
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """torch's message, which ends in a stack, in a few words."""
+    if any(sign in str(error) for sign in ("in use", "EADDRINUSE")):
+        return "another program holds it"
+    return str(error).splitlines()[0]

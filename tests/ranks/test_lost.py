@@ -1,0 +1,84 @@
+"""Law 10: a rank that is lost, in whatever way, ends all the others within a bounded time, and is named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dist_stilts.errors import EXIT_FAILED
+from dist_stilts.parallel.network import free_port
+
+pytestmark = pytest.mark.timeout(120)
+RunRanks = Callable[..., list[Any]]
+WORKER = "worker_lost.py"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIST_STILTS_START_SECONDS", "6")
+    monkeypatch.setenv("DIST_STILTS_SILENCE_SECONDS", "6")
+
+
+def test_a_rank_that_freezes_is_missed_and_named_and_ends_when_it_thaws(run_ranks: RunRanks, tmp_path: Path) -> None:
+    """As when a host is cut off: nothing is closed, nothing fails, an exchange would wait for its whole time-out."""
+    ended = run_ranks(WORKER, 3, tmp_path, "frozen", check=False, timeout=60)
+    for rank in (0, 1):
+        assert ended[rank].code == EXIT_FAILED
+        assert "rank 2 on" in ended[rank].stderr
+        assert "not heard of for 6 s" in ended[rank].stderr
+        assert "rank 2 on" in (tmp_path / f"reason-{rank}").read_text()
+        assert ended[rank].at < ended[2].at
+    assert ended[2].code not in (0, -signal.SIGKILL)
+
+
+def test_a_rank_that_is_killed_ends_the_others_at_once(run_ranks: RunRanks, tmp_path: Path) -> None:
+    ended = run_ranks(WORKER, 3, tmp_path, "killed", check=False, timeout=60)
+    assert ended[2].code == -signal.SIGKILL
+    for rank in (0, 1):
+        assert ended[rank].code == EXIT_FAILED
+        assert ended[rank].at - ended[2].at < 5
+        assert "lost the connection to another rank" in ended[rank].stderr
+
+
+def test_a_rank_that_never_comes_is_named_with_those_that_came(run_ranks: RunRanks, tmp_path: Path) -> None:
+    ended = run_ranks(WORKER, 3, tmp_path, "absent", check=False, timeout=60)
+    assert [rank.code for rank in ended] == [EXIT_FAILED, EXIT_FAILED, 0]
+    assert "rank 2 of 3 did not come within 6 s; ranks 0, 1 came, on" in ended[0].stderr
+    assert "error: rank 1 on" in ended[1].stderr
+    assert "Traceback" not in ended[0].stderr + ended[1].stderr
+
+
+def test_ranks_whose_master_goes_before_all_have_come_do_not_wait(run_ranks: RunRanks, tmp_path: Path) -> None:
+    ended = run_ranks(WORKER, 2, tmp_path, "gone first", check=False, timeout=60)
+    assert ended[1].code == EXIT_FAILED
+    assert "rank 0 has gone" in ended[1].stderr
+    assert ended[1].at - ended[0].at < 5
+
+
+def test_a_rank_whose_launcher_is_killed_is_asked_to_save_and_end(tmp_path: Path) -> None:
+    """It would else train on with nobody to end it, and hold its GPU."""
+    environment = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    program = f"{sys.executable} {Path(__file__).with_name(WORKER)} {tmp_path} orphaned"
+    ranks = "; ".join(f"RANK={rank} LOCAL_RANK={rank} {program} & echo $! >{tmp_path}/pid-{rank}" for rank in (0, 1))
+    launcher = subprocess.Popen(["sh", "-c", f"{ranks}; wait"], env=environment, start_new_session=True)
+    try:
+        time.sleep(8)
+        launcher.kill()
+        deadline = time.monotonic() + 40
+        while not all((tmp_path / f"asked-{rank}").exists() for rank in (0, 1)):
+            assert time.monotonic() < deadline, "the ranks work on"
+            time.sleep(0.2)
+    finally:
+        for pid in tmp_path.glob("pid-*"):
+            try:
+                os.kill(int(pid.read_text()), signal.SIGKILL)
+            except ProcessLookupError:
+                continue

@@ -1,0 +1,60 @@
+"""Ranks of which one is lost in a way that argument 2 names; the others write down how long they then took to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from dist_stilts.errors import UserError
+from dist_stilts.parallel.preemption import listening, requested
+from dist_stilts.parallel.watch import last_words
+from dist_stilts.parallel.world import started
+
+OUT, HOW = Path(sys.argv[1]), sys.argv[2]
+RANK = int(os.environ["RANK"])
+LAST = int(os.environ["WORLD_SIZE"]) - 1
+
+
+def lose() -> None:
+    """The last rank comes to grief."""
+    if HOW == "frozen":
+        subprocess.Popen(["sh", "-c", f"sleep 20; kill -CONT {os.getpid()}"], start_new_session=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif HOW == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work() -> None:
+    """An exchange after another, for ever."""
+    with started(), listening(), last_words(lambda reason: (OUT / f"reason-{RANK}").write_text(reason)):
+        for step in range(10_000):
+            dist.all_reduce(torch.ones(1))
+            if step == 20 and RANK == LAST:
+                lose()
+            if HOW == "orphaned" and requested():
+                (OUT / f"asked-{RANK}").touch()
+                return
+            time.sleep(0.05)
+
+
+if HOW == "absent" and RANK == LAST:
+    sys.exit(0)
+if HOW == "gone first" and RANK == 0:
+    from dist_stilts.parallel.launchers import detect
+    from dist_stilts.parallel.store import open_store
+
+    store = open_store(detect(), 10)
+    time.sleep(3)
+    os._exit(0)
+try:
+    work()
+except UserError as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(error.code)
