@@ -7,6 +7,17 @@ from pathlib import Path
 
 import pytest
 
+TESTS = Path(__file__).parent
+OF_SEVERAL_PROCESSES = {"ranks", "end_to_end", "multinode"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where pytest itself runs in parallel, tests that start processes of their own stay one after another."""
+    for item in items:
+        where = item.path.relative_to(TESTS)
+        group = "processes" if where.parts[0] in OF_SEVERAL_PROCESSES else str(where)
+        item.add_marker(pytest.mark.xdist_group(group))
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
