@@ -1,0 +1,62 @@
+"""On one host, deepspeed, torchrun and mpirun do the same: weights, predictions and scores are equal bit by bit."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from one_job import BIN
+
+from dist_stilts.parallel.network import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def deepspeed(ranks: int) -> list[str]:
+    options = ["--num_gpus", str(ranks), "--master_port", str(free_port()), "--no_local_rank", "--module"]
+    return [str(BIN / "deepspeed"), *options, "dist_stilts"]
+
+
+def torchrun(ranks: int) -> list[str]:
+    return [str(BIN / "torchrun"), "--standalone", "--nproc-per-node", str(ranks), "-m", "dist_stilts"]
+
+
+def mpirun(ranks: int) -> list[str]:
+    if not shutil.which("mpirun"):
+        pytest.skip("mpirun is not installed")
+    root = ["--allow-run-as-root"] if "Open MPI" in version() else []
+    spread = ["--oversubscribe", "--bind-to", "none"] if root else []
+    return ["mpirun", *root, *spread, "-np", str(ranks), sys.executable, "-m", "dist_stilts"]
+
+
+def version() -> str:
+    return subprocess.run(["mpirun", "--version"], capture_output=True, text=True, timeout=30).stdout
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_every_launcher_does_the_same(ranks: int, job: Callable[..., Any], run: Callable[..., str]) -> None:
+    launchers = {"deepspeed": deepspeed, "mpirun": mpirun} | ({"torchrun": torchrun} if ranks == 2 else {})
+    left = {}
+    for name, command in launchers.items():
+        one = job(name)
+        said = run([*command(ranks), *one.arguments])
+        who = {"mpirun": "Open MPI|MPICH"}.get(name, name)
+        assert re.search(
+            rf"{ranks} ranks by ({who}) on 1 host \(.*\), cpu, master (127.0.0.1|localhost):\d+ over lo, gloo", said
+        )
+        assert one.status["state"] == "done"
+        left[name] = one.left()
+    for name in launchers:
+        assert left[name] == left["deepspeed"], name
+
+
+def test_a_plain_start_is_one_process_and_asks_for_no_mpi(job: Callable[..., Any], run: Callable[..., str]) -> None:
+    one = job("plain")
+    said = run([sys.executable, "-X", "importtime", "-m", "dist_stilts", *one.arguments])
+    assert one.status["world_size"] == 1
+    assert not re.search(r"\bmpi4py\.MPI\b", said)

@@ -1,0 +1,178 @@
+"""Two hosts: the same numbers as one, and an end within a bounded time whatever happens to one of them."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from one_job import BIN, Job, environment
+from two_hosts import ADDRESSES, CARD, NAMES, TwoHosts, wait_until_gone
+
+from dist_stilts.parallel.network import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+SILENCE = 8
+"""Seconds for which a rank may be silent in these tests; by default it is a minute."""
+SECONDS_TO_END = 45.0
+"""Within which nothing runs on either host any more, at that silence: it, a sixth of it, ssh's own patience."""
+HOSTFILE = "".join(f"{name} slots=1\n" for name in NAMES)
+
+
+@pytest.fixture
+def started(quiet: TwoHosts, tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+    """``started(job, hostfile=)``: the deepspeed launcher on the first host, over both."""
+    patience = {"DIST_STILTS_SILENCE_SECONDS": str(SILENCE), "DIST_STILTS_START_SECONDS": "20"}
+    to_hosts = {**patience, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu", "HF_HUB_OFFLINE": "1"}
+    to_hosts["PATH"] = environment()["PATH"]
+    (tmp_path / ".deepspeed_env").write_text("".join(f"{name}={value}\n" for name, value in to_hosts.items()))
+    keep_alive = "-o ServerAliveInterval=5 -o ServerAliveCountMax=2"
+
+    def start(job: Any, hostfile: str = HOSTFILE) -> subprocess.Popen[bytes]:
+        (tmp_path / "hostfile").write_text(hostfile)
+        command = [str(BIN / "deepspeed"), "--hostfile", str(tmp_path / "hostfile"), "--master_addr", ADDRESSES[0]]
+        command += ["--master_port", str(free_port()), "--no_local_rank", "--module", "dist_stilts", *job.arguments]
+        env = environment(**patience, PDSH_SSH_ARGS_APPEND=keep_alive)
+        return quiet.start(NAMES[0], *command, env=env, log=tmp_path / "log", cwd=tmp_path)
+
+    return start
+
+
+def said(tmp_path: Path) -> str:
+    return (tmp_path / "log").read_text(errors="replace")
+
+
+def finish(process: subprocess.Popen[bytes], tmp_path: Path, seconds: float = 150) -> None:
+    assert process.wait(seconds) == 0, said(tmp_path)[-3000:]
+
+
+def until_step(job: Any, step: int, tmp_path: Path) -> None:
+    deadline = time.monotonic() + 120
+    while job.status.get("step", 0) < step:
+        assert time.monotonic() < deadline, said(tmp_path)[-3000:]
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def on_one_host(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict[str, object]]:
+    """What two ranks on one host leave after so many steps; each number of steps is run once."""
+    found: dict[int, dict[str, object]] = {}
+
+    def left(steps: int) -> dict[str, object]:
+        if steps not in found:
+            job = Job(tmp_path_factory.mktemp("one-host") / "out", steps)
+            shutil.copytree(prepared, job.out)
+            options = ["--standalone", "--nproc-per-node", "2", "-m", "dist_stilts"]
+            done = subprocess.run(
+                [str(BIN / "torchrun"), *options, *job.arguments], env=environment(), capture_output=True, timeout=300
+            )
+            assert done.returncode == 0, done.stderr.decode()
+            found[steps] = job.left()
+        return found[steps]
+
+    return left
+
+
+def test_two_hosts_train_and_score_as_one(
+    job: Callable[..., Any], started: Callable[..., Any], on_one_host: Callable[..., Any], tmp_path: Path
+) -> None:
+    one = job("two-hosts")
+    finish(started(one), tmp_path)
+    assert f"2 ranks by deepspeed on 2 hosts ({NAMES[0]}, {NAMES[1]})" in said(tmp_path)
+    assert f"over {CARD}, gloo" in said(tmp_path)
+    assert one.left() == on_one_host(one.steps)
+
+
+STEPS = 200
+
+
+@pytest.mark.parametrize("fault", ["cable", "second", "first"])
+def test_a_fault_ends_both_hosts_names_the_cause_and_the_same_command_goes_on(
+    fault: str,
+    quiet: TwoHosts,
+    job: Callable[..., Any],
+    started: Callable[..., Any],
+    on_one_host: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    one = job(fault, STEPS)
+    process = started(one)
+    until_step(one, 25, tmp_path)
+    if fault == "cable":
+        quiet.cable("down")
+    else:
+        for rank in quiet.ranks(NAMES[("first", "second").index(fault)]):
+            rank.send_signal(signal.SIGKILL)
+    wait_until_gone(quiet, SECONDS_TO_END)
+    assert process.wait(10) != 0
+    cause = f"rank 1 on {NAMES[1]}: not heard of for {SILENCE} s" if fault == "cable" else "lost the connection to"
+    assert cause in said(tmp_path)
+    assert one.status["state"] == ("failed" if fault != "first" else "running")  # the first rank writes it
+    assert not (one.folder / "model/COMPLETE").exists(), "it was done before anything happened to it"
+    quiet.cable("up")
+    finish(started(one), tmp_path)
+    assert one.left() == on_one_host(STEPS)
+
+
+def test_a_host_that_never_starts_is_named(
+    quiet: TwoHosts, job: Callable[..., Any], started: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Its ssh answers, but no rank comes."""
+    one = job("never")
+    process = started(one)
+    deadline = time.monotonic() + 60
+    while not quiet.ranks(NAMES[1]):
+        assert time.monotonic() < deadline, said(tmp_path)
+        time.sleep(0.01)
+    for rank in quiet.ranks(NAMES[1]):
+        rank.suspend()
+    wait_until_gone_but(quiet, 60)
+    assert "rank 1 of 2 did not come within 20 s; rank 0 came, on " + NAMES[0] in said(tmp_path)
+    assert process.wait(30) != 0
+
+
+def wait_until_gone_but(hosts: TwoHosts, seconds: float) -> None:
+    """Wait until nothing runs on the first host; what is suspended on the second can do nothing."""
+    deadline = time.monotonic() + seconds
+    while hosts.ranks(NAMES[0]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    hosts.clear()
+
+
+def test_a_host_that_refuses_ssh_ends_the_start(
+    quiet: TwoHosts, job: Callable[..., Any], started: Callable[..., Any], tmp_path: Path
+) -> None:
+    quiet.sshd(NAMES[1], running=False)
+    try:
+        process = started(job("refused"))
+        wait_until_gone(quiet, 60)
+        assert process.wait(10) != 0
+        assert "Connection refused" in said(tmp_path)
+    finally:
+        quiet.sshd(NAMES[1], running=True)
+
+
+def test_torchrun_on_both_hosts_starts_again_by_itself(
+    quiet: TwoHosts, job: Callable[..., Any], on_one_host: Callable[..., Any], tmp_path: Path
+) -> None:
+    one = job("torchrun", STEPS)
+    meeting = ["--nnodes", "2", "--nproc-per-node", "1", "--max-restarts", "3", "--monitor-interval", "1"]
+    meeting += ["--rdzv-backend", "c10d", "--rdzv-id", "job", "--rdzv-endpoint", f"{ADDRESSES[0]}:29400"]
+    env = environment(TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1", DIST_STILTS_SILENCE_SECONDS=str(SILENCE))
+    agents = [
+        quiet.start(name, str(BIN / "torchrun"), *meeting, "-m", "dist_stilts", *one.arguments, env=env,
+                    log=tmp_path / "log", cwd=tmp_path)
+        for name in NAMES
+    ]  # fmt: skip
+    until_step(one, 25, tmp_path)
+    for rank in quiet.ranks(NAMES[1]):
+        rank.send_signal(signal.SIGKILL)
+    for agent in agents:
+        finish(agent, tmp_path)
+    assert one.left() == on_one_host(STEPS)
