@@ -54,44 +54,53 @@ def watching(launch: Launch, hosts: Sequence[str], seconds: float) -> Iterator[N
     if launch.world_size == 1 or not seconds:
         yield
         return
-    done = threading.Event()
-    watch = _Watch(launch, hosts, seconds, done)
-    thread = threading.Thread(target=watch.run, name="watch", daemon=True)
-    thread.start()
+    watch = _Watch(launch, hosts, seconds)
+    threads = [threading.Thread(target=work, name=work.__name__, daemon=True) for work in (watch.talk, watch.judge)]
+    for thread in threads:
+        thread.start()
     try:
         yield
         watch.whole = True
     finally:
-        done.set()
-        thread.join(seconds / LOOKS)
+        watch.done.set()
+        for thread in threads:
+            thread.join(seconds / LOOKS)
 
 
 @dataclass
 class _Watch:
+    """One thread talks, and may wait for a master that is cut off; the other judges by the clock."""
+
     launch: Launch
     hosts: Sequence[str]
     seconds: float
-    done: threading.Event
+    done: threading.Event = field(default_factory=threading.Event)
+    whole: bool = False
+    """Whether this rank came to its end; one that failed is silent, so that nobody waits for it."""
     store: Store | None = None
     beats: int = 0
     heard: dict[int, tuple[bytes, float]] = field(default_factory=dict)
     """By rank: what it said last, and when we heard it first."""
     parent: int = field(default_factory=os.getppid)
-    whole: bool = False
-    """Whether this rank came to its end; one that failed is silent, so that nobody waits for it."""
 
-    def run(self) -> None:
-        """Until the work is done: speak, listen, and end this process if a rank is lost."""
+    def __post_init__(self) -> None:
         now = time.monotonic()
         self.heard = {rank: (b"", now) for rank in range(self.launch.world_size) if rank != self.launch.rank}
+
+    def talk(self) -> None:
+        """Until the work is done: say that we live, and hear who else does."""
         while not self.done.wait(self.seconds / LOOKS):
             self._exchange()
-            silent = [rank for rank, (_, at) in self.heard.items() if time.monotonic() - at > self.seconds]
-            if silent and not self.done.is_set():
-                self._end(silent)
-            self._look_for_the_launcher()
         if self.whole:
             self._say(LEFT)
+
+    def judge(self) -> None:
+        """Until the work is done: end this process if a rank is lost."""
+        while not self.done.wait(self.seconds / LOOKS):
+            silent = [rank for rank, (_, at) in self.heard.items() if time.monotonic() - at > self.seconds]
+            if silent:
+                self._end(silent)
+            self._look_for_the_launcher()
 
     def _exchange(self) -> None:
         """Count on, and note whose count has changed; a master that does not answer has not changed."""

@@ -182,7 +182,6 @@ def wait_until_gone(hosts: TwoHosts, seconds: float) -> float:
     began = time.monotonic()
     while left := {name: hosts.processes(name) for name in NAMES if hosts.processes(name)}:
         took = time.monotonic() - began
-        told = {name: [" ".join(process.cmdline())[:200] for process in found] for name, found in left.items()}
-        assert took < seconds, f"after {took:.0f} s there still run {told}"
+        assert took < seconds, f"after {took:.0f} s there still run {left}"
         time.sleep(0.2)
     return time.monotonic() - began
