@@ -14,7 +14,7 @@ import typer
 
 from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from dist_stilts.parallel.launchers import own_rank
-from dist_stilts.verbs import averaging, data, later, mining, scoring, study, training
+from dist_stilts.verbs import averaging, data, mining, preflight, scoring, study, training
 from dist_stilts.verbs.common import say
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -41,7 +41,7 @@ VERBS = (
     mining.mine,
     scoring.score,
     scoring.table,
-    later.preflight,
+    preflight.preflight,
 )
 for verb in VERBS:
     app.command()(verb)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS = {
     0: {"config", "layout", "errors"},
     1: {"parallel", "tasks", "simulate", "report"},
-    2: {"data", "model", "scoring", "search", "analysis"},
+    2: {"data", "model", "scoring", "search", "analysis", "preflight"},
     3: {"train", "evaluate", "translate"},
     4: {"experiment"},
     5: {"study"},

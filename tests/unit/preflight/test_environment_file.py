@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dist_stilts.preflight.environment_file import environment_files, export_command, passed_on, read_environment
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / ".deepspeed_env"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_assignments_are_read_and_the_check_passes(tmp_path: Path) -> None:
+    path = write(tmp_path, "HF_HOME=/shared/hf\nPATH=/env/bin:$PATH\nA = b=c d\nEMPTY=\n")
+    sets, findings = read_environment(path)
+    assert sets == {"HF_HOME": "/shared/hf", "PATH": "/env/bin:$PATH", "A": "b=c d", "EMPTY": ""}
+    assert [finding.state for finding in findings] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "blank line"),
+        ("   ", "blank line"),
+        ("# about paths", "a comment ends"),
+        ("# HF_HOME=/x", "reads a comment as a command"),
+        ("HF_HOME", "no '='"),
+        ("export HF_HOME=/x", "'export HF_HOME' is no name"),
+        ("2A=b", "'2A' is no name"),
+        ('A="b c"', "quotes"),
+    ],
+)
+def test_a_line_that_the_launcher_trips_over_is_named_and_left_out(line: str, said: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"A=1\n{line}\nB=2\n")
+    sets, [finding] = read_environment(path)
+    assert sets == {"A": "1", "B": "2"}
+    assert finding.state == "FAIL"
+    assert finding.what.startswith(f"{path}:2: ")
+    assert said in finding.what
+    assert finding.fix
+
+
+def test_a_commented_assignment_swallows_the_launchers_command_as_is_said() -> None:
+    command = "export # HF_HOME=/x; echo started"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert "started" not in done.stdout.splitlines()
+
+
+def test_the_file_of_the_folder_overrides_that_of_the_home(tmp_path: Path) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    for folder in (home, here):
+        folder.mkdir()
+        write(folder, "A=1\n")
+    assert environment_files({}, home, here) == [home / ".deepspeed_env", here / ".deepspeed_env"]
+    assert environment_files({}, home, home) == [home / ".deepspeed_env"]
+    assert environment_files({"DS_ENV_FILE": "none"}, home, here) == []
+    assert environment_files({"DS_ENV_FILE": str(home / ".deepspeed_env")}, here, here) == [home / ".deepspeed_env"]
+
+
+def test_hosts_get_what_the_launcher_passes_on(tmp_path: Path) -> None:
+    given = {"PYTHONPATH": "/x", "NCCL_DEBUG": "INFO", "HF_HOME": "/hf", "OMP_NUM_THREADS": "1"}
+    found = passed_on(given, tmp_path, {"OMP_NUM_THREADS": "4"})
+    assert found == {"PYTHONPATH": f"{tmp_path}:/x", "NCCL_DEBUG": "INFO", "OMP_NUM_THREADS": "4"}
+
+
+@pytest.mark.parametrize(
+    ("value", "there"), [("a b;c", "a b;c"), ("$HERE/x", "/host/x"), ('a"b', 'a"b'), ("a\\b", "a\\b")]
+)
+def test_a_host_sees_the_value_with_its_own_variables_in_it(value: str, there: str) -> None:
+    command = f'{export_command("A", value)}; printf %s "$A"'
+    done = subprocess.run(["sh", "-c", command], env={"HERE": "/host"}, capture_output=True, text=True, check=True)
+    assert done.stdout == there

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from dist_stilts.parallel.network import free_port
+from dist_stilts.preflight.network import Listener, holder, reach, route_to
+
+
+def test_the_way_to_loopback_is_loopback() -> None:
+    route = route_to("127.0.0.1")
+    assert route["address"] == "127.0.0.1"
+    assert route["interface"] == "lo"
+
+
+def test_no_way_is_said_in_the_systems_words() -> None:
+    route = route_to("no-such-host.invalid")
+    assert route["interface"] is None
+    assert route["error"]
+
+
+def test_a_listener_is_reached_by_who_knows_its_word_until_it_is_closed() -> None:
+    listener = Listener(free_port(), "word")
+    try:
+        assert reach("127.0.0.1", listener.port, "word") is None
+        assert reach("localhost", listener.port, "word") is None
+        assert reach("127.0.0.1", listener.port, "another word") == "another program answers there"
+    finally:
+        listener.close()
+    assert reach("127.0.0.1", listener.port, "word") == "Connection refused"
+
+
+def test_a_port_is_free_again_at_once() -> None:
+    port = free_port()
+    for _ in range(3):
+        listener = Listener(port, "word")
+        assert reach("127.0.0.1", port, "word") is None
+        listener.close()
+
+
+def test_a_taken_port_is_refused_and_its_holder_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            Listener(port, "word")
+        assert "process" in (holder(port) or "")
