@@ -1,7 +1,12 @@
-"""Fixtures of the unit tests: a small simulated world, its tokenizer, a BERT-style tokenizer, a tiny encoder."""
+"""Fixtures of the unit tests: a small simulated world, tokenizers, a tiny encoder, validators of other formats."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +79,20 @@ def tiny_encoder(tiny_config: dict[str, Any], tokenizer: Any) -> Any:
     from dist_stilts.model.encoder import new_encoder
 
     return new_encoder(tiny_config, None, None, tokenizer, seed=0).eval()
+
+
+@pytest.fixture(scope="session")
+def complaints() -> Callable[..., str]:
+    """Runs a validator on files: ``complaints(package, program, *arguments)`` is what it says, empty if all is well.
+
+    The test is skipped where the program is neither beside this Python nor on PATH.
+    """
+
+    def run(package: str, program: str, *arguments: str | Path) -> str:
+        found = shutil.which(program, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        if found is None:
+            pytest.skip(f"needs {program}: pip install {package}")
+        done = subprocess.run([found, *map(str, arguments)], capture_output=True, text=True, check=False)
+        return "" if done.returncode == 0 else done.stdout + done.stderr
+
+    return run
