@@ -21,8 +21,9 @@ from dist_stilts.experiment.plan import Run, expand, folder_of, select
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import check_folder, is_done, read_status, write_status
 from dist_stilts.experiment.training_data import data_root
-from dist_stilts.layout import write_text
+from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.parallel.network import check_port, free_port
+from dist_stilts.parallel.once import hold
 from dist_stilts.report.monitor import say
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import hub_source
@@ -31,6 +32,8 @@ from dist_stilts.train.plan import derive
 if TYPE_CHECKING:
     from dist_stilts.report.table import Table
 
+KEEP_ALIVE = "-o ServerAliveInterval=15 -o ServerAliveCountMax=3"
+"""Options by which ssh notices within a minute that a host has died; it would else take a quarter of an hour."""
 SECONDS_TO_END = 60
 """How long ranks may take to save and end when asked, before they are killed; a second Ctrl-C does not wait."""
 
@@ -73,13 +76,20 @@ def default_ranks(recipe: Recipe) -> int:
     return torch.cuda.device_count() or 2
 
 
-def launch_command(arguments: Sequence[str], ranks: int, port: int, devices: Sequence[str] = ()) -> list[str]:
-    """The command that starts ``dist-stilts ARGUMENTS`` on the ranks of this host.
+def launch_command(
+    arguments: Sequence[str], ranks: int, port: int, devices: Sequence[str] = (), hostfile: Path | None = None
+) -> list[str]:
+    """The command that starts ``dist-stilts ARGUMENTS`` on the ranks of this host, or of those in a hostfile.
 
     Args:
         devices: numbers of the GPUs to use; none = as many as there are ranks, or no GPU.
+        hostfile: its hosts are reached over ssh; the launcher asks the first one for its address, unless MASTER_ADDR
+            is set.
     """
     where = ["--include", f"localhost:{','.join(devices)}"] if devices else ["--num_gpus", str(ranks)]
+    address: str | None = "127.0.0.1"
+    if hostfile:
+        where, address = ["--hostfile", str(hostfile)], os.environ.get("MASTER_ADDR")
     launcher = [
         sys.executable,
         "-m",
@@ -87,8 +97,7 @@ def launch_command(arguments: Sequence[str], ranks: int, port: int, devices: Seq
         "--log_level",
         "critical",
         *where,
-        "--master_addr",
-        "127.0.0.1",
+        *(["--master_addr", address] if address else []),
         "--master_port",
         str(port),
         "--no_local_rank",
@@ -102,6 +111,7 @@ def environment_of_ranks(ranks: int) -> dict[str, str]:
     environment = {
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // ranks)),
         "TOKENIZERS_PARALLELISM": "true",
+        "PDSH_SSH_ARGS_APPEND": KEEP_ALIVE,
         **os.environ,
     }
     return environment if _has_gpu() else {**environment, "DS_ACCELERATOR": "cpu"}
@@ -134,7 +144,13 @@ def prepare_data(recipe: Recipe, runs: Sequence[Run]) -> None:
 
 
 def launch(
-    recipe: Recipe, name: str, overrides: Sequence[str], ranks: int, port: int | None, wanted: str = "all"
+    recipe: Recipe,
+    name: str,
+    overrides: Sequence[str],
+    ranks: int,
+    port: int | None,
+    wanted: str = "all",
+    hostfile: Path | None = None,
 ) -> int:
     """Start the ranks through the deepspeed launcher and wait for them; every process ends with this call.
 
@@ -145,7 +161,7 @@ def launch(
         UserError: the ranks ended without a word; what was saved resumes.
     """
     port = check_port(port) if port else free_port()
-    command = launch_command(["train", name, "--phase", wanted, *overrides], ranks, port)
+    command = launch_command(["train", name, "--phase", wanted, *overrides], ranks, port, hostfile=hostfile)
     process = subprocess.Popen(command, env=environment_of_ranks(ranks), start_new_session=True)
     stop_as_by_ctrl_c()
     try:
@@ -155,6 +171,7 @@ def launch(
             end(process)
         except KeyboardInterrupt:  # once more: do not wait for the checkpoint
             end(process, patience=0)
+        _await_hosts(recipe)
         code = EXIT_AGAIN if interrupt.args else EXIT_INTERRUPTED  # Ctrl-C comes without a signal's number
         if any(status.get("code") == EXIT_AGAIN for status in _statuses(recipe)):
             return code
@@ -178,6 +195,22 @@ def launch(
         code=EXIT_FAILED,
         fix="See the lines above; the same command continues from the last checkpoint",
     )
+
+
+def _await_hosts(recipe: Recipe) -> None:
+    """Ranks on other hosts save and end by themselves: wait until the run that they work at is free."""
+    deadline = time.monotonic() + SECONDS_TO_END
+    folders = [folder_of(recipe).run(run.name) for run in expand(recipe)]
+    for folder in folders:
+        while read_status(folder).get("state") == "running" and not _is_free(folder) and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+
+def _is_free(folder: RunFolder) -> bool:
+    lock = hold(folder.lock)
+    if lock:
+        lock.release()
+    return lock is not None
 
 
 def end(leader: subprocess.Popen[bytes], patience: float = SECONDS_TO_END) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,6 +60,9 @@ def run(
     ranks: Annotated[int | None, typer.Option(help="Processes; default: one per GPU, or 2 without GPUs.")] = None,
     phase: Annotated[str, typer.Option(help="Only this phase or run, and what it starts from.")] = "all",
     port: Annotated[int | None, typer.Option(help="Master port; default: a free one.")] = None,
+    hostfile: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Run on the hosts in it, over ssh: a line each, NAME slots=N.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print phases, steps, memory and commands; run nothing.")
     ] = False,
@@ -66,12 +70,16 @@ def run(
     """Run all phases of a recipe through the deepspeed launcher; again = continue, or nothing if all is done.
 
     Example: `dist-stilts run quickstart --ranks 2 seed=1`
+
+    Example: `dist-stilts run xstilts_large --hostfile hostfile out=/shared/runs`
     """
     from dist_stilts.experiment import execute
     from dist_stilts.experiment.plan import folder_of
     from dist_stilts.report.lists import show
 
     config = load_recipe(recipe, overrides)
+    if hostfile:
+        ranks = slots_of(hostfile, ranks)
     ranks = ranks or execute.default_ranks(config)
     if dry_run:
         from dist_stilts.experiment.dry_run import describe
@@ -86,7 +94,7 @@ def run(
         names = ", ".join(run.name for run in left)
         say(f"{config.name}: {len(left)} runs to do on {ranks} ranks: {names}")
         execute.prepare_data(config, left)
-        if code := execute.launch(config, recipe, overrides or [], ranks, port, phase):
+        if code := execute.launch(config, recipe, overrides or [], ranks, port, phase, hostfile):
             raise typer.Exit(code)
     command = " ".join(["dist-stilts", *sys.argv[1:]])
     tables, files = execute.finish(config, command)
@@ -95,3 +103,15 @@ def run(
     say("\n".join([took, *(f"{name} {file}" for name, file in zip(("table:", "page: "), files, strict=False))]))
     say(f"next:  tensorboard --logdir {folder_of(config).path}")
     say(f"       dist-stilts run {recipe} name={config.name}-seed{config.seed + 1} seed={config.seed + 1}")
+
+
+def slots_of(hostfile: Path, ranks: int | None) -> int:
+    """The ranks of a job on the hosts of a file; UserError if it is wrong, or if ``--ranks`` says something else."""
+    from dist_stilts.parallel.hostfile import read_hostfile
+
+    slots = sum(host.slots for host in read_hostfile(hostfile))
+    if ranks not in (None, slots):
+        raise UserError(
+            f"--ranks {ranks}, but the hosts take {slots}", where=hostfile, fix="Change the slots, or leave out --ranks"
+        )
+    return slots
