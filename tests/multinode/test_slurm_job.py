@@ -1,4 +1,4 @@
-"""Where there is a Slurm: srun does what the other launchers do, and a preempted job goes back into the queue and on."""
+"""Where there is a Slurm: srun does what other launchers do, and a preempted job goes back into the queue and on."""
 
 from __future__ import annotations
 
