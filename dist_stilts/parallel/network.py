@@ -41,25 +41,33 @@ def check_port(port: int) -> int:
     return port
 
 
-def interface_towards(address: str) -> str | None:
-    """The interface that the route to ``address`` takes, by the routing table; None if there is no route.
+def route_to(address: str) -> tuple[str, str | None]:
+    """The own address and the interface from which this host would send to ``address``, by its routing table.
 
     Nothing is sent: a datagram socket only looks up where it would send from. An address of this host's own is on the
     interface that carries it, so all hosts of a job, the master among them, name their side of the same network.
+
+    Raises:
+        OSError: there is no route, or no such host.
     """
     import psutil
 
-    try:
-        family, kind, _, _, target = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.connect(target)
-            mine = probe.getsockname()[0]
-    except OSError:
-        return None
+    family, kind, _, _, target = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.connect(target)
+        mine = str(probe.getsockname()[0])
     for name, entries in psutil.net_if_addrs().items():
         if any(entry.address.partition("%")[0] == mine for entry in entries):
-            return str(name)
-    return None
+            return mine, str(name)
+    return mine, None
+
+
+def interface_towards(address: str) -> str | None:
+    """The interface that leads to ``address``; None if there is none."""
+    try:
+        return route_to(address)[1]
+    except OSError:
+        return None
 
 
 def own_addresses() -> list[str]:

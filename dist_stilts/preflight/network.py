@@ -12,22 +12,18 @@ from contextlib import suppress
 
 import psutil
 
-from dist_stilts.preflight.facts import addresses
+from dist_stilts.parallel import network
 
 CONNECT_SECONDS = 5.0
 
 
 def route_to(address: str) -> dict[str, str | None]:
-    """This host's interface and address that packets to ``address`` leave by; a datagram socket asks and sends none."""
+    """This host's address and interface that packets to ``address`` leave by, or why there are none."""
     try:
-        family, _, _, _, target = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect(target)
-            source = str(probe.getsockname()[0])
+        mine, interface = network.route_to(address)
     except OSError as error:
         return {"address": None, "interface": None, "error": error.strerror or str(error)}
-    names = [name for name, found in addresses().items() if source in (entry.partition("%")[0] for entry in found)]
-    return {"address": source, "interface": names[0] if names else None, "error": None}
+    return {"address": mine, "interface": interface, "error": None}
 
 
 class Listener:
