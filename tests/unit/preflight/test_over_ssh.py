@@ -1,4 +1,4 @@
-"""Hosts over ssh: why one does not answer, what those find that do; ssh is a stand-in that fails with OpenSSH's words."""
+"""Hosts over ssh: why one does not answer, and what those find that do; ssh is a stand-in with OpenSSH's words."""
 
 from __future__ import annotations
 
