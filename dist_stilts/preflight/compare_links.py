@@ -24,11 +24,12 @@ def connected(hosts: Iterable[str], lost: Mapping[str, Lost], how: str) -> list[
 def compare_interfaces(facts: Facts, routes: Facts) -> list[Finding]:
     """Every host has a way to the master, by an interface that exists; what is prescribed exists, too."""
     found = []
+    several = len({said["host"] for said in facts.values()}) > 1
     for host, route in routes.items():
         if route["error"] or not route["interface"]:
             what = f"no route to the master {route['to']} ({route['error'] or 'from no interface that is up'})"
             found.append(fail("interface", [host], what, "Give the host an address in the master's network"))
-        elif len(routes) > 1 and is_loopback(route["address"]):
+        elif several and is_loopback(route["address"]):
             what = f"the way to the master {route['to']} is loopback"
             fix = f"Let the master's name mean an address that other hosts reach, on {host} too (/etc/hosts)"
             found.append(fail("interface", [host], what, fix))

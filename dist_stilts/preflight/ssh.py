@@ -60,12 +60,12 @@ def remote_command(here: Path, python: str, variables: Mapping[str, str]) -> str
 
 
 class Connection:
-    """An open connection to a host; close it, whatever happens."""
+    """An open connection to a host; :meth:`hang_up`, :meth:`end` and :meth:`release` it, whatever happens."""
 
     def __init__(self, host: str, command: str) -> None:
         """Lost: there is no ssh here."""
         self.host = host
-        self._errors = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed in close)
+        self._errors = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed in release)
         self._unread = b""
         try:
             self._ssh = subprocess.Popen(
@@ -90,17 +90,23 @@ class Connection:
             continue
         return Reply(sent, time.time(), json.loads(line.removeprefix(ANSWER)))
 
-    def close(self) -> None:
-        """End the connection; the host's side ends with its input."""
+    def hang_up(self) -> None:
+        """Let the host's side end: it does with its input."""
         assert self._ssh.stdin is not None
-        assert self._ssh.stdout is not None
         with suppress(OSError):
             self._ssh.stdin.close()
+
+    def end(self, deadline: float) -> None:
+        """Wait for ssh to end, and kill it at the deadline; who waits for an answer is told so."""
         try:
-            self._ssh.wait(5)
+            self._ssh.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._ssh.kill()
             self._ssh.wait()
+
+    def release(self) -> None:
+        """Close files, once nobody waits for an answer."""
+        assert self._ssh.stdout is not None
         self._ssh.stdout.close()
         self._errors.close()
 

@@ -24,6 +24,8 @@ from dist_stilts.preflight.ssh import Connection, Lost, Reply, remote_command
 
 MARGIN_SECONDS = 15.0
 """How much longer than a host's own time-out its answer is waited for."""
+END_SECONDS = 5.0
+"""How long hosts may take to end their side."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -84,9 +86,16 @@ class OverSsh(Way):
         return {host: reply.content for host, reply in self.ask(questions, RANK_SECONDS + MARGIN_SECONDS).items()}
 
     def close(self) -> None:
-        """See :class:`Way`."""
-        list(self._threads.map(Connection.close, self._connections.values()))
-        self._threads.shutdown()
+        """See :class:`Way`; also where answers are still waited for, after Ctrl-C."""
+        connections = list(self._connections.values())
+        deadline = time.monotonic() + END_SECONDS
+        for connection in connections:
+            connection.hang_up()
+        for connection in connections:
+            connection.end(deadline)
+        self._threads.shutdown(cancel_futures=True)
+        for connection in connections:
+            connection.release()
 
     def _ask(self, host: str, question: Question, seconds: float) -> Reply | None:
         try:

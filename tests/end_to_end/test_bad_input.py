@@ -175,8 +175,10 @@ def test_two_programs_do_not_run_one_recipe_at_once(refused: Callable, tiny: Pat
         assert "another program" in refused("run", str(tiny), f"out={tmp_path}")
 
 
-def test_a_verb_without_a_body_says_so(refused: Callable) -> None:
-    assert "not in this version" in refused("preflight")
+def test_a_hostfile_that_makes_no_sense_is_named_with_its_line(refused: Callable, tmp_path: Path) -> None:
+    hostfile = tmp_path / "hostfile"
+    hostfile.write_text("node-1 slots=2\nnode-2 slots=0\n", encoding="utf-8")
+    assert f"{hostfile}:2: host 'node-2' has slots='0'" in refused("preflight", "--hostfile", str(hostfile))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,28 +68,30 @@ odd) echo "kex_exchange_identification: Connection closed by remote host" >&2; e
 silent) exec sleep 60;;
 moved) command="cd /nowhere/at/all || exit 91; $command";;
 naked) command="test -x /nowhere/python || exit 92; $command";;
-empty) command=$(echo "$command" | sed 's/-m dist_stilts/-m dist_stilts.not_there/');;
 bare) command="unset PYTHONPATH; exec $PYTHON -c 'import psutil_not_there'";;
-older) command="exec $PYTHON -m dist_stilts preflight --fact-of-the-future serve";;
 noisy) echo "Welcome to noisy"; command="echo of the shell; $command";;
 other) command=$(echo "$command" | sed "s|export PYTHONPATH=\"|&$OTHER_PACKAGES:|");;
 esac
 exec sh -c "$command"
 """
+LOOPBACK_ONLY = """#!/bin/sh
+echo 127.0.0.1
+"""
 
 
 @pytest.fixture
 def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a program ``ssh`` before the system's; returns the folder of packages that host ``other`` sees first."""
-    import sys
+    """Put a program ``ssh`` before the system's, and let hosts have no address but loopback, whatever this one has.
 
-    program = tmp_path / "bin" / "ssh"
-    program.parent.mkdir()
-    program.write_text(FAKE_SSH, encoding="utf-8")
-    program.chmod(0o755)
-    packages = tmp_path / "packages"
-    packages.mkdir()
-    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    Returns the folder of packages that host ``other`` sees first.
+    """
+    programs, packages = tmp_path / "bin", tmp_path / "packages"
+    for folder in (programs, packages):
+        folder.mkdir()
+    for name, text in (("ssh", FAKE_SSH), ("hostname", LOOPBACK_ONLY)):
+        (programs / name).write_text(text, encoding="utf-8")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
     monkeypatch.setenv("PYTHON", sys.executable)
     monkeypatch.setenv("OTHER_PACKAGES", str(packages))
     return packages

@@ -46,9 +46,11 @@ def test_a_host_without_a_way_to_the_master_fails(change: dict[str, Any], said: 
     assert said in finding.what
 
 
-def test_loopback_is_a_way_where_there_is_one_host(facts: Changed) -> None:
-    alone = {"a": {"to": "127.0.0.1", "address": "127.0.0.1", "interface": "lo", "error": None}}
-    assert [finding.state for finding in compare_interfaces(facts(), alone)] == ["ok"]
+def test_loopback_is_a_way_between_names_of_one_machine(facts: Changed) -> None:
+    own = {"to": "127.0.0.1", "address": "127.0.0.1", "interface": "lo"}
+    ways = routes(a=own, b=own, c=own)
+    same = {"host": "a"}
+    assert [finding.state for finding in compare_interfaces(facts(b=same, c=same), ways)] == ["ok"]
 
 
 @pytest.mark.parametrize(
