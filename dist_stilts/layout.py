@@ -283,6 +283,11 @@ def mining_picture(pairs: Path) -> Path:
     return pairs.with_name(f"{pairs.stem}.curve")
 
 
+def preflight_token(out: Path, key: str) -> Path:
+    """Where a host leaves its word in the folder of the runs; ``key`` names the preflight and the host."""
+    return out / f".preflight-{key}"
+
+
 def world_file(root: Path) -> Path:
     """What declares the languages of a simulated world."""
     return root / "world.json"

@@ -8,13 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from dist_stilts.layout import preflight_token
+
 READ_SECONDS = 10.0
 """How long a file of another host may take to appear (NFS keeps what it knows of a folder for some seconds)."""
-
-
-def token_file(out: Path, key: str) -> Path:
-    """Where a host leaves its word; ``key`` names the preflight and the host."""
-    return out / f".preflight-{key}"
 
 
 class Token:
@@ -22,7 +19,7 @@ class Token:
 
     def __init__(self, out: Path, key: str, word: str) -> None:
         """OSError: the folder cannot be made, or not written to."""
-        self._file = token_file(out, key)
+        self._file = preflight_token(out, key)
         self._made = [folder for folder in (out, *out.parents) if not folder.is_dir()]
         out.mkdir(parents=True, exist_ok=True)
         with self._file.open("w", encoding="utf-8") as file:
@@ -47,7 +44,7 @@ def read_tokens(out: Path, keys: Sequence[str]) -> dict[str, str | None]:
             list(out.iterdir())  # makes NFS look again
         for key in keys:
             with suppress(OSError):
-                found[key] = token_file(out, key).read_text(encoding="utf-8")
+                found[key] = preflight_token(out, key).read_text(encoding="utf-8")
         if all(found.values()) or time.monotonic() > deadline:
             return found
         time.sleep(0.5)

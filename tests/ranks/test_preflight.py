@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dist_stilts.parallel.launchers import free_port
+from dist_stilts.parallel.network import free_port
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dist_stilts.parallel.hostfile import Host
-from dist_stilts.parallel.launchers import free_port
+from dist_stilts.parallel.network import free_port
 from dist_stilts.preflight.environment_file import passed_on
 from dist_stilts.preflight.examine import Examination
 from dist_stilts.preflight.findings import Finding
