@@ -274,13 +274,8 @@ def mining_embeddings(pairs: Path) -> Path:
 
 
 def mining_curve(pairs: Path) -> Path:
-    """Precision and recall of mined pairs at every threshold, where gold pairs are known."""
+    """Precision and recall of mined pairs at every threshold, where gold pairs are known; pictures end otherwise."""
     return pairs.with_name(f"{pairs.stem}.curve.tsv")
-
-
-def mining_picture(pairs: Path) -> Path:
-    """The same as pictures, without their ending."""
-    return pairs.with_name(f"{pairs.stem}.curve")
 
 
 def preflight_token(out: Path, key: str) -> Path:

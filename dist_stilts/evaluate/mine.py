@@ -34,7 +34,6 @@ from dist_stilts.evaluate.retrieval import (
 from dist_stilts.layout import (
     mining_curve,
     mining_embeddings,
-    mining_picture,
     require_folder,
     require_writable,
     write_text,
@@ -180,7 +179,7 @@ def draw_gold(pairs: Path, points: Curve, threshold: float) -> Path:
     """Write the precision-recall curve beside the pairs, as text and as a picture; returns the PNG."""
     write_text(mining_curve(pairs), curve_lines(points))
     numbers = list(zip(points.threshold.tolist(), points.precision.tolist(), points.recall.tolist(), strict=True))
-    return precision_recall(mining_picture(pairs), {pairs.stem: drawn_curve(numbers, threshold)})[-1]
+    return precision_recall(mining_curve(pairs).with_suffix(""), {pairs.stem: drawn_curve(numbers, threshold)})[-1]
 
 
 def gold_pairs(path: Path, source: Sentences, target: Sentences) -> NDArray[np.int64]:
