@@ -84,9 +84,9 @@ def _nothing_found(tested: Sequence[Effect]) -> str:
     nearest = min(tested, key=lambda effect: effect.p_holm)
     ordered = sorted(tested, key=lambda effect: effect.detectable)
     least, most = ordered[0], ordered[-1]
-    size = f"{STEP * least.detectable:.2g}"
+    size = _rounded(STEP * least.detectable)
     if len(tested) > 1:
-        size += f" ({least.distance}) to {STEP * most.detectable:.2g} ({most.distance})"
+        size += f" ({least.distance}) to {_rounded(STEP * most.detectable)} ({most.distance})"
     languages = sorted({effect.languages for effect in tested})
     counts = f"{languages[0]} to {languages[-1]}" if len(languages) > 1 else f"{languages[0]}"
     return (
@@ -94,6 +94,11 @@ def _nothing_found(tested: Sequence[Effect]) -> str:
         f"{many(len(tested), 'distance')}; with {counts} languages a single test at 5 % misses an effect smaller than "
         f"{size} {UNITS[nearest.outcome]} per {STEP:g} of distance more than one time in five"
     )
+
+
+def _rounded(value: float) -> str:
+    """Two figures, never with an exponent: ``0.049``, ``3.7``, ``480``."""
+    return f"{float(f'{value:.2g}'):.10g}"
 
 
 def _p(p: float) -> str:

@@ -44,7 +44,7 @@ def facts(runs: Sequence[Mapping[str, Any]], curves: Sequence[Curve], effects: S
 def _runs(runs: Sequence[Mapping[str, Any]]) -> Fact:
     states = Counter(str(run.get("state", "")) for run in runs)
     rest = ", ".join(f"{count} {state}" for state, count in states.items() if state != "done")
-    return Fact("runs done", f"{states['done']:,} of {len(runs):,}", rest)
+    return Fact("runs done", f"{states['done'] + states['degenerate']:,} of {len(runs):,}", rest)
 
 
 def _gains(curves: Sequence[Curve]) -> list[Fact]:

@@ -153,11 +153,16 @@ def colours_of(scale: Scale | None) -> dict[str, Any]:
 
 
 def _draw_mean(axes: Axes, mean: Curve, ranges: Mapping[int, tuple[float, float]]) -> End:
-    """What was measured, with bars from the lowest to the highest run, and what was fitted, with its band."""
+    """What was measured, with bars from the lowest to the highest run, and what was fitted, with its band.
+
+    No form falls, so a mean that does is joined point by point.
+    """
     if mean.low:
         axes.fill_between(mean.grid, mean.low, mean.high, color=MEAN_COLOUR, alpha=0.22, linewidth=0, zorder=3)
-    axes.plot(mean.grid, mean.line, color="white", linewidth=4, zorder=4)
-    axes.plot(mean.grid, mean.line, color=MEAN_COLOUR, linewidth=2.2, zorder=5, linestyle=SPECIAL.get(mean.shape, "-"))
+    falls = mean.shape in ("falling", "non-monotone")
+    line = (mean.sizes, mean.means) if falls else (mean.grid, mean.line)
+    axes.plot(*line, color="white", linewidth=4, zorder=4)
+    axes.plot(*line, color=MEAN_COLOUR, linewidth=2.2, zorder=5, linestyle=SPECIAL.get(mean.shape, "-"))
     for size, (low, high) in ranges.items():
         axes.plot([size, size], [low, high], color=INK, linewidth=1.1, zorder=6)
     axes.plot(mean.sizes, mean.means, "o", color=MEAN_COLOUR, mec="white", mew=0.8, markersize=5.5, zorder=7)

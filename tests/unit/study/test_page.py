@@ -158,7 +158,7 @@ def test_the_page_lists_runs_tables_method_caveats_and_conditions(html: str, pag
     assert "Change by intermediate task after xnli mnli +3.2 ± 0.4" in page.text
     assert "dist-stilts study run demo" in page.text
     assert "torch 2.13.0" in page.text
-    assert "runs done 22 of 24 1 failed, 1 degenerate" in page.text
+    assert "runs done 23 of 24 1 failed, 1 degenerate" in page.text
     assert "Failed and in no number: 1 run;" in page.text
 
 
