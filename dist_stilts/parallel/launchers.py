@@ -82,8 +82,17 @@ def detect(environment: Mapping[str, str] = os.environ) -> Launch:
 
 def own_rank(environment: Mapping[str, str] = os.environ) -> int:
     """This process's rank as far as the launcher says: to decide who speaks, when nothing else is known yet."""
-    text = environment.get(_launcher(environment)[1][0], "0")
-    return int(text) if text.isdecimal() else 0
+    return _told(environment, 0, "0")
+
+
+def ranks_started(environment: Mapping[str, str] = os.environ) -> int:
+    """How many processes the launcher says it started; where they meet is not yet asked."""
+    return _told(environment, 1, "1")
+
+
+def _told(environment: Mapping[str, str], which: int, default: str) -> int:
+    text = environment.get(_launcher(environment)[1][which], default)
+    return int(text if text.isdecimal() else default)
 
 
 def _launcher(environment: Mapping[str, str]) -> tuple[str, tuple[str, str, str]]:

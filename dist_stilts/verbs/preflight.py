@@ -69,11 +69,11 @@ def _over_ssh(hostfile: Path, out: Path, as_json: bool) -> None:
 
 def _here(out: Path, as_json: bool) -> None:
     """This host, or inside a launcher the hosts of all ranks; rank 0 speaks, all end alike."""
-    from dist_stilts.parallel.launchers import detect
+    from dist_stilts.parallel.launchers import ranks_started
     from dist_stilts.preflight.facts import gpus
     from dist_stilts.preflight.ways import Alone, InGroup
 
-    if detect().world_size == 1:
+    if ranks_started() == 1:
         with closing(Alone(max(1, len(gpus())))) as alone:
             examination = _examined(alone, out)
         _finish(examination, as_json)

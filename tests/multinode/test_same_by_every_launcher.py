@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,3 +61,9 @@ def test_a_plain_start_is_one_process_and_asks_for_no_mpi(job: Callable[..., Any
     said = run([sys.executable, "-X", "importtime", "-m", "dist_stilts", *one.arguments])
     assert one.status["world_size"] == 1
     assert not re.search(r"\bmpi4py\.MPI\b", said)
+
+
+def test_hosts_are_checked_inside_mpirun(run: Callable[..., str], tmp_path: Path) -> None:
+    said = run([*mpirun(2), "preflight", "--out", str(tmp_path)])
+    assert re.search(r"all-reduce .*2 ranks, bus bandwidth in GB/s", said)
+    assert re.search(r"\b0 failed", said)

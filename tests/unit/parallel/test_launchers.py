@@ -5,7 +5,7 @@ import os
 import pytest
 
 from dist_stilts.errors import UserError
-from dist_stilts.parallel.launchers import ENVIRONMENT, Launch, detect, own_rank
+from dist_stilts.parallel.launchers import ENVIRONMENT, Launch, detect, own_rank, ranks_started
 from dist_stilts.parallel.network import check_port, interface_towards
 
 MASTER = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
@@ -30,7 +30,7 @@ def test_every_launcher_says_rank_size_and_local_rank(launcher: str) -> None:
     assert (found.launcher, found.rank, found.world_size, found.local_rank) == (launcher, 5, 8, 1)
     assert (found.master_addr, found.master_port) == ("127.0.0.1", 29511)
     assert found.interface == interface_towards("127.0.0.1") is not None
-    assert own_rank(VARIABLES[launcher]) == 5
+    assert (own_rank(VARIABLES[launcher]), ranks_started(VARIABLES[launcher])) == (5, 8)
 
 
 def test_no_launcher_is_one_process_on_a_port_of_its_own() -> None:
