@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -13,8 +15,11 @@ WIDE = 140
 
 
 def say(message: str) -> None:
-    """One line for a person, on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """One line for a person, on stderr; where nobody listens any more, as after a lost login, the work goes on."""
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (to the process's end)
 
 
 def duration(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.report.progress import say
+
+__all__ = ["Json", "Overrides", "RecipeName", "completed_by", "load_recipe", "say"]
 
 if TYPE_CHECKING:
     from dist_stilts.experiment.run_config import Recipe
@@ -48,8 +50,3 @@ def completed_by(command: str) -> Iterator[None]:
     except NotPrepared as error:
         fix = f"Ranks do not tokenise: run `{command}` first"
         raise UserError(error.what, where=error.place, fix=fix) from error
-
-
-def say(message: str) -> None:
-    """One line for a person, on stderr."""
-    print(message, file=sys.stderr, flush=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
 
 import pytest
@@ -112,3 +114,18 @@ def test_on_a_terminal_one_line_is_redrawn_whatever_its_width(monkeypatch: pytes
     assert "mnli: 100/100, done in 0.0 s, [loss] 0.9" in drawn
     assert drawn.count("\n") == 1
     assert ("━" in drawn) == (columns == "200")
+
+
+def test_work_goes_on_where_nobody_listens_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a login that was lost: the ranks save what they have."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stderr", pipe)
+        progress.say("one")
+        progress.say("another")
+        assert sys.stderr is not pipe
+        sys.stderr.close()
+        with contextlib.suppress(BrokenPipeError):
+            pipe.flush()
+        pipe.detach()

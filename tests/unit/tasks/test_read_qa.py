@@ -90,7 +90,9 @@ LAYOUTS: list[tuple[Reader, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("read", "split", "language", "name"), LAYOUTS, ids=lambda value: str(value)[-30:])
+@pytest.mark.parametrize(
+    ("read", "split", "language", "name"), LAYOUTS, ids=lambda value: getattr(value, "__name__", str(value)[-30:])
+)
 def test_a_question_is_read_under_every_published_name(
     tmp_path: Path, read: Reader, split: str, language: str, name: str
 ) -> None:
