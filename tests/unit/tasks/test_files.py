@@ -67,7 +67,7 @@ def _damaged(content: bytes) -> bytes:
         ("x.txt", b"ok\nb\xffd\n", "x.txt:2: byte 2 of the line is not UTF-8"),
         ("x.txt.gz", packed(b"\xc3"), "x.txt.gz:1: byte 1 of the line is not UTF-8"),
         ("x.txt.gz", _damaged(b"a line\n" * 5000), "x.txt.gz: damaged or cut off"),
-        ("x.txt.gz", packed(b"a", mtime=0)[:10] + b"\xff" * 20, "x.txt.gz: damaged or cut off"),
+        ("x.txt.gz", packed(b"a")[:10] + b"\xff" * 20, "x.txt.gz: damaged or cut off"),
         ("x.txt.gz", b"not gzip at all", "x.txt.gz: damaged or cut off. Fetch it again"),
         ("x.txt.bz2", bz2.compress(b"a line\n" * 500)[:-8], "x.txt.bz2: damaged or cut off"),
         ("x.txt.bz2", b"not bzip2 at all", "x.txt.bz2: damaged or cut off"),
