@@ -26,6 +26,8 @@ SILENCE_SECONDS = 60
 """How long a rank may be silent before the others end; DIST_STILTS_SILENCE_SECONDS says otherwise, 0 is for ever."""
 LOOKS = 6
 """A rank speaks and listens so often in this time."""
+SECONDS_BETWEEN_LOOKS = 0.05
+"""At the end."""
 LEFT = b"left"
 """What a rank says last that has come to its end."""
 
@@ -55,7 +57,8 @@ def watching(launch: Launch, hosts: Sequence[str], seconds: float) -> Iterator[N
         yield
         return
     watch = _Watch(launch, hosts, seconds)
-    threads = [threading.Thread(target=work, name=work.__name__, daemon=True) for work in (watch.talk, watch.judge)]
+    watch.exchange()  # now that the master is known to live: the job may be over before the first look
+    threads = [threading.Thread(target=work, name=work.__name__) for work in (watch.talk, watch.judge)]
     for thread in threads:
         thread.start()
     try:
@@ -64,7 +67,7 @@ def watching(launch: Launch, hosts: Sequence[str], seconds: float) -> Iterator[N
     finally:
         watch.done.set()
         for thread in threads:
-            thread.join(seconds / LOOKS)
+            thread.join()  # what it waits for has a time-out; Python may not end while torch holds a thread of it
 
 
 @dataclass
@@ -90,9 +93,10 @@ class _Watch:
     def talk(self) -> None:
         """Until the work is done: say that we live, and hear who else does."""
         while not self.done.wait(self.seconds / LOOKS):
-            self._exchange()
-        if self.whole:
+            self.exchange()
+        if self.whole and self.store is not None:
             self._say(LEFT)
+            self._let_the_others_leave()
 
     def judge(self) -> None:
         """Until the work is done: end this process if a rank is lost."""
@@ -102,7 +106,15 @@ class _Watch:
                 self._end(silent)
             self._look_for_the_launcher()
 
-    def _exchange(self) -> None:
+    def _let_the_others_leave(self) -> None:
+        """The first rank may keep the table, and goes last: what the others say would else meet a closed door."""
+        deadline = time.monotonic() + self.seconds / LOOKS
+        while self.launch.rank == 0 and self.store is not None and time.monotonic() < deadline:
+            if all(self._hear(rank) == LEFT for rank in self.heard):
+                return
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def exchange(self) -> None:
         """Count on, and note whose count has changed; a master that does not answer has not changed."""
         self.beats += 1
         self._say(str(self.beats).encode())
@@ -127,8 +139,8 @@ class _Watch:
         """What the rank said last; None if the master does not answer, or the rank has not spoken yet."""
         try:
             key = f"alive/{rank}"
-            connection = self._connection()
-            return bytes(connection.get(key)) if connection.check([key]) else None
+            store = self._connection()
+            return bytes(store.get(key)) if store.check([key]) else None
         except RuntimeError:
             self.store = None  # an answer that comes too late would be taken for that to the next question
             return None

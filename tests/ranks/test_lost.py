@@ -48,6 +48,13 @@ def test_a_rank_that_is_killed_ends_the_others_at_once(run_ranks: RunRanks, tmp_
         assert "lost the connection to another rank" in ended[rank].stderr
 
 
+def test_ranks_that_come_to_their_end_one_after_another_all_end_well(run_ranks: RunRanks, tmp_path: Path) -> None:
+    """The first rank, which keeps the table by which they watch each other, goes before the others have looked."""
+    ended = run_ranks(WORKER, 3, tmp_path, "unequal", check=False, timeout=60)
+    assert [rank.code for rank in ended] == [0, 0, 0], ended
+    assert ended[2].at - ended[0].at > 1
+
+
 def test_a_rank_that_never_comes_is_named_with_those_that_came(run_ranks: RunRanks, tmp_path: Path) -> None:
     ended = run_ranks(WORKER, 3, tmp_path, "absent", check=False, timeout=60)
     assert [rank.code for rank in ended] == [EXIT_FAILED, EXIT_FAILED, 0]

@@ -34,6 +34,9 @@ def lose() -> None:
 def work() -> None:
     """An exchange after another, for ever."""
     with started(), listening(), last_words(lambda reason: (OUT / f"reason-{RANK}").write_text(reason)):
+        if HOW == "unequal":
+            time.sleep(2 * RANK)
+            return
         for step in range(10_000):
             dist.all_reduce(torch.ones(1))
             if step == 20 and RANK == LAST:
