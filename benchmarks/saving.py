@@ -29,7 +29,7 @@ from dist_stilts.layout import RunFolder
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.collectives import barrier
-from dist_stilts.parallel.launchers import free_port
+from dist_stilts.parallel.network import free_port
 from dist_stilts.parallel.world import World, started
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.train.checkpoint import TrainState, resume, save

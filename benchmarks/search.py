@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from dist_stilts.parallel.collectives import gather_values
-from dist_stilts.parallel.launchers import free_port
+from dist_stilts.parallel.network import free_port
 from dist_stilts.parallel.world import started
 from dist_stilts.report.monitor import say
 from dist_stilts.search import sharded
