@@ -56,9 +56,9 @@ class RunFolder:
         return self.path / "deepspeed.json"
 
     @property
-    def micro_batch(self) -> Path:
-        """Rows per forward pass that were found to fit, by number of ranks."""
-        return self.path / "micro_batch.json"
+    def micro_tokens(self) -> Path:
+        """Tokens per forward pass that were found to fit, by number of ranks."""
+        return self.path / "micro_tokens.json"
 
     @property
     def state(self) -> Path:

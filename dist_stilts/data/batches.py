@@ -1,11 +1,14 @@
-"""Feature rows to padded batches, and the training rows of one phase as a function of the step.
+"""Feature rows to packed batches, and the training rows of one phase as a function of the step.
 
-A batch is a dictionary of tensors:
+A batch is a dictionary of tensors, in which all segments lie one behind another without padding:
 
-    input_ids, attention_mask   ``[segments, length]`` int64
-    labels                      ``[rows]`` class or choice; ``[rows, length]`` per token (-100 = not predicted);
-                                ``[rows, 2]`` first and last token of the answer
-    segments                    multiple choice only: ``[rows, choices]`` each choice's segment, -1 = no such choice
+    input_ids   ``[tokens]`` int64
+    lengths     ``[segments]`` int64 tokens of each; it stays on the host, where shapes are decided
+    bounds      ``[segments + 1]`` int32 the first token of each, and the number of all
+    labels      ``[rows]`` class or choice; ``[targets]`` of the tokens that are predicted; ``[rows, 2]`` first and last
+                token of the answer; -100 = hidden
+    targets     tagging and masked language modelling only: ``[targets]`` places of the tokens that are predicted
+    segments    multiple choice only: ``[rows, choices]`` each choice's segment, -1 = no such choice
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import torch
 
 from dist_stilts.data.features import Features
 from dist_stilts.data.masking import mask, number_of_targets
-from dist_stilts.data.order import deal, global_batch
+from dist_stilts.data.order import deal, deal_by_length, global_batch
 from dist_stilts.tasks.spec import IGNORED, Family
 
 Batch = dict[str, torch.Tensor]
@@ -27,7 +30,7 @@ Batch = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The ids that padding and masking need."""
+    """The ids that masking needs."""
 
     pad: int
     mask: int
@@ -51,23 +54,18 @@ class Vocabulary:
         return table
 
 
-def collate(features: Features, rows: Sequence[int] | np.ndarray, family: Family, vocabulary: Vocabulary) -> Batch:
-    """Pad rows to the longest of them."""
-    flat = np.concatenate([features.input_ids[row] for row in rows])
+def collate(features: Features, rows: Sequence[int] | np.ndarray, family: Family) -> Batch:
+    """Pack rows one behind another."""
     lengths = [features.lengths[row] for row in rows]
-    per_segment = np.concatenate(lengths)
-    real = np.arange(per_segment.max()) < per_segment[:, None]
-    input_ids = np.full(real.shape, vocabulary.pad, np.int64)
-    input_ids[real] = flat
-    batch = {"input_ids": input_ids, "attention_mask": real.astype(np.int64)}
+    labels = [features.labels[row] for row in rows]
+    batch = _packed(np.concatenate([features.input_ids[row] for row in rows]), np.concatenate(lengths))
     if family == "token":
-        batch["labels"] = np.full(real.shape, IGNORED, np.int64)
-        batch["labels"][real] = np.concatenate([features.labels[row] for row in rows])
+        per_token = np.concatenate(labels).astype(np.int64)
+        batch["targets"] = np.flatnonzero(per_token != IGNORED)
+        batch["labels"] = per_token[batch["targets"]]
     elif family == "span":
-        hidden = np.full(2, IGNORED)
-        batch["labels"] = np.array([found if len(found := features.labels[row]) else hidden for row in rows], np.int64)
+        batch["labels"] = np.array([label if len(label) else [IGNORED] * 2 for label in labels], np.int64)
     elif family in ("sequence", "choice"):
-        labels = [features.labels[row] for row in rows]
         batch["labels"] = np.array([label[0] if len(label) else IGNORED for label in labels], np.int64)
     if family == "choice":
         counts = np.array([len(row_lengths) for row_lengths in lengths])
@@ -77,21 +75,48 @@ def collate(features: Features, rows: Sequence[int] | np.ndarray, family: Family
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
+def plain(flat: np.ndarray, lengths: np.ndarray) -> Batch:
+    """A batch of token ids ``[tokens]`` that nobody predicts anything of."""
+    return {name: torch.from_numpy(array) for name, array in _packed(flat, lengths).items()}
+
+
+def _packed(flat: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
+    lengths = lengths.astype(np.int64)
+    bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return {"input_ids": flat.astype(np.int64), "lengths": lengths, "bounds": bounds}
+
+
 def masked(
     batch: Batch, places: np.ndarray, epochs: np.ndarray, vocabulary: Vocabulary, seed: int, rate: float
 ) -> Batch:
     """Turn a batch of plain text into a masked-language-model batch."""
-    ids = batch["input_ids"].numpy()
-    ordinary = vocabulary.is_ordinary(ids)
+    flat, lengths = batch["input_ids"].numpy(), batch["lengths"].numpy()
+    real = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(real.shape, vocabulary.pad)
+    ids[real] = flat
     ids, labels = mask(
-        ids, ordinary, places, epochs, seed=seed, rate=rate, mask_id=vocabulary.mask, ordinary_ids=vocabulary.ordinary
+        ids,
+        vocabulary.is_ordinary(ids),
+        places,
+        epochs,
+        seed=seed,
+        rate=rate,
+        mask_id=vocabulary.mask,
+        ordinary_ids=vocabulary.ordinary,
     )
-    return {**batch, "input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
+    targets = np.flatnonzero(labels[real] != IGNORED)
+    made = {"input_ids": ids[real], "targets": targets, "labels": labels[real][targets]}
+    return {**batch, **{name: torch.from_numpy(array) for name, array in made.items()}}
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch on a device."""
-    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+    """The batch on a device, but for the lengths."""
+    return {name: value if name == "lengths" else value.to(device, non_blocking=True) for name, value in batch.items()}
+
+
+def pinned(batch: Batch) -> Batch:
+    """The batch in memory that a GPU reads by itself, so that nobody waits for the copy."""
+    return {name: value if name == "lengths" else value.pin_memory() for name, value in batch.items()}
 
 
 @dataclass(frozen=True)
@@ -101,7 +126,7 @@ class Step:
     Attributes:
         micro_batches: this rank's share.
         targets: predictions that the whole global batch asks for, all ranks together: the loss is their mean.
-        tokens, slots: real tokens and padded places in this rank's share.
+        tokens, slots: in this rank's share, real tokens, and places that the encoder computes.
     """
 
     micro_batches: list[Batch]
@@ -116,8 +141,9 @@ class Stream:
 
     Attributes:
         rows: ``[n]`` which feature rows are trained on (the subset of the run); one may be there several times.
-        micro_batches: accumulation steps per optimiser step.
+        micro_tokens: most places that a micro-batch may have, unless it is a single row.
         mlm_rate: share of tokens that masked language modelling predicts.
+        packs: whether the encoder reads packed batches, or needs padding.
     """
 
     task: str
@@ -126,22 +152,31 @@ class Stream:
     rows: np.ndarray
     vocabulary: Vocabulary
     batch_size: int
-    micro_batches: int
+    micro_tokens: int
     seed: int
     mlm_rate: float
+    packs: bool = True
 
     def step(self, turn: int, rank: int, ranks: int) -> Step:
         """The ``turn``-th batch of this task as rank ``rank`` of ``ranks`` sees it; pure."""
         places, epochs = global_batch(self.seed, len(self.rows), self.batch_size, turn)
         rows = self.rows[places]
-        tokens = self.features.tokens[rows]
-        shares = deal(tokens, ranks, self.micro_batches)[rank]
-        batches = [self._batch(places[share], epochs[share]) for share in shares]
-        slots = sum(batch["input_ids"].numel() for batch in batches)
-        return Step(batches, self._targets(rows), int(tokens[np.concatenate(shares)].sum()), slots)
+        own = self._dealt(rows, ranks)[rank]
+        batches = [self._batch(places[share], epochs[share]) for share in own]
+        tokens = [len(batch["input_ids"]) for batch in batches]
+        slots = tokens if self.packs else [padded_places(batch) for batch in batches]
+        return Step(batches, self._targets(rows), sum(tokens), sum(slots))
+
+    def _dealt(self, rows: np.ndarray, ranks: int) -> list[list[np.ndarray]]:
+        """For each rank and micro-batch, positions in the global batch."""
+        if self.packs:
+            return deal(self.features.tokens[rows], ranks, self.micro_tokens)
+        lengths = [self.features.lengths[row] for row in rows]
+        places = np.array([(len(own), own.max()) for own in lengths], np.int64)
+        return deal_by_length(places, ranks, self.micro_tokens)
 
     def _batch(self, places: np.ndarray, epochs: np.ndarray) -> Batch:
-        batch = collate(self.features, self.rows[places], self.family, self.vocabulary)
+        batch = collate(self.features, self.rows[places], self.family)
         if self.family != "mlm":
             return batch
         # Keyed by place and not by row: a row that an epoch holds several times is masked anew each time.
@@ -155,6 +190,11 @@ class Stream:
         if self.family == "token":
             return int(sum((self.features.labels[row] >= 0).sum() for row in rows))
         return sum(int((self.features.labels[row] >= 0).any()) for row in rows)
+
+
+def padded_places(batch: Batch) -> int:
+    """What a batch would hold if each segment were padded to the longest."""
+    return len(batch["lengths"]) * int(batch["lengths"].max())
 
 
 def scoring_batches(features: Features, batch_size: int, rank: int, ranks: int) -> Iterator[np.ndarray]:

@@ -21,11 +21,13 @@ import numpy as np
 import torch
 
 from dist_stilts.config import identity
+from dist_stilts.data.batches import plain, to_device
 from dist_stilts.data.prepare import encode_texts
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding_files import EmbeddingFiles
 from dist_stilts.layout import EmbeddingFolder, embedding_folder
 from dist_stilts.model.hidden_states import hidden_states
+from dist_stilts.model.packing import packs, segments_of, to_grid
 from dist_stilts.model.pooling import POOLINGS, normalise, pool
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value, gather_values, sum_by_index
@@ -33,12 +35,12 @@ from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.world import World
 from dist_stilts.search.cpu_products import fast_linear
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same request would give other numbers."""
 PART_TEXTS = 4_096
 """Texts between two savings: what a kill can lose."""
 LIKE_LENGTH = 0.85
-"""The shortest text of a batch against its longest: below that, another batch costs less than the padding."""
+"""With padding, the shortest text of a batch against its longest: below that, another batch costs less."""
 WAIT_SECONDS, LOOKS = 1.0, 10
 """How long a rank waits between looks for another program's, or another host's, file; looks before it gives up."""
 
@@ -78,7 +80,7 @@ class Embedder:
         model_id: digest of weights and tokenizer.
         max_length: most tokens per text, special tokens included; what does not fit is cut off and counted.
         cache: folder of all embeddings, seen by every rank.
-        batch_tokens: most places, padding included, per forward pass.
+        batch_tokens: most places per forward pass, padding included where the encoder needs it.
         progress: called on rank 0.
     """
 
@@ -205,7 +207,7 @@ class Embedder:
 
     def _own_rows(self, tokens: Tokens, layers: list[int], say: Callable[[int], None]) -> tuple[np.ndarray, np.ndarray]:
         """This rank's embeddings ``[own, layers, width]`` fp32 and the numbers of their texts ``[own]``."""
-        batches = like_length(tokens.lengths, self.batch_tokens)
+        batches = cut(tokens.lengths, self.batch_tokens, packs(self.model.encoder))
         shares = dealt([len(batch) * int(tokens.lengths[batch].max()) for batch in batches], self.world.size)
         own = shares[self.world.rank]
         width = self.model.encoder.config.hidden_size
@@ -227,33 +229,35 @@ class Embedder:
         """One batch: ``[texts, layers, width]`` fp32."""
         lengths = tokens.lengths[batch, None]
         place = np.arange(lengths.max())
-        real = place < lengths
-        ids = np.full(real.shape, self.tokenizer.pad_token_id, np.int64)
-        ids[real] = tokens.flat[(starts[batch, None] + place)[real]]
+        flat = tokens.flat[(starts[batch, None] + place)[place < lengths]]
         before, after = (0, 0) if self.reading.special_tokens else special_tokens_around(self.tokenizer)
-        pooled = (place >= before) & (place < lengths - after)
-        input_ids, attention_mask, mask = (
-            torch.from_numpy(array.astype(np.int64)).to(self.world.device) for array in (ids, real, pooled)
-        )
+        mask = torch.from_numpy((place >= before) & (place < lengths - after)).to(self.world.device)
+        packed = to_device(plain(flat, lengths[:, 0]), self.world.device)
         with fast_linear(self.world.device):
-            states = hidden_states(self.model.encoder, input_ids, attention_mask, layers)
-        vectors = torch.stack([normalise(pool(state, mask, self.reading.pooling)) for state in states], 1)
+            states = hidden_states(self.model.encoder, packed, layers)
+        grids = (to_grid(state, segments_of(packed), 0.0) for state in states)
+        vectors = torch.stack([normalise(pool(grid, mask, self.reading.pooling)) for grid in grids], 1)
         # No negative zeros: a sum over several ranks would turn them into positive ones, and the bits would differ.
         return (vectors + 0.0).cpu().numpy()
 
 
-def like_length(lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
-    """Cut texts into batches, longest first, of like length and of no more places than ``batch_tokens``.
+def cut(lengths: np.ndarray, batch_tokens: int, packed: bool) -> list[np.ndarray]:
+    """Cut texts into batches, longest first, of no more places than ``batch_tokens``, and of like length if not packed.
 
     A text that is longer than that is a batch of its own.
     """
     order = np.argsort(-lengths, kind="stable")
     ascending = -lengths[order]
+    ends = np.cumsum(lengths[order])
     batches, start = [], 0
     while start < len(order):
-        longest = -int(ascending[start])
-        alike = int(np.searchsorted(ascending, -LIKE_LENGTH * longest, side="right"))
-        end = min(alike, start + max(1, batch_tokens // longest))
+        if packed:
+            end = int(np.searchsorted(ends, (ends[start - 1] if start else 0) + batch_tokens, side="right"))
+        else:
+            longest = -int(ascending[start])
+            alike = int(np.searchsorted(ascending, -LIKE_LENGTH * longest, side="right"))
+            end = min(alike, start + batch_tokens // longest)
+        end = max(end, start + 1)
         batches.append(order[start:end])
         start = end
     return batches

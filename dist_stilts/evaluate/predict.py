@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dist_stilts.data.batches import Vocabulary, collate, scoring_batches, to_device
+from dist_stilts.data.batches import collate, scoring_batches, to_device
 from dist_stilts.data.features import Features
 from dist_stilts.errors import UserError
 from dist_stilts.model.heads import head_name
@@ -18,9 +18,7 @@ from dist_stilts.parallel.world import World
 from dist_stilts.tasks.spec import IGNORED, TaskSpec
 
 
-def predict(
-    model: Any, spec: TaskSpec, features: Features, vocabulary: Vocabulary, world: World, batch_size: int
-) -> np.ndarray:
+def predict(model: Any, spec: TaskSpec, features: Features, world: World, batch_size: int) -> np.ndarray:
     """Predict a whole split, the same on every rank and at every number of ranks.
 
     Returns:
@@ -30,7 +28,7 @@ def predict(
     values, places = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     model.eval()
     for rows in _own_batches(features, batch_size, world):
-        batch = to_device(collate(features, rows, spec.family, vocabulary), world.device)
+        batch = to_device(collate(features, rows, spec.family), world.device)
         values.append(model.predict(head_name(spec), batch).cpu().numpy())
         places.append(_places(features, rows, spec))
     size = features.words if spec.family == "token" else features.examples
@@ -41,7 +39,6 @@ def predict_answers(
     model: Any,
     spec: TaskSpec,
     features: Features,
-    vocabulary: Vocabulary,
     world: World,
     batch_size: int,
     n_best: int,
@@ -56,8 +53,8 @@ def predict_answers(
     values, places = [np.empty((0, 1 + 3 * n_best))], [np.empty(0, np.int64)]
     model.eval()
     for rows in _own_batches(features, batch_size, world):
-        batch = to_device(collate(features, rows, spec.family, vocabulary), world.device)
-        offsets = np.full((len(rows), batch["input_ids"].shape[1], 2), -1)
+        batch = to_device(collate(features, rows, spec.family), world.device)
+        offsets = np.full((len(rows), int(batch["lengths"].max()), 2), -1)
         for place, row in enumerate(rows):
             offsets[place, : len(features.offsets[row]) // 2] = features.offsets[row].reshape(-1, 2)
         context = torch.from_numpy(offsets[..., 0] >= 0).to(world.device)

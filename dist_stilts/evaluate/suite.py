@@ -16,7 +16,6 @@ from typing import Any, cast
 
 import numpy as np
 
-from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.features import Features
 from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.data.windows import QaLengths
@@ -227,7 +226,7 @@ def score(unit: Unit, job: Job, model: Any, tokenizer: Any, embedder: Embedder |
     else:
         wanted = rows_of(unit, job)
         prepared = prepare(wanted, tokenizer, job.prepared, may_build=world.size == 1)
-        found = score_rows(model, wanted, prepared.features, Vocabulary.of(tokenizer), world, job.config)
+        found = score_rows(model, wanted, prepared.features, world, job.config)
         revision = prepared.revision
     if world.is_main:
         write_predictions(unit, job, found)
@@ -247,17 +246,13 @@ def score(unit: Unit, job: Job, model: Any, tokenizer: Any, embedder: Embedder |
     return [{**same, "metric": name, "value": value} for name, value in percent.items()]
 
 
-def score_rows(
-    model: Any, wanted: Wanted, features: Features, vocabulary: Vocabulary, world: World, config: EvaluationConfig
-) -> Score:
+def score_rows(model: Any, wanted: Wanted, features: Features, world: World, config: EvaluationConfig) -> Score:
     """Score a task with labelled rows; every rank gets the same."""
     spec = wanted.spec
     if spec.family != "span":
-        predicted = predict(model, spec, features, vocabulary, world, config.batch_size)
+        predicted = predict(model, spec, features, world, config.batch_size)
         return labelled_scores(spec, features, predicted)
-    found = predict_answers(
-        model, spec, features, vocabulary, world, config.batch_size, config.n_best, config.longest_answer
-    )
+    found = predict_answers(model, spec, features, world, config.batch_size, config.n_best, config.longest_answer)
     questions = cast("list[SpanRow]", load_rows(spec, wanted.root, wanted.split, wanted.language))
     return answer_scores(spec, wanted.language, questions, features, found, config.n_best)
 

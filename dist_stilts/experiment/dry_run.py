@@ -18,7 +18,7 @@ from dist_stilts.experiment.training_data import data_root
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import parse_split, stream_rows
 from dist_stilts.train.engine import deepspeed_config
-from dist_stilts.train.plan import AUTO, derive, task_probabilities
+from dist_stilts.train.plan import AUTO, BatchPlan, derive, task_probabilities
 
 GIB = 2**30
 ACTIVATION_BYTES = 34
@@ -71,8 +71,6 @@ def describe_training(run: Run, recipe: Recipe, ranks: int) -> list[str]:
     length = max(recipe.data.max_length, recipe.data.qa.max_length if spans else 0)
     decay = "at a constant rate" if run.train.schedule == "constant" else f"{run.train.schedule} decay"
     line = f"    {plan.line()}, {decay}; {plan.steps * plan.batch_size:,} rows, each text at most {length} tokens"
-    if run.train.max_micro_batch == AUTO:
-        line += f"; max_micro_batch: auto, so more accumulation where {plan.micro_batch} rows do not fit"
     chances = task_probabilities(run.train, known, run.shares)
     return [f"    trains on {', '.join(map(_trained, sizes, sizes.values(), chances))}", line]
 
@@ -103,6 +101,12 @@ def _all_rows(run: Run, recipe: Recipe, task: str) -> int | None:
     return None
 
 
+def _most_tokens(plan: BatchPlan, length: int) -> int:
+    """What one rank may take through the model at once, if every text is as long as it may be."""
+    share = plan.rows_per_rank * length
+    return share if plan.micro_tokens == AUTO else max(length, min(share, int(plan.micro_tokens)))
+
+
 def describe_memory(recipe: Recipe, runs: Sequence[Run], ranks: int) -> list[str]:
     """Parameters, gradients, optimiser and activations under ZeRO-2 with bf16, from the encoder's architecture."""
     config = recipe.encoder.config
@@ -114,13 +118,12 @@ def describe_memory(recipe: Recipe, runs: Sequence[Run], ranks: int) -> list[str
     parameters = (vocabulary + int(config.get("max_position_embeddings", 514))) * width + layers * block
     length = recipe.data.max_length
     trained = [run for run in runs if run.tasks]
-    rows = max((derive(run.train, [1], ranks).micro_batch for run in trained), default=1)
-    bound = "at most " if any(run.train.max_micro_batch == AUTO for run in trained) else ""
+    tokens = max((_most_tokens(derive(run.train, [1], ranks), length) for run in trained), default=length)
     parts = {
         "bf16 parameters": 2 * parameters,
         "fp32 gradients, sharded": 4 * parameters / ranks,
         "fp32 master weights and two moments, sharded": 12 * parameters / ranks,
-        f"activations of {bound}{rows} x {length} tokens": ACTIVATION_BYTES * rows * length * width * layers,
+        f"activations of at most {tokens:,} tokens": ACTIVATION_BYTES * tokens * width * layers,
     }
     lines = [f"{parameters / 1e6:,.0f} M parameters in the encoder"]
     lines += [f"{size / GIB:7.2f} GiB  {part}" for part, size in parts.items()]

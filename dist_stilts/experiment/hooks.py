@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from dist_stilts.data.batches import Vocabulary
 from dist_stilts.evaluate.suite import EvaluationConfig, score_rows
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.status import read_status, write_status
@@ -44,7 +43,6 @@ class PhaseHooks:
     folder: RunFolder
     data: TrainingData
     scoring: EvaluationConfig
-    vocabulary: Vocabulary
     plan: BatchPlan
     world: World
     monitor: Monitor
@@ -73,7 +71,7 @@ class PhaseHooks:
         logged: dict[str, float] = {}
         collapsed: dict[str, str] = {}
         for name, (wanted, found) in self.data.dev.items():
-            score = score_rows(module, wanted, found.features, self.vocabulary, self.world, self.scoring)
+            score = score_rows(module, wanted, found.features, self.world, self.scoring)
             logged |= {f"{name}/{metric}": 100 * value for metric, value in score.values.items() if value is not None}
             if (value := score.values[wanted.spec.metric]) is not None:
                 main.append(100 * value)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.mixture import plan as plan_mixture
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
@@ -25,6 +24,7 @@ from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.model.flops import training_flops_per_token
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.packing import packs
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import Monitor, say
 from dist_stilts.train.checkpoint import resume
@@ -74,7 +74,7 @@ def optimise(
     Raises:
         UserError: training that fails (see the loop); nothing fits; ``before`` is damaged, or not of this model.
     """
-    if world.device.type == "cpu":  # fused attention's bf16 backward is three times slower there than plain operations
+    if world.device.type == "cpu" and not packs(model.encoder):  # fused attention's bf16 backward is slow there
         model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
     work = plan_work(model, run, folder, tokenizer, data, world)
     config, plan = work.config, work.plan
@@ -98,7 +98,6 @@ def optimise(
             folder,
             data,
             scoring,
-            Vocabulary.of(tokenizer),
             plan,
             world,
             monitor,
@@ -126,24 +125,25 @@ def plan_work(
 ) -> Work:
     """What is trained on at which step, and the numbers that follow from the recipe and the ranks."""
     config = run.train
-    if config.max_micro_batch == "auto":  # found once per number of ranks: a resumed run must add up in the same order
-        found = remembered(folder.micro_batch, world, lambda: fitting(model, run, data, tokenizer, world))
-        config = replace(config, max_micro_batch=found)
+    if config.max_micro_tokens == "auto":  # found once per number of ranks: a resumed run must add up in the same order
+        found = remembered(folder.micro_tokens, world, lambda: fitting(model, run, data, tokenizer, world))
+        config = replace(config, max_micro_tokens=found)
     sizes = [len(rows) for rows in data.rows]
     plan = derive(config, sizes, world.size, run.shares)
     mixture = plan_mixture(task_probabilities(config, sizes, run.shares), plan.steps, run.order_seed)
     heads = [head_name(spec) for spec in data.specs]
-    return Work(streams(data, run, tokenizer, plan.accumulation), heads, mixture, plan, config, run.order_seed)
+    batches = streams(data, run, tokenizer, int(config.max_micro_tokens), packs(model.encoder))
+    return Work(batches, heads, mixture, plan, config, run.order_seed)
 
 
 def fitting(model: MultiTaskModel, run: Run, data: TrainingData, tokenizer: Any, world: World) -> int:
-    """The most rows per forward pass that fit on every rank."""
+    """The most tokens per forward pass that fit on every rank."""
     whole = derive(run.train, [len(rows) for rows in data.rows], world.size, run.shares)
     settings = deepspeed_config(run.train.deepspeed, run.train, whole)
-    works = list(zip(map(head_name, data.specs), streams(data, run, tokenizer, 1), strict=True))
+    works = list(zip(map(head_name, data.specs), streams(data, run, tokenizer, 1, packs(model.encoder)), strict=True))
     sizes = [parameter.numel() for parameter in model.parameters()]
     reserve = engine_bytes(sizes, world.size, settings, world.device)
-    return probe(model, works, whole.micro_batch, reserve, training_dtype(settings), world)
+    return probe(model, works, whole.rows_per_rank, reserve, training_dtype(settings), world)
 
 
 def weights_of(model: MultiTaskModel) -> dict[str, torch.Tensor]:

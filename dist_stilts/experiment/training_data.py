@@ -133,7 +133,7 @@ def load_training_data(
     return TrainingData(specs, features, rows, examples, dev, identity([run.id, revisions]), truncated)
 
 
-def streams(data: TrainingData, run: Run, tokenizer: Any, accumulation: int) -> list[Stream]:
+def streams(data: TrainingData, run: Run, tokenizer: Any, micro_tokens: int, packs: bool) -> list[Stream]:
     """One stream of batches per task."""
     vocabulary = Vocabulary.of(tokenizer)
     return [
@@ -144,9 +144,10 @@ def streams(data: TrainingData, run: Run, tokenizer: Any, accumulation: int) -> 
             rows,
             vocabulary,
             run.train.batch_size,
-            accumulation,
+            micro_tokens,
             run.order_seed,
             run.train.mlm_rate,
+            packs,
         )
         for spec, features, rows in zip(data.specs, data.features, data.rows, strict=True)
     ]

@@ -13,10 +13,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, gelu, linear
 
+from dist_stilts.model.packing import Batch, segments_of, to_grid
 from dist_stilts.tasks.spec import IGNORED, UNSEEN, TaskSpec
 
-Batch = dict[str, torch.Tensor]
-"""See :mod:`dist_stilts.data.batches` for its keys and shapes."""
 MLM = "mlm"
 """Name of the masked-language-model head."""
 
@@ -62,8 +61,8 @@ class SentenceHead(nn.Module):
         self.out = nn.Linear(config.hidden_size, outputs)
 
     def forward(self, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """``[segments, length, width]`` to logits ``[rows, classes]`` or ``[rows, choices]``."""
-        first = torch.tanh(self.dense(self.dropout(hidden[:, 0])))
+        """``[tokens, width]`` to logits ``[rows, classes]`` or ``[rows, choices]``."""
+        first = torch.tanh(self.dense(self.dropout(hidden[batch["bounds"][:-1]])))
         logits = self.out(self.dropout(first)).float()
         if "segments" not in batch:
             return logits
@@ -80,8 +79,8 @@ class TokenHead(nn.Module):
         self.out = nn.Linear(config.hidden_size, outputs)
 
     def forward(self, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """``[rows, length, width]`` to logits of the predicted tokens only, ``[targets, tags]``."""
-        return self.out(self.dropout(hidden[batch["labels"] != IGNORED])).float()
+        """``[tokens, width]`` to logits of the predicted tokens only, ``[targets, tags]``."""
+        return self.out(self.dropout(hidden[batch["targets"]])).float()
 
 
 class SpanHead(nn.Module):
@@ -92,9 +91,8 @@ class SpanHead(nn.Module):
         self.out = nn.Linear(config.hidden_size, 2)
 
     def forward(self, hidden: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """``[rows, length, width]`` to logits of start and end, ``[rows, length, 2]``; padding is ruled out."""
-        padding = batch["attention_mask"] == 0
-        return self.out(hidden).float().masked_fill(padding[..., None], float("-inf"))
+        """``[tokens, width]`` to logits of start and end, ``[rows, longest, 2]``; padding is ruled out."""
+        return to_grid(self.out(hidden).float(), segments_of(batch), float("-inf"))
 
 
 class MaskedTokenHead(nn.Module):
@@ -107,8 +105,8 @@ class MaskedTokenHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def forward(self, hidden: torch.Tensor, batch: Batch, embeddings: torch.Tensor) -> torch.Tensor:
-        """``[rows, length, width]`` to logits of the masked tokens only, ``[targets, vocabulary]``."""
-        masked = self.layer_norm(gelu(self.dense(hidden[batch["labels"] != IGNORED])))
+        """``[tokens, width]`` to logits of the masked tokens only, ``[targets, vocabulary]``."""
+        masked = self.layer_norm(gelu(self.dense(hidden[batch["targets"]])))
         return linear(masked, embeddings, self.bias).float()
 
 
@@ -117,7 +115,5 @@ def loss_sum(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     labels = batch["labels"]
     if logits.ndim == 3:
         return cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum") / 2
-    if labels.ndim == 2:
-        labels = labels[labels != IGNORED]
     labels = labels.masked_fill(labels == UNSEEN, IGNORED)
     return cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")

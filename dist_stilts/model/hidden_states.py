@@ -12,38 +12,39 @@ from typing import Any
 import torch
 from torch import nn
 
+from dist_stilts.model.packing import Batch, flat, inputs, segments_of
+
 
 class _Reached(Exception):
     """Ends a forward pass: all that is wanted has been seen."""
 
 
-def hidden_states(
-    encoder: nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor, layers: Sequence[int]
-) -> list[torch.Tensor]:
-    """The hidden states of ``layers``: each ``[rows, length, width]``.
+def hidden_states(encoder: nn.Module, batch: Batch, layers: Sequence[int]) -> list[torch.Tensor]:
+    """The hidden states of ``layers`` of a packed batch: each ``[tokens, width]``.
 
     Args:
-        encoder: a Hugging Face encoder; input_ids, attention_mask: ``[rows, length]``.
+        encoder: a Hugging Face encoder.
         layers: numbers from 0 to the encoder's number of blocks.
     """
-    inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+    segments = segments_of(batch)
+    given = inputs(encoder, batch["input_ids"], segments)
     blocks = _blocks(encoder)
     if blocks is None:
-        states = encoder(**inputs, output_hidden_states=True).hidden_states
-        return [states[layer] for layer in layers]
+        states = encoder(**given, output_hidden_states=True).hidden_states
+        return [flat(states[layer], segments) for layer in layers]
     found: dict[int, torch.Tensor] = {}
     hooks = [
         blocks[layer].register_forward_pre_hook(partial(_note, found, layer, layer == max(layers)), with_kwargs=True)
         for layer in set(layers) - {len(blocks)}
     ]
     try:
-        found[len(blocks)] = encoder(**inputs).last_hidden_state
+        found[len(blocks)] = encoder(**given).last_hidden_state
     except _Reached:
         pass
     finally:
         for hook in hooks:
             hook.remove()
-    return [found[layer] for layer in layers]
+    return [flat(found[layer], segments) for layer in layers]
 
 
 def _note(

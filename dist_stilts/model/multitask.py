@@ -12,7 +12,8 @@ from dist_stilts.errors import UserError
 from dist_stilts.model.answers import best_spans
 from dist_stilts.model.carry_over import load_head, read_heads
 from dist_stilts.model.encoder import Provenance, load_encoder, load_tokenizer, read_provenance
-from dist_stilts.model.heads import MLM, Batch, head_name, loss_sum, make_head
+from dist_stilts.model.heads import MLM, head_name, loss_sum, make_head
+from dist_stilts.model.packing import Batch, encode, start_packing
 from dist_stilts.tasks.spec import TaskSpec
 
 
@@ -26,6 +27,7 @@ class MultiTaskModel(nn.Module):
     def __init__(self, encoder: nn.Module, tasks: list[TaskSpec]) -> None:
         super().__init__()
         self.encoder = encoder
+        start_packing(encoder)
         heads = {head_name(spec): spec for spec in tasks}
         self.heads = nn.ModuleDict({name: make_head(spec, encoder.config) for name, spec in heads.items()})
 
@@ -35,7 +37,7 @@ class MultiTaskModel(nn.Module):
 
     def logits(self, head: str, batch: Batch) -> torch.Tensor:
         """Logits of a batch, fp32; see the heads for shapes."""
-        hidden = self.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+        hidden = encode(self.encoder, batch)
         if head == MLM:
             embeddings = self.encoder.get_input_embeddings().weight  # type: ignore[operator]
             return self.heads[head](hidden, batch, embeddings)

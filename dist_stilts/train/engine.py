@@ -1,7 +1,7 @@
 """DeepSpeed, and nothing else of the product imports it: configuration, start, and what a step did.
 
-The engine owns accumulation: the loop calls ``backward`` and ``step`` for every micro-batch, and DeepSpeed steps the
-optimiser at the boundary. (Accumulating by hand under ZeRO-2 keeps only the last micro-batch's gradient.)
+The engine accumulates: the loop says before each micro-batch whether it is the step's last, then calls ``backward`` and
+``step``. (Accumulating by hand under ZeRO-2 keeps only the last micro-batch's gradient.)
 """
 
 from __future__ import annotations
@@ -55,9 +55,8 @@ def deepspeed_config(name: str, config: TrainConfig, plan: BatchPlan) -> dict[st
         settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read the DeepSpeed config: {error}", where=path) from None
-    # DeepSpeed wants a product here; where ranks do not divide the batch, some micro-batches are a row smaller.
-    product = plan.micro_batch * plan.accumulation * plan.ranks
-    values = (product, plan.micro_batch, plan.accumulation, config.max_grad_norm)
+    # DeepSpeed wants a product here. How many micro-batches a step has is the loop's business: it follows from tokens.
+    values = (plan.rows_per_rank * plan.ranks, plan.rows_per_rank, 1, config.max_grad_norm)
     ours = {**dict(zip(FILLED_IN, values, strict=True)), "steps_per_print": 10**9}
     for key, value in ours.items():
         if settings.get(key, "auto") not in ("auto", value):

@@ -110,10 +110,11 @@ def take_step(engine: Any, work: Work, rate: float, state: TrainState, meter: Me
     set_learning_rate(engine, rate)
     seed_dropout(work.seed, state.step, world.rank)
     left_out, loss = skipped(engine), 0.0
-    for micro_batch in batch.micro_batches:
+    for number, micro_batch in enumerate(batch.micro_batches, 1):
+        engine.set_gradient_accumulation_boundary(number == len(batch.micro_batches))
         loss_sum = engine(work.heads[index], to_device(micro_batch, world.device))
-        # DeepSpeed divides by accumulation and by ranks; the loss is the mean over the global batch's targets.
-        engine.backward(loss_sum * (work.plan.accumulation * world.size / batch.targets))
+        # DeepSpeed divides by ranks; the loss is the mean over the global batch's targets.
+        engine.backward(loss_sum * (world.size / batch.targets))
         engine.step()  # at the last micro-batch all ranks step, or none does if a gradient is not finite on one
         loss += loss_sum.detach() / batch.targets
     forget_gradients(engine)

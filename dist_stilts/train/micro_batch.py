@@ -1,4 +1,4 @@
-"""The `auto` micro-batch: the most rows that one rank can take through the model at once, found before training.
+"""The `auto` micro-batch: the most tokens that one rank can take through the model at once, found before training.
 
 What is tried is the worst that the data holds (the longest rows), with the engine's own memory set aside. On a GPU rows
 are really trained on until they do not fit. A CPU has no such error: the kernel ends a process that takes too much; so
@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.func import functional_call
-from torch.nn.functional import pad
 
-from dist_stilts.data.batches import Batch, Stream, collate, masked, to_device
+from dist_stilts.data.batches import Batch, Stream, collate, masked, padded_places, to_device
 from dist_stilts.errors import UserError
 from dist_stilts.layout import write_text
 from dist_stilts.model.multitask import MultiTaskModel
@@ -35,7 +34,7 @@ Weights = dict[str, torch.Tensor]
 
 
 def probe(model: MultiTaskModel, works: Works, most: int, reserve_bytes: int, dtype: torch.dtype, world: World) -> int:
-    """The most rows per rank and forward pass that fit, the same on every rank; every rank must call it.
+    """The most tokens per rank and forward pass that fit, the same on every rank; every rank must call it.
 
     Args:
         works: each task's head and stream.
@@ -47,27 +46,27 @@ def probe(model: MultiTaskModel, works: Works, most: int, reserve_bytes: int, dt
         UserError: one row does not fit on some rank.
     """
     free = least(free_bytes(world))  # no rank takes anything before all have looked
+    longest = max(places(heaviest(stream, 1), stream) for _, stream in works)
     with _as_in_training(model, world.device):
         if world.device.type == "cuda":
             spare = int(GPU_SPARE * torch.cuda.get_device_properties(world.device).total_memory)
             fits = trier(model, works, reserve_bytes + spare, dtype, world.device)
         else:
             fits = counter(model, works, int(free * (1 - CPU_SPARE)) - reserve_bytes, dtype)
-        rows = least(largest(useful(most), fits))
-    if rows == 0:
-        tokens = max(heaviest(stream, 1)["input_ids"].numel() for _, stream in works)
+        tokens = least(largest(useful(most, longest), fits))
+    if tokens == 0:
         raise UserError(
-            f"not one row of {tokens} tokens fits into memory: {free / GIB:.2f} GiB are free, of which the engine "
+            f"not one row of {longest} tokens fits into memory: {free / GIB:.2f} GiB are free, of which the engine "
             f"takes {reserve_bytes / GIB:.2f} GiB",
             fix="Lower data.max_length, use more ranks, or a train.deepspeed that offloads",
         )
-    return rows
+    return tokens
 
 
 def remembered(file: Path, world: World, find: Callable[[], int]) -> int:
     """What was found when this run first started at this number of ranks; at first, ``find()``, kept in ``file``.
 
-    Rows share a forward pass by the micro-batch, and with it padding and dropout: a resumed run goes on as it began
+    Rows share a forward pass by the micro-batch, and with it dropout: a resumed run goes on as it began
     (law 2) whatever memory is free now. Every rank must call it.
     """
     known: dict[str, int] = broadcast_value(_read(file) if world.is_main else {})
@@ -82,9 +81,9 @@ def _read(file: Path) -> dict[str, int]:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
-def useful(rows: int) -> list[int]:
-    """The micro-batches that sharing ``rows`` out to some number of passes leads to, ascending."""
-    return sorted({-(-rows // passes) for passes in range(1, rows + 1)})
+def useful(rows: int, longest: int) -> list[int]:
+    """The tokens per pass that sharing ``rows`` of the longest out to some number of passes leads to, ascending."""
+    return sorted({-(-rows // passes) * longest for passes in range(1, rows + 1)})
 
 
 def largest(sizes: Sequence[int], fits: Callable[[int], bool]) -> int:
@@ -107,45 +106,48 @@ def _doubled(sizes: Sequence[int], good: int) -> int:
     return max(good + 1, bisect_right(sizes, 2 * sizes[good]) - 1) if good >= 0 else 0
 
 
-def heaviest(stream: Stream, rows: int) -> Batch:
-    """A batch that takes as much as any so many rows of the stream: the largest over and over, padded to the longest.
+def heaviest(stream: Stream, tokens: int) -> Batch:
+    """A batch that takes as much as any of so many tokens: the row with the longest segment, over and over.
 
-    The largest row is the one of most segments, and among these the one of most tokens.
+    Among rows with equally long segments it is the one of most tokens. There is at least one row.
     """
     features = stream.features
-    segments, tokens = features.lengths.sizes[stream.rows], features.tokens[stream.rows]
-    places = np.full(rows, np.lexsort((tokens, segments))[-1])
-    batch = collate(features, stream.rows[places], stream.family, stream.vocabulary)
+    longest = np.array([features.lengths[row].max() for row in stream.rows])
+    worst = np.lexsort((features.tokens[stream.rows], longest))[-1]
+    row = collate(features, stream.rows[[worst]], stream.family)
+    chosen = np.full(-(-tokens // places(row, stream)), worst)
+    batch = collate(features, stream.rows[chosen], stream.family)
     if stream.family == "mlm":
-        return masked(batch, places, np.arange(rows), stream.vocabulary, stream.seed, stream.mlm_rate)
-    if stream.family == "choice":
-        missing = max(int(features.lengths[row].max()) for row in stream.rows) - batch["input_ids"].shape[1]
-        batch["input_ids"] = pad(batch["input_ids"], (0, missing), value=stream.vocabulary.pad)
-        batch["attention_mask"] = pad(batch["attention_mask"], (0, missing))
+        return masked(batch, chosen, np.arange(len(chosen)), stream.vocabulary, stream.seed, stream.mlm_rate)
     return batch
+
+
+def places(batch: Batch, stream: Stream) -> int:
+    """What a batch of the stream counts as against ``max_micro_tokens``."""
+    return len(batch["input_ids"]) if stream.packs else padded_places(batch)
 
 
 def trier(
     model: MultiTaskModel, works: Works, held: int, dtype: torch.dtype, device: torch.device
 ) -> Callable[[int], bool]:
-    """Whether so many rows fit on a GPU while ``held`` bytes are taken: found by training on them."""
+    """Whether so many tokens fit on a GPU while ``held`` bytes are taken: found by training on them."""
 
-    def train(rows: int) -> None:
+    def train(tokens: int) -> None:
         ballast = torch.empty(held, dtype=torch.uint8, device=device)
         weights = _trial_weights(model, dtype, device)
         for head, stream in works:
-            _loss(model, weights, head, to_device(heaviest(stream, rows), device)).backward()
+            _loss(model, weights, head, to_device(heaviest(stream, tokens), device)).backward()
         del ballast
 
-    def attempt(rows: int) -> bool:
+    def attempt(tokens: int) -> bool:
         try:
-            train(rows)
+            train(tokens)
         except torch.OutOfMemoryError:
             return False
         return True
 
-    def fits(rows: int) -> bool:
-        found = attempt(rows)
+    def fits(tokens: int) -> bool:
+        found = attempt(tokens)
         torch.cuda.empty_cache()  # out here the error is gone, and with it the frames that held tensors
         return found
 
@@ -153,12 +155,19 @@ def trier(
 
 
 def counter(model: MultiTaskModel, works: Works, room: int, dtype: torch.dtype) -> Callable[[int], bool]:
-    """Whether so many rows fit into ``room`` bytes of a CPU's memory: counted."""
+    """Whether so many tokens fit into ``room`` bytes of a CPU's memory: counted."""
     weights = _trial_weights(model, dtype, torch.device("cpu"))
     # Backward holds a whole gradient of tied embeddings from its first step to its last.
     gradient = max(weight.nbytes for weight in weights.values())
-    lines = [[row_bytes(model, weights, head, heaviest(stream, rows)) for rows in (1, 2)] for head, stream in works]
-    return lambda rows: gradient + max(one + (rows - 1) * (two - one) for one, two in lines) <= room
+    lines = [_line(model, weights, head, stream) for head, stream in works]
+    return lambda tokens: gradient + max(one + (tokens / each - 1) * more for one, more, each in lines) <= room
+
+
+def _line(model: MultiTaskModel, weights: Weights, head: str, stream: Stream) -> tuple[int, int, int]:
+    """Bytes of the heaviest row, bytes of each further one, and how many tokens it counts as."""
+    each = places(heaviest(stream, 1), stream)
+    one, two = (row_bytes(model, weights, head, heaviest(stream, rows * each)) for rows in (1, 2))
+    return one, two - one, each
 
 
 def row_bytes(model: MultiTaskModel, weights: Weights, head: str, batch: Batch) -> int:

@@ -20,8 +20,9 @@ class TrainConfig:
 
     batch_size: int = 32
     """Rows per optimiser step, all ranks and accumulation together."""
-    max_micro_batch: int | str = 32
-    """Most rows that one rank takes through the model at once; accumulation follows. `auto` = as many as fit."""
+    max_micro_tokens: int | str = 16384
+    """Most tokens that one rank takes through the model at once (with their padding, for encoders that need it);
+    accumulation follows. `auto` = as many as fit."""
     epochs: float = 2.0
     """Passes over the training rows (of all tasks together; the steps of tasks with a `share` come on top)."""
     steps: int | None = None
@@ -73,13 +74,13 @@ class TrainConfig:
 
 SAME_TRAINING = dict.fromkeys(("zero1_bf16", "zero2_offload_bf16", "zero3_bf16"), "zero2_bf16")
 """Values of ``deepspeed`` that differ in where state lies, not in what is trained: a run may go on at another."""
-OPERATIONAL = ("log_every", "save_every", "keep", "max_micro_batch", "max_skipped")
+OPERATIONAL = ("log_every", "save_every", "keep", "max_micro_tokens", "max_skipped")
 """Settings that change no weight to speak of, and so are not part of a run's identity."""
 
 
 CHOICES = {"schedule": ("linear", "cosine", "constant"), "select": ("last", "best", "average")}
 LEAST = {
-    **dict.fromkeys(("batch_size", "max_micro_batch", "steps", "max_steps", "cap", "averaged"), 1),
+    **dict.fromkeys(("batch_size", "max_micro_tokens", "steps", "max_steps", "cap", "averaged"), 1),
     "keep": 1,  # with none kept, saving a checkpoint would delete the only good one
     **dict.fromkeys(("patience", "max_skipped", "restarts"), 0),
 }
@@ -90,32 +91,32 @@ class BatchPlan:
     """One phase in numbers.
 
     Attributes:
-        micro_batch: most rows per rank and forward pass; where the rows cannot be shared evenly, some have one less.
-        accumulation: forward passes per optimiser step.
         warmup_steps: part of ``steps``.
+        micro_tokens: most tokens per rank and forward pass; `auto` until the memory has been looked at.
     """
 
     steps: int
     warmup_steps: int
     batch_size: int
     ranks: int
-    micro_batch: int
-    accumulation: int
+    micro_tokens: int | str
+
+    @property
+    def rows_per_rank(self) -> int:
+        """Rows of a rank's share of an optimiser step, if all were of one length; some ranks may have one less."""
+        return -(-self.batch_size // self.ranks)
 
     def line(self) -> str:
         """The plan as one line."""
-        fewest = self.batch_size // (self.ranks * self.accumulation)
-        rows = f"{self.micro_batch}" if fewest == self.micro_batch else f"{fewest} or {self.micro_batch}"
+        most = "as many tokens as fit" if self.micro_tokens == AUTO else f"at most {self.micro_tokens:,} tokens"
         return (
-            f"{self.steps} steps ({self.warmup_steps} warm-up) of {self.batch_size} rows = {self.ranks} ranks "
-            f"x {rows} rows x {self.accumulation} accumulation"
+            f"{self.steps} steps ({self.warmup_steps} warm-up) of {self.batch_size} rows "
+            f"on {self.ranks} rank{'s' if self.ranks > 1 else ''}, {most} per pass"
         )
 
 
 def derive(config: TrainConfig, sizes: Sequence[int], ranks: int, shares: Sequence[float | None] = ()) -> BatchPlan:
     """Derive a phase's numbers. The global batch is what the recipe says at any number of ranks.
-
-    ``max_micro_batch: auto`` stands for no bound here: a rank's rows in one pass, which is where a probe starts.
 
     Args:
         sizes: training rows of each task.
@@ -125,14 +126,14 @@ def derive(config: TrainConfig, sizes: Sequence[int], ranks: int, shares: Sequen
         UserError: more ranks than rows; settings without meaning, or that contradict each other.
     """
     _check(config)
-    micro_batch, accumulation = _shared_out(config, ranks)
+    if ranks > config.batch_size:
+        raise UserError(
+            f"train.batch_size={config.batch_size} leaves some of {ranks} ranks without a row",
+            fix=f"Use at most {config.batch_size} ranks, or a batch of {ranks} rows or more",
+        )
     steps = config.steps or _steps(config, sizes, shares)
     task_probabilities(config, sizes, shares)  # refuses what cannot be sampled, whether or not steps follow from it
-    plan = BatchPlan(steps, math.ceil(steps * config.warmup), config.batch_size, ranks, micro_batch, accumulation)
-    cells = plan.ranks * plan.accumulation
-    assert cells <= plan.batch_size <= cells * plan.micro_batch < plan.batch_size + cells, plan
-    assert config.max_micro_batch == AUTO or plan.micro_batch <= int(config.max_micro_batch), (plan, config)
-    return plan
+    return BatchPlan(steps, math.ceil(steps * config.warmup), config.batch_size, ranks, config.max_micro_tokens)
 
 
 def task_probabilities(config: TrainConfig, sizes: Sequence[int], shares: Sequence[float | None] = ()) -> np.ndarray:
@@ -151,8 +152,8 @@ def _check(config: TrainConfig) -> None:
     for name, known in CHOICES.items():
         if (value := getattr(config, name)) not in known:
             raise UserError(f"unknown train.{name} '{value}'", fix=nearest(value, known))
-    if isinstance(config.max_micro_batch, str) and config.max_micro_batch != AUTO:
-        raise UserError(f"train.max_micro_batch '{config.max_micro_batch}' is no number", fix=f"Or use {AUTO}")
+    if isinstance(config.max_micro_tokens, str) and config.max_micro_tokens != AUTO:
+        raise UserError(f"train.max_micro_tokens '{config.max_micro_tokens}' is no number", fix=f"Or use {AUTO}")
     for name, least in LEAST.items():
         value = getattr(config, name)
         if value not in (None, AUTO) and value < least:
@@ -163,23 +164,6 @@ def _check(config: TrainConfig) -> None:
         raise UserError(f"train.epochs={config.epochs} is not above 0")
 
 
-def _shared_out(config: TrainConfig, ranks: int) -> tuple[int, int]:
-    """Rows of the largest micro-batch, and micro-batches per rank."""
-    batch_size, per_rank = config.batch_size, _ceil(config.batch_size, ranks)
-    if ranks > batch_size:
-        raise UserError(
-            f"train.batch_size={batch_size} leaves some of {ranks} ranks without a row",
-            fix=f"Use at most {batch_size} ranks, or a batch of {ranks} rows or more",
-        )
-    accumulation = 1 if config.max_micro_batch == AUTO else _ceil(per_rank, int(config.max_micro_batch))
-    if ranks * accumulation > batch_size:  # only single rows on ranks that do not divide the batch
-        raise UserError(
-            f"{ranks} ranks cannot take train.batch_size={batch_size} row by row: some would have none at the end",
-            fix="Use train.max_micro_batch=2, or ranks that divide the batch",
-        )
-    return _ceil(batch_size, ranks * accumulation), accumulation
-
-
 def _steps(config: TrainConfig, sizes: Sequence[int], shares: Sequence[float | None]) -> int:
     """Steps in which the tasks without a share of their own have their epochs; those with one come on top."""
     fixed = list(shares) or [None] * len(sizes)
@@ -188,10 +172,6 @@ def _steps(config: TrainConfig, sizes: Sequence[int], shares: Sequence[float | N
     needed = sum(own or counted) * config.epochs / config.batch_size / (left_by(fixed) or 1)
     steps = max(1, math.ceil(round(needed, 6)))  # 1 - 0.9 is less than 0.1, and no reason for another step
     return min(steps, config.max_steps or steps)
-
-
-def _ceil(rows: int, parts: int) -> int:
-    return -(-rows // parts)
 
 
 def learning_rate(config: TrainConfig, plan: BatchPlan, step: int) -> float:

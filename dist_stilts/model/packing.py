@@ -1,0 +1,101 @@
+"""Packed batches through an encoder: as they are where it can read them, padded for it where it cannot.
+
+A packed batch holds all segments one behind another, ``input_ids`` ``[tokens]``, with ``lengths`` ``[segments]`` on the
+host and ``bounds`` ``[segments + 1]`` beside the tokens (see :mod:`dist_stilts.data.batches`). Hidden states come back
+in the same order, ``[tokens, width]``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from dist_stilts.model.packed_attention import NAME, Segments, packed_attention
+
+Batch = dict[str, torch.Tensor]
+"""See :mod:`dist_stilts.data.batches` for its keys and shapes."""
+TRIAL = (5, 1, 3, 2)
+"""Lengths of the sequences by which an encoder is tried."""
+TOLERANCE = 1e-3
+"""Greatest difference in the trial, against hidden states of order one: rounding is a thousand times less."""
+
+
+def segments_of(batch: Batch) -> Segments:
+    """Where the batch's segments begin and end."""
+    return Segments(batch["lengths"], batch["bounds"])
+
+
+def packs(encoder: Any) -> bool:
+    """Whether a Hugging Face encoder has been found to read packed batches."""
+    found: bool = encoder.config._attn_implementation == NAME
+    return found
+
+
+def start_packing(encoder: Any) -> bool:
+    """Have the encoder read packed batches, if it can; it is tried on a few tokens, packed and padded.
+
+    An encoder whose attention is its own code, is local, or adds terms to its scores is left as it was.
+    """
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, packed_attention)
+    device, training = next(encoder.parameters()).device, encoder.training
+    lengths = torch.tensor(TRIAL)
+    count, pad = int(lengths.sum()), encoder.config.pad_token_id or 0
+    bounds = torch.cat([torch.zeros(1), lengths.cumsum(0)]).int().to(device)
+    trial = {"input_ids": torch.arange(count, device=device) % 3 + pad + 1, "lengths": lengths, "bounds": bounds}
+    own = encoder.config._attn_implementation
+    encoder.eval()
+    try:
+        with torch.no_grad():
+            padded = encode(encoder, trial)
+            encoder.set_attn_implementation(NAME)
+            works = packs(encoder) and torch.allclose(encode(encoder, trial), padded, atol=TOLERANCE)
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):  # architectures fail variously
+        works = False
+    encoder.train(training)
+    if not works:
+        encoder.set_attn_implementation(own)
+    return works
+
+
+def encode(encoder: Any, batch: Batch) -> torch.Tensor:
+    """The encoder's last hidden state of a packed batch: ``[tokens, width]``."""
+    segments = segments_of(batch)
+    return flat(encoder(**inputs(encoder, batch["input_ids"], segments)).last_hidden_state, segments)
+
+
+def inputs(encoder: Any, input_ids: torch.Tensor, segments: Segments) -> dict[str, Any]:
+    """What the encoder is called with: all in one row if it packs, else a padded row per segment."""
+    if packs(encoder):
+        positions = segments.within + first_position(encoder)
+        return {"input_ids": input_ids[None], "position_ids": positions[None], "packed": segments}
+    pad = encoder.config.pad_token_id or 0
+    return {"input_ids": to_grid(input_ids, segments, pad), "attention_mask": is_real(segments).long()}
+
+
+def flat(hidden: torch.Tensor, segments: Segments) -> torch.Tensor:
+    """``[tokens, width]`` of what an encoder gave for :func:`inputs`."""
+    return hidden[0] if len(hidden) == 1 else hidden[segments.number, segments.within]
+
+
+def to_grid(values: torch.Tensor, segments: Segments, fill: float) -> torch.Tensor:
+    """``[tokens, ...]`` to ``[segments, longest, ...]``; ``fill`` where there is no token."""
+    starts = segments.bounds[:-1, None].long()
+    places = (starts + torch.arange(segments.longest, device=values.device)).clamp(max=len(values) - 1)
+    absent = ~is_real(segments)
+    return values[places].masked_fill(absent.view(*absent.shape, *[1] * (values.ndim - 1)), fill)
+
+
+def is_real(segments: Segments) -> torch.Tensor:
+    """``[segments, longest]`` whether there is a token."""
+    place = torch.arange(segments.longest, device=segments.bounds.device)
+    return place < segments.bounds.diff()[:, None]
+
+
+def first_position(encoder: Any) -> int:
+    """The number of a sequence's first position; RoBERTa's kind counts from behind the padding's."""
+    table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return 0 if padding is None else padding + 1
