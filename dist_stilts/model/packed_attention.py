@@ -100,7 +100,7 @@ def packed_attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     *,
-    packed: Segments,
+    packed: Segments | None = None,
     dropout: float = 0.0,
     scaling: float | None = None,
     **unread: Any,
@@ -108,7 +108,8 @@ def packed_attention(
     """Attention within each sequence, as transformers calls it.
 
     Args:
-        query, key, value: ``[1, heads, tokens, d]``; packed: reaches here through the encoder's keyword arguments.
+        query, key, value: ``[1, heads, tokens, d]``.
+        packed: reaches here through the encoder's keyword arguments; without it, the batch is an ordinary one.
 
     Returns:
         ``[1, tokens, heads, d]``; no weights.
@@ -116,6 +117,8 @@ def packed_attention(
     Raises:
         ValueError: attention that sees less than the whole sequence, or adds something to its scores.
     """
+    if packed is None:
+        return ordinary_attention(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **unread)
     if attention_mask is not None or unread.get("sliding_window") or getattr(module, "is_causal", False):
         raise ValueError("only full attention can be packed")
     if scaling is not None:  # the kernels divide by the root of d
@@ -123,6 +126,23 @@ def packed_attention(
     kernel = _on_gpu if query.is_cuda else _on_cpu
     query, key, value = (part[0].transpose(0, 1) for part in (query, key, value))
     return kernel(query, key, value, packed, dropout)[None], None
+
+
+def ordinary_attention(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, None]:
+    """What transformers does with padded batches."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    found: tuple[torch.Tensor, None] = ALL_ATTENTION_FUNCTIONS["sdpa"](*args, **kwargs)
+    return found
+
+
+def register() -> None:
+    """Make the attention known to transformers by its name, with masks for ordinary batches."""
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
+    from transformers.modeling_utils import AttentionInterface
+
+    AttentionInterface.register(NAME, packed_attention)
+    AttentionMaskInterface.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 
 
 def _on_gpu(

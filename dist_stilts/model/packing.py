@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from dist_stilts.model.packed_attention import NAME, Segments, packed_attention
+from dist_stilts.model.packed_attention import NAME, Segments, register
 
 Batch = dict[str, torch.Tensor]
 """See :mod:`dist_stilts.data.batches` for its keys and shapes."""
@@ -37,9 +37,7 @@ def start_packing(encoder: Any) -> bool:
 
     An encoder whose attention is its own code, is local, or adds terms to its scores is left as it was.
     """
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(NAME, packed_attention)
+    register()
     device, training = next(encoder.parameters()).device, encoder.training
     lengths = torch.tensor(TRIAL)
     count, pad = int(lengths.sum()), encoder.config.pad_token_id or 0

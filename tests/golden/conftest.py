@@ -80,8 +80,8 @@ class Scripted:
         return best_spans(logits, context, n_best, longest)
 
     def _said(self, batch: dict[str, torch.Tensor]) -> list[list[int]]:
-        pairs = zip(batch["input_ids"], batch["attention_mask"], strict=True)
-        texts = [_words(self.tokenizer, ids[real == 1].tolist()) for ids, real in pairs]
+        segments = batch["input_ids"].split(batch["lengths"].tolist())
+        texts = [_words(self.tokenizer, ids.tolist()) for ids in segments]
         rows = batch["segments"].tolist() if "segments" in batch else [[place] for place in range(len(texts))]
         return [self.script[tuple(texts[segment] for segment in row if segment >= 0)] for row in rows]
 

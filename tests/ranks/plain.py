@@ -1,4 +1,4 @@
-"""One process, plain PyTorch, no engine: the reference that ZeRO-2 training is held against (law 1).
+"""One process, plain PyTorch, padded batches, no engine: the reference that ZeRO-2 training is held against (law 1).
 
 The textbook loop: one global batch in one pass, mean loss over its targets, one clip, one AdamW step, no weight decay
 on biases and layer norms. A head that a step does not use has a gradient of zero, so its moments go on decaying.
@@ -23,8 +23,9 @@ def train(tasks: list[str]) -> dict[str, Any]:
     config = tiny.train_config("none", ranks=1, accumulation=1)
     sizes = [tiny.ROWS[task] for task in tasks]
     plan, mixture = derive(config, sizes, ranks=1), plan_mixture(probabilities(sizes), tiny.STEPS, 0)
-    streams, heads = [tiny.stream(task, 1) for task in tasks], [head_name(get_task(task)) for task in tasks]
+    streams, heads = [tiny.stream(task, packs=False) for task in tasks], [head_name(get_task(task)) for task in tasks]
     model = tiny.model(tasks).train()
+    model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
     before = tiny.weights_of(model)
     optimizer = adamw(model, config)
     losses, norms = [], []

@@ -34,12 +34,10 @@ def score(world: World) -> dict[Any, np.ndarray]:
             for spec in map(get_task, TASKS):
                 features = tiny.random_features(spec.family, examples, seed=examples)
                 model.train()
-                results[spec.name, examples, name] = predict(model, spec, features, tiny.VOCABULARY, world, BATCH_SIZE)
+                results[spec.name, examples, name] = predict(model, spec, features, world, BATCH_SIZE)
             questions = tiny.random_features("span", examples, seed=examples)
             model.train()
-            results[QA.name, examples, name] = predict_answers(
-                model, QA, questions, tiny.VOCABULARY, world, BATCH_SIZE, N_BEST, LONGEST
-            )
+            results[QA.name, examples, name] = predict_answers(model, QA, questions, world, BATCH_SIZE, N_BEST, LONGEST)
     return results
 
 
@@ -56,11 +54,11 @@ def one_by_one() -> dict[Any, np.ndarray]:
 
 
 def _predict_row(model: MultiTaskModel, spec: TaskSpec, features: Features, row: int) -> np.ndarray:
-    return model.predict(head_name(spec), collate(features, [row], spec.family, tiny.VOCABULARY)).numpy()
+    return model.predict(head_name(spec), collate(features, [row], spec.family)).numpy()
 
 
 def _answer_row(model: MultiTaskModel, features: Features, row: int) -> np.ndarray:
-    batch = collate(features, [row], "span", tiny.VOCABULARY)
+    batch = collate(features, [row], "span")
     offsets = features.offsets[row].reshape(-1, 2)
     context = torch.from_numpy(offsets[:, 0] >= 0)[None]
     found = model.answers(head_name(QA), batch, context, N_BEST, LONGEST).numpy()

@@ -17,8 +17,8 @@ def ranks(saved: Callable[..., list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def test_what_fits_everywhere_is_what_fits_where_room_is_least(ranks: list[dict[str, Any]]) -> None:
-    assert [rank["whole"] for rank in ranks] == [12, 12]
-    assert [rank["least"] for rank in ranks] == [6, 6]
+    assert [rank["whole"] for rank in ranks] == [12 * 20, 12 * 20]
+    assert [rank["least"] for rank in ranks] == [6 * 20, 6 * 20]
 
 
 def test_what_the_first_rank_keeps_is_known_to_all(ranks: list[dict[str, Any]]) -> None:

@@ -28,6 +28,7 @@ signal.alarm(330)  # the last resort, if the tests were killed and cannot end th
 VOCABULARY = Vocabulary(pad=1, mask=63, ordinary=np.arange(4, 63))
 BATCH_SIZE = 32
 STEPS = 20
+MEAN_TOKENS = 12
 ROWS = {"xnli": 50, "mlm": 40, "squad_v1": 30}  # examples; no multiple of the batch size
 
 
@@ -39,7 +40,7 @@ def train_config(precision: str, ranks: int, accumulation: int, **changes: Any) 
     """
     settings: dict[str, Any] = {
         "batch_size": BATCH_SIZE,
-        "max_micro_batch": -(-BATCH_SIZE // (ranks * accumulation)),
+        "max_micro_tokens": micro_tokens(ranks, accumulation),
         "steps": STEPS,
         "learning_rate": 3e-3,
         "warmup": 0.25,
@@ -51,6 +52,11 @@ def train_config(precision: str, ranks: int, accumulation: int, **changes: Any) 
         "save_every": 0,
     }
     return TrainConfig(**{**settings, **changes})
+
+
+def micro_tokens(ranks: int, accumulation: int) -> int:
+    """A budget that leads to about so many passes; rows differ, so steps do, and only one pass is certain."""
+    return 10**6 if accumulation == 1 else BATCH_SIZE * MEAN_TOKENS // (ranks * accumulation)
 
 
 def model(tasks: Sequence[str], dropout: float = 0.0, spread: float = 0.2) -> MultiTaskModel:
@@ -81,12 +87,12 @@ def model(tasks: Sequence[str], dropout: float = 0.0, spread: float = 0.2) -> Mu
     return MultiTaskModel(XLMRobertaModel(config, add_pooling_layer=False), [get_task(name) for name in tasks])
 
 
-def stream(task: str, micro_batches: int) -> Stream:
+def stream(task: str, budget: int = 10**6, packs: bool = True) -> Stream:
     """Training rows of a task."""
     spec = get_task(task)
     features = random_features(spec.family, ROWS[task], seed=len(task))
     rows = np.arange(len(features))
-    return Stream(task, spec.family, features, rows, VOCABULARY, BATCH_SIZE, micro_batches, 5, 0.15)
+    return Stream(task, spec.family, features, rows, VOCABULARY, BATCH_SIZE, budget, 5, 0.15, packs)
 
 
 def random_features(family: Family, examples: int, seed: int) -> Features:

@@ -45,7 +45,7 @@ def train_case(precision: str, tasks: str, accumulation: int, world: World, out:
         "weights": training.weights(),
         "parameters": parameters,
         "module": {name: parameter.detach().clone() for name, parameter in module.named_parameters()},
-        "accumulation": engine.gradient_accumulation_steps(),
+        "passes": engine.micro_steps,
         "ranks": engine.dp_world_size,
         "model_dtype": next(engine.module.parameters()).dtype,
         "grad_accum_dtype": engine.get_data_types()[1],
@@ -78,7 +78,7 @@ class Training:
         sizes = [tiny.ROWS[task] for task in tasks]
         self.config, self.world, self.run = config, world, RunFolder(out)
         self.plan, self.mixture = derive(config, sizes, world.size), plan_mixture(probabilities(sizes), tiny.STEPS, 0)
-        self.streams = [tiny.stream(task, self.plan.accumulation) for task in tasks]
+        self.streams = [tiny.stream(task, int(config.max_micro_tokens)) for task in tasks]
         self.heads = [head_name(get_task(task)) for task in tasks]
         self.logged: list[dict[str, float]] = []
         self.warnings: list[str] = []

@@ -31,12 +31,8 @@ class Watched(Stream):
 
     def step(self, turn: int, rank: int, ranks: int) -> Step:
         step = super().step(turn, rank, ranks)
-        real = [
-            (ids, mask)
-            for batch in step.micro_batches
-            for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
-        ]
-        SEEN.append([zlib.crc32(ids[mask.bool()].numpy().tobytes()) for ids, mask in real])
+        rows = [ids for batch in step.micro_batches for ids in batch["input_ids"].split(batch["lengths"].tolist())]
+        SEEN.append([zlib.crc32(ids.numpy().tobytes()) for ids in rows])
         if turn == STOP_AT - 1 and rank == ranks - 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return step
@@ -59,7 +55,7 @@ def main() -> None:
 
 def training_in(out: Path, config: str, world: World) -> Training:
     file = in_precision(config, out / "config", world)
-    settings = tiny.train_config(file, world.size, 1, save_every=6, max_micro_batch=5, select="average", averaged=5)
+    settings = tiny.train_config(file, world.size, 1, save_every=6, max_micro_tokens=60, select="average", averaged=5)
     training = Training(tiny.model(["xnli"]), ["xnli"], settings, world, out)
     training.streams = [Watched(**vars(stream)) for stream in training.streams]
     return training

@@ -18,13 +18,13 @@ from dist_stilts.train.memory import free_bytes
 
 
 def main() -> None:
-    file = Path(sys.argv[1]) / "micro_batch.json"
+    file = Path(sys.argv[1]) / "micro_tokens.json"
     with started(timeout_seconds=180) as world:
         found: dict[str, Any] = {"free": free_bytes(world), "whole": probe(world, 0)}
-        micro_batch.counter = lambda *_: lambda rows: rows <= 9 - 3 * world.rank  # type: ignore[assignment]
+        micro_batch.counter = lambda *_: lambda tokens: tokens <= 20 * (9 - 3 * world.rank)  # type: ignore[assignment]
         found["least"] = probe(world, 0)
-        found["kept"] = [micro_batch.remembered(file, world, lambda rows=rows: rows) for rows in (7, 8)]
-        micro_batch.counter = lambda *_: lambda rows: world.rank == 0  # type: ignore[assignment]
+        found["kept"] = [micro_batch.remembered(file, world, lambda tokens=tokens: tokens) for tokens in (7, 8)]
+        micro_batch.counter = lambda *_: lambda tokens: world.rank == 0  # type: ignore[assignment]
         try:
             probe(world, 0)
         except UserError as error:
@@ -34,7 +34,7 @@ def main() -> None:
 
 def probe(world: World, reserve: int) -> int:
     model = tiny.model(["xnli"])
-    works = [(head_name(get_task("xnli")), tiny.stream("xnli", 1))]
+    works = [(head_name(get_task("xnli")), tiny.stream("xnli"))]
     return micro_batch.probe(model, works, 12, reserve, torch.float32, world)
 
 

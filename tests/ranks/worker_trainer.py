@@ -48,8 +48,9 @@ def theirs(accumulation: int, out: Path) -> dict[str, Any]:
     """The same under `Trainer`: its own batching, accumulation, clipping, optimiser and choice of what decays."""
     config = tiny.train_config("none", 1, accumulation)
     model = tiny.model([TASK])
+    model.encoder.set_attn_implementation("eager")  # type: ignore[operator]  # padded
     before = tiny.weights_of(model)
-    trainer = InOurOrder(model, config, out / f"theirs-{accumulation}")
+    trainer = InOurOrder(model, config, accumulation, out / f"theirs-{accumulation}")
     trainer.train()
     logged = [values for values in trainer.state.log_history if "grad_norm" in values]
     return {**curves(logged), "before": before, "weights": tiny.weights_of(model)}
@@ -63,15 +64,15 @@ def curves(logged: list[dict[str, float]]) -> dict[str, list[float]]:
 class InOurOrder(Trainer):
     """A `Trainer` that takes the rows in our order and the learning rate from our plan."""
 
-    def __init__(self, model: MultiTaskModel, config: TrainConfig, out: Path) -> None:
+    def __init__(self, model: MultiTaskModel, config: TrainConfig, accumulation: int, out: Path) -> None:
         self.config = config
         self.plan: BatchPlan = derive(config, [tiny.ROWS[TASK]], 1)
-        self.stream = tiny.stream(TASK, 1)
+        self.stream = tiny.stream(TASK)
         arguments = TrainingArguments(
             output_dir=str(out),
             max_steps=self.plan.steps,
-            per_device_train_batch_size=self.plan.micro_batch,
-            gradient_accumulation_steps=self.plan.accumulation,
+            per_device_train_batch_size=config.batch_size // accumulation,
+            gradient_accumulation_steps=accumulation,
             optim="adamw_torch",
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
@@ -91,8 +92,8 @@ class InOurOrder(Trainer):
         )
 
     def batch(self, rows: list[int]) -> Batch:
-        """Rows in the order they come; ours are sorted by length before they are shared out."""
-        return collate(self.stream.features, rows, self.stream.family, self.stream.vocabulary)
+        """Rows in the order they come; ours are shared out by length."""
+        return collate(self.stream.features, rows, self.stream.family)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> list[int]:
         stream = self.stream
@@ -118,8 +119,10 @@ class MeanLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> Batch:
-        batch = {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
+    def forward(
+        self, input_ids: torch.Tensor, lengths: torch.Tensor, bounds: torch.Tensor, labels: torch.Tensor
+    ) -> Batch:
+        batch = {"input_ids": input_ids, "lengths": lengths, "bounds": bounds, "labels": labels}
         (head,) = self.model.heads
         return {"loss": self.model(head, batch) / len(labels)}
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from dist_stilts.data.batches import Batch, Step, Stream, Vocabulary, collate, masked, scoring_batches
 from dist_stilts.data.features import Features, from_table, schema
@@ -32,7 +34,7 @@ def stream(request: pytest.FixtureRequest, world: Path, tokenizer: Any) -> Strea
     spec = get_task(request.param)
     features = features_of(spec.name, load_rows(spec, world, "train", "en")[:40], tokenizer, 12)
     rows = np.arange(len(features))[1::2]
-    return Stream(spec.name, spec.family, features, rows, Vocabulary.of(tokenizer), 8, 1, 5, 0.3)
+    return Stream(spec.name, spec.family, features, rows, Vocabulary.of(tokenizer), 8, 1000, 5, 0.3)
 
 
 def test_vocabulary_knows_padding_mask_and_ordinary_tokens(tokenizer: Any) -> None:
@@ -44,21 +46,20 @@ def test_vocabulary_knows_padding_mask_and_ordinary_tokens(tokenizer: Any) -> No
     assert np.flatnonzero(vocabulary.is_ordinary(ids)).tolist() == vocabulary.ordinary.tolist()
 
 
-def test_pairs_are_padded_to_the_longest(tokenizer: Any) -> None:
+def test_pairs_lie_one_behind_another(tokenizer: Any) -> None:
     rows = [PairRow("0", "0", "the cat", "a lamp", "neutral"), PairRow("1", "1", "cat", "lamp", None)]
-    batch = collate(features_of("xnli", rows, tokenizer), [1, 0], "sequence", Vocabulary.of(tokenizer))
-    longer = tokenizer("the cat", "a lamp")["input_ids"]
-    shorter = tokenizer("cat", "lamp")["input_ids"]
-    missing = len(longer) - len(shorter)
-    assert batch["input_ids"].tolist() == [shorter + [tokenizer.pad_token_id] * missing, longer]
-    assert batch["attention_mask"].tolist() == [[1] * len(shorter) + [0] * missing, [1] * len(longer)]
+    batch = collate(features_of("xnli", rows, tokenizer), [1, 0], "sequence")
+    shorter, longer = (tokenizer(*pair)["input_ids"] for pair in (("cat", "lamp"), ("the cat", "a lamp")))
+    assert batch["input_ids"].tolist() == shorter + longer
+    assert batch["lengths"].tolist() == [len(shorter), len(longer)]
+    assert batch["bounds"].tolist() == [0, len(shorter), len(shorter) + len(longer)]
     assert batch["labels"].tolist() == [IGNORED, get_task("xnli").labels.index("neutral")]
     assert "segments" not in batch
 
 
 def test_items_with_unequal_numbers_of_choices_share_a_batch(tokenizer: Any) -> None:
     rows = [ChoiceRow("0", "0", "the cat", ("a lamp", "cat"), 1), ChoiceRow("1", "1", "cat", ("the", "a", "lamp"), 2)]
-    batch = collate(features_of("commonsenseqa", rows, tokenizer), [0, 1], "choice", Vocabulary.of(tokenizer))
+    batch = collate(features_of("commonsenseqa", rows, tokenizer), [0, 1], "choice")
     assert batch["segments"].tolist() == [[0, 1, -1], [2, 3, 4]]
     assert batch["labels"].tolist() == [1, 2]
     texts = [("the cat", "a lamp"), ("the cat", "cat"), ("cat", "the"), ("cat", "a"), ("cat", "lamp")]
@@ -66,40 +67,48 @@ def test_items_with_unequal_numbers_of_choices_share_a_batch(tokenizer: Any) -> 
     assert [tokens(batch, segment) for segment in range(5)] == expected
 
 
-def test_tags_stand_under_their_tokens_and_padding_is_ignored(tokenizer: Any) -> None:
+def test_tags_know_the_places_of_their_tokens(tokenizer: Any) -> None:
     rows = [TaggedRow("0", "0", ("the", "cat"), ("DET", "NOUN")), TaggedRow("1", "1", ("cat",), ("NOUN",))]
-    batch = collate(features_of("udpos", rows, tokenizer), [0, 1], "token", Vocabulary.of(tokenizer))
+    batch = collate(features_of("udpos", rows, tokenizer), [0, 1], "token")
     det, noun = (get_task("udpos").labels.index(tag) for tag in ("DET", "NOUN"))
-    assert batch["labels"].tolist() == [[IGNORED, det, noun, IGNORED], [IGNORED, noun, IGNORED, IGNORED]]
+    assert batch["targets"].tolist() == [1, 2, 5]
+    assert batch["labels"].tolist() == [det, noun, noun]
 
 
 def test_masked_text_keeps_its_length_and_hides_only_targets(tokenizer: Any) -> None:
     vocabulary = Vocabulary.of(tokenizer)
     lines = [TextRow("0", "0", "the cat lifted the lamp"), TextRow("1", "1", "cat")]
-    plain = collate(features_of("mlm", lines, tokenizer), [0, 1], "mlm", vocabulary)
-    batch = masked(plain, np.arange(2), np.zeros(2, np.int64), vocabulary, seed=0, rate=0.5)
-    target = batch["labels"] != IGNORED
-    assert (batch["labels"][target] == plain["input_ids"][target]).all()
-    assert (batch["input_ids"][~target] == plain["input_ids"][~target]).all()
-    assert target.sum(1).tolist() == [2, 1]
-    assert "labels" not in plain
+    given = collate(features_of("mlm", lines, tokenizer), [0, 1], "mlm")
+    batch = masked(given, np.arange(2), np.zeros(2, np.int64), vocabulary, seed=0, rate=0.5)
+    target = torch.zeros(len(given["input_ids"]), dtype=torch.bool)
+    target[batch["targets"]] = True
+    assert torch.equal(batch["labels"], given["input_ids"][target])
+    assert torch.equal(batch["input_ids"][~target], given["input_ids"][~target])
+    assert [int(part.sum()) for part in target.split(given["lengths"].tolist())] == [2, 1]
+    assert "labels" not in given
 
 
-def tokens(batch: Batch, segment: int, name: str = "input_ids") -> list[int]:
-    return batch[name][segment][batch["attention_mask"][segment] == 1].tolist()
+def tokens(batch: Batch, segment: int) -> list[int]:
+    return batch["input_ids"].split(batch["lengths"].tolist())[segment].tolist()
+
+
+def labels_of(batch: Batch, segment: int) -> tuple[tuple[int, int], ...]:
+    """Place in the segment and label of each predicted token."""
+    first, after = batch["bounds"][segment : segment + 2].tolist()
+    pairs = zip(batch["targets"].tolist(), batch["labels"].tolist(), strict=True)
+    return tuple((place - first, label) for place, label in pairs if first <= place < after)
 
 
 def rows_in(batch: Batch) -> Iterator[tuple[Any, ...]]:
-    """The content of each row of a batch, padding left out."""
-    segments = batch["segments"].tolist() if "segments" in batch else [[row] for row in range(len(batch["input_ids"]))]
+    """The content of each row of a batch."""
+    segments = batch["segments"].tolist() if "segments" in batch else [[row] for row in range(len(batch["lengths"]))]
     for row, of_row in enumerate(segments):
         texts = tuple(tuple(tokens(batch, segment)) for segment in of_row if segment >= 0)
-        labels = batch["labels"][row]
-        yield texts, tuple(tokens(batch, row, "labels")) if labels.ndim else int(labels)
+        yield texts, labels_of(batch, row) if "targets" in batch else int(batch["labels"][row])
 
 
-def with_accumulation(stream: Stream, micro_batches: int) -> Stream:
-    return Stream(**{**stream.__dict__, "micro_batches": micro_batches})
+def with_budget(stream: Stream, micro_tokens: int, packs: bool = True) -> Stream:
+    return replace(stream, micro_tokens=micro_tokens, packs=packs)
 
 
 def all_ranks(stream: Stream, turn: int, ranks: int) -> list[Step]:
@@ -110,22 +119,26 @@ def content(steps: list[Step]) -> list[Any]:
     return sorted(row for step in steps for batch in step.micro_batches for row in rows_in(batch))
 
 
+@pytest.mark.parametrize("packs", [True, False])
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
-@pytest.mark.parametrize("accumulation", [1, 2])
-def test_a_step_trains_on_the_same_rows_at_any_number_of_ranks(stream: Stream, ranks: int, accumulation: int) -> None:
+@pytest.mark.parametrize("budget", [1, 40, 1000])
+def test_a_step_trains_on_the_same_rows_at_any_number_of_ranks(
+    stream: Stream, ranks: int, budget: int, packs: bool
+) -> None:
     for turn in (0, 2, 7):
         alone = stream.step(turn, 0, 1)
-        steps = all_ranks(with_accumulation(stream, accumulation), turn, ranks)
+        steps = all_ranks(with_budget(stream, budget, packs), turn, ranks)
         assert content(steps) == content([alone])
         assert {step.targets for step in steps} == {alone.targets}
         assert sum(step.tokens for step in steps) == alone.tokens
-        assert all(len(step.micro_batches) == accumulation for step in steps)
+        assert len({len(step.micro_batches) for step in steps}) == 1
+        assert len(steps[0].micro_batches) >= (alone.tokens / ranks > budget) + 1
 
 
 @pytest.mark.parametrize("ranks", [1, 3, 4])
 def test_targets_are_the_labels_that_are_there(stream: Stream, ranks: int) -> None:
     for turn in range(4):
-        steps = all_ranks(with_accumulation(stream, 2), turn, ranks)
+        steps = all_ranks(with_budget(stream, 40), turn, ranks)
         present = sum(int((batch["labels"] != IGNORED).sum()) for step in steps for batch in step.micro_batches)
         assert {step.targets for step in steps} == {present}
 
@@ -133,24 +146,27 @@ def test_targets_are_the_labels_that_are_there(stream: Stream, ranks: int) -> No
 def test_a_row_without_gold_is_no_target(tokenizer: Any) -> None:
     rows = [PairRow(str(n), str(n), "the cat", "a lamp", "neutral" if n else None) for n in range(4)]
     features = features_of("xnli", rows, tokenizer)
-    stream = Stream("xnli", "sequence", features, np.arange(4), Vocabulary.of(tokenizer), 4, 1, 0, 0.15)
+    stream = Stream("xnli", "sequence", features, np.arange(4), Vocabulary.of(tokenizer), 4, 1000, 0, 0.15)
     assert stream.step(0, 0, 1).targets == 3
 
 
-def test_slots_are_tokens_and_padding(stream: Stream) -> None:
-    for step in [*all_ranks(with_accumulation(stream, 2), 1, 2), *all_ranks(with_accumulation(stream, 2), 1, 3)]:
-        assert step.tokens == sum(int(batch["attention_mask"].sum()) for batch in step.micro_batches)
-        assert step.slots == sum(batch["input_ids"].numel() for batch in step.micro_batches)
+def test_slots_are_what_the_encoder_computes(stream: Stream) -> None:
+    for ranks in (2, 3):
+        for step in all_ranks(with_budget(stream, 40), 1, ranks):
+            assert step.slots == step.tokens == sum(len(batch["input_ids"]) for batch in step.micro_batches)
+        for step in all_ranks(with_budget(stream, 40, packs=False), 1, ranks):
+            lengths = [batch["lengths"] for batch in step.micro_batches]
+            assert step.tokens == sum(int(each.sum()) for each in lengths)
+            assert step.slots == sum(len(each) * int(each.max()) for each in lengths)
 
 
 def test_only_rows_of_the_subset_are_trained_on_and_each_once_an_epoch(stream: Stream) -> None:
-    small = Stream(**{**stream.__dict__, "batch_size": 2, "rows": stream.rows[:4]})
+    small = replace(stream, batch_size=2, rows=stream.rows[:4])
     batches = [batch for turn in range(2) for batch in small.step(turn, 0, 1).micro_batches]
     if small.family == "mlm":
         for batch in batches:
-            target = batch["labels"] != IGNORED
-            batch["input_ids"][target] = batch["labels"][target]
-    trained = sorted(tokens(batch, row) for batch in batches for row in range(len(batch["input_ids"])))
+            batch["input_ids"][batch["targets"]] = batch["labels"]
+    trained = sorted(tokens(batch, segment) for batch in batches for segment in range(len(batch["lengths"])))
     subset = [ids.tolist() for row in small.rows for ids in split(small.features, row)]
     assert trained == sorted(subset)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dist_stilts.data.order import deal, global_batch, permutation
+from dist_stilts.data.order import deal, deal_by_length, global_batch, permutation
 
 
 @given(st.integers(0, 99), st.integers(1, 40), st.integers(1, 25))
@@ -43,60 +43,80 @@ def test_seeds_and_epochs_have_orders_of_their_own() -> None:
     assert len(orders) == 16
 
 
+Shares = list[list[np.ndarray]]
+
+
 @st.composite
-def dealt_batches(draw: st.DrawFn) -> tuple[np.ndarray, list[list[np.ndarray]]]:
-    """Lengths of a batch, and the batch dealt out to some ranks and micro-batches, evenly or not."""
-    ranks, micro_batches, spare = draw(st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(0, 25)))
-    rows = ranks * micro_batches + spare
-    lengths = np.array(draw(st.lists(st.integers(1, 9), min_size=rows, max_size=rows)))
-    dealt = deal(lengths, ranks, micro_batches)
-    assert [len(cells) for cells in dealt] == [micro_batches] * ranks
-    return lengths, dealt
+def dealt_batches(draw: st.DrawFn) -> tuple[np.ndarray, int, int, Shares]:
+    """Tokens of a batch's rows, ranks, budget, and the batch dealt out."""
+    ranks, spare, budget = draw(st.tuples(st.integers(1, 5), st.integers(0, 40), st.integers(1, 200)))
+    tokens = np.array(draw(st.lists(st.integers(1, 30), min_size=ranks + spare, max_size=ranks + spare)))
+    return tokens, ranks, budget, deal(tokens, ranks, budget)
+
+
+def cells(dealt: Shares) -> list[np.ndarray]:
+    return [cell for share in dealt for cell in share]
 
 
 @given(dealt_batches())
-def test_deal_gives_every_row_of_the_batch_to_one_place(batch: tuple[np.ndarray, list[list[np.ndarray]]]) -> None:
-    lengths, dealt = batch
-    assert sorted(row for cells in dealt for cell in cells for row in cell.tolist()) == list(range(len(lengths)))
+def test_deal_gives_every_row_of_the_batch_to_one_place(batch: tuple[np.ndarray, int, int, Shares]) -> None:
+    tokens, ranks, _, dealt = batch
+    assert sorted(row for cell in cells(dealt) for row in cell.tolist()) == list(range(len(tokens)))
+    assert len(dealt) == ranks
+    assert len({len(share) for share in dealt}) == 1  # ranks meet at every micro-batch
+    assert min(len(cell) for cell in cells(dealt)) >= 1
 
 
 @given(dealt_batches())
-def test_neither_ranks_nor_micro_batches_differ_by_more_than_a_row(
-    batch: tuple[np.ndarray, list[list[np.ndarray]]],
+def test_no_micro_batch_exceeds_the_budget_while_its_rows_can_be_parted(
+    batch: tuple[np.ndarray, int, int, Shares],
 ) -> None:
-    sizes = np.array([[len(cell) for cell in cells] for cells in batch[1]])
-    assert sizes.min() >= 1
-    assert np.ptp(sizes) <= 1
-    assert np.ptp(sizes.sum(axis=1)) <= 1
+    tokens, ranks, budget, dealt = batch
+    if len(dealt[0]) < len(tokens) // ranks:
+        assert max(tokens[cell].sum() for cell in cells(dealt)) <= budget
 
 
 @given(dealt_batches())
-def test_at_each_micro_batch_no_rank_holds_a_row_that_belongs_to_the_next(
-    batch: tuple[np.ndarray, list[list[np.ndarray]]],
+def test_no_rank_has_much_more_to_do_than_another_at_any_micro_batch(
+    batch: tuple[np.ndarray, int, int, Shares],
 ) -> None:
-    lengths, dealt = batch
-    in_order = np.concatenate([lengths[cell] for micro_batch in zip(*dealt, strict=True) for cell in micro_batch])
-    assert (np.diff(in_order) >= 0).all()
+    """By one row at most: the longest go first, each to where there is least."""
+    tokens, _, _, dealt = batch
+    for turn in zip(*dealt, strict=True):
+        loads = [int(tokens[cell].sum()) for cell in turn]
+        assert max(loads) - min(loads) <= tokens.max()
 
 
-@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(0, 99))
-def test_an_even_deal_is_the_order_of_length_cut_into_equal_blocks(
-    ranks: int, micro_batches: int, size: int, seed: int
-) -> None:
-    lengths = np.random.default_rng(seed).integers(1, 9, ranks * micro_batches * size)
-    blocks = np.argsort(lengths, kind="stable").reshape(micro_batches, ranks, size).transpose(1, 0, 2)
-    assert np.array(deal(lengths, ranks, micro_batches)).tolist() == blocks.tolist()
+def test_real_lengths_are_shared_almost_evenly() -> None:
+    tokens = np.random.default_rng(0).lognormal(3.6, 0.5, 128).astype(int) + 3
+    loads = np.array([[tokens[cell].sum() for cell in share] for share in deal(tokens, 4, 600)])
+    assert loads.max() <= 600
+    assert np.ptp(loads.sum(1)) < 0.02 * loads.sum(1).mean()
+    assert loads.shape[1] == -(-tokens.sum() // (4 * 600))  # as few as could be
 
 
-def test_thirty_two_rows_on_three_ranks_are_eleven_eleven_and_ten() -> None:
-    dealt = deal(np.arange(32), 3, 1)
-    assert [[cell.tolist() for cell in cells] for cells in dealt] == [
-        [list(range(11))],
-        [list(range(11, 22))],
-        [list(range(22, 32))],
-    ]
+def test_a_batch_within_the_budget_is_one_pass_in_its_own_order() -> None:
+    assert [[cell.tolist() for cell in share] for share in deal(np.array([3, 9, 4]), 1, 16)] == [[[0, 1, 2]]]
 
 
-def test_deal_leaves_no_place_without_a_row() -> None:
-    with pytest.raises(AssertionError, match="3 rows for 2 ranks x 2 micro-batches"):
-        deal(np.arange(3), 2, 2)
+def test_a_row_beyond_the_budget_is_a_micro_batch_of_its_own() -> None:
+    dealt = deal(np.array([50, 3, 4]), 1, 10)
+    assert sorted(cell.tolist() for cell in dealt[0]) == [[0], [1, 2]] or len(dealt[0]) == 3
+    assert [0] in [cell.tolist() for cell in dealt[0]]
+
+
+def test_deal_leaves_no_rank_without_a_row() -> None:
+    with pytest.raises(AssertionError, match="3 rows for 4 ranks"):
+        deal(np.arange(1, 4), 4, 100)
+
+
+@given(st.integers(1, 4), st.integers(0, 30), st.integers(1, 300), st.integers(0, 99))
+def test_with_padding_like_lengths_share_a_micro_batch(ranks: int, spare: int, budget: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    places = np.stack([rng.integers(1, 4, ranks + spare), rng.integers(1, 20, ranks + spare)], axis=1)
+    dealt = deal_by_length(places, ranks, budget)
+    rows = [row for turn in zip(*dealt, strict=True) for cell in turn for row in cell.tolist()]
+    assert sorted(rows) == list(range(len(places)))
+    assert (np.diff(places[rows, 1]) >= 0).all()
+    if len(dealt[0]) < len(places) // ranks:
+        assert max(places[cell, 0].sum() * places[cell, 1].max() for cell in cells(dealt)) <= budget

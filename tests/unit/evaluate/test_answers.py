@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.features import Features, from_table, schema
 from dist_stilts.data.tokenise import tokenise
 from dist_stilts.data.windows import QaLengths
@@ -52,21 +51,19 @@ class Oracle:
     def answers(
         self, _: str, batch: dict[str, torch.Tensor], context: torch.Tensor, n_best: int, longest: int
     ) -> torch.Tensor:
-        real = batch["attention_mask"] == 1
-        logits = torch.zeros(*real.shape, 2)
-        for number, (ids, mask) in enumerate(zip(batch["input_ids"], real, strict=True)):
-            first, last = self.labels[tuple(ids[mask].tolist())]
+        logits = torch.full((*context.shape, 2), float("-inf"))
+        for number, ids in enumerate(batch["input_ids"].split(batch["lengths"].tolist())):
+            first, last = self.labels[tuple(ids.tolist())]
+            logits[number, : len(ids)] = 0.0
             logits[number, first, 0] = logits[number, last, 1] = 5.0
-        return best_spans(logits.masked_fill(~real[..., None], float("-inf")), context, n_best, longest)
+        return best_spans(logits, context, n_best, longest)
 
 
 @pytest.mark.parametrize("max_length", [24, 30, 64])
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_gold_is_found_again_whatever_the_windows(tokenizer: Any, max_length: int, batch_size: int) -> None:
     features = features_of(ROWS, tokenizer, max_length)
-    found = predict_answers(
-        Oracle(features), V2, features, Vocabulary.of(tokenizer), current(), batch_size, n_best=5, longest=30
-    )
+    found = predict_answers(Oracle(features), V2, features, current(), batch_size, n_best=5, longest=30)
     score = answer_scores(V2, "en", ROWS, features, found, 5)
     assert json.loads("".join(score.predictions)) == {
         "q-0": "hot sailor",
@@ -81,7 +78,7 @@ def test_gold_is_found_again_whatever_the_windows(tokenizer: Any, max_length: in
 
 def test_a_task_whose_questions_have_answers_never_leaves_one_out(tokenizer: Any) -> None:
     features = features_of(ROWS[3:], tokenizer, 64)
-    found = predict_answers(Oracle(features), V1, features, Vocabulary.of(tokenizer), current(), 4, 3, 30)
+    found = predict_answers(Oracle(features), V1, features, current(), 4, 3, 30)
     answered = SpanRow("q-3", "p", "question 3", CONTEXT, (Answer("the", 0),))
     score = answer_scores(V1, "en", [answered], features, found, 3)
     assert json.loads("".join(score.predictions))["q-3"] != ""
@@ -91,9 +88,7 @@ def test_answers_do_not_depend_on_the_batch_size(tokenizer: Any, tiny_encoder: A
     torch.manual_seed(0)
     model = MultiTaskModel(tiny_encoder, [V1])
     features = features_of(ROWS, tokenizer, 24)
-    small, large = (
-        predict_answers(model, V1, features, Vocabulary.of(tokenizer), current(), size, 5, 30) for size in (2, 64)
-    )
+    small, large = (predict_answers(model, V1, features, current(), size, 5, 30) for size in (2, 64))
     spans = [array[:, 1:].reshape(len(features), -1, 3) for array in (small, large)]
     assert np.allclose(spans[0][..., 2], spans[1][..., 2], atol=1e-5)
     assert np.array_equal(spans[0][:, 0, :2], spans[1][:, 0, :2])

@@ -13,7 +13,7 @@ from tokenizers import processors
 
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate import embedding
-from dist_stilts.evaluate.embedding import Embedder, Reading, dealt, like_length, special_tokens_around
+from dist_stilts.evaluate.embedding import Embedder, Reading, cut, dealt, special_tokens_around
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.world import current
@@ -43,7 +43,7 @@ def passes(model: MultiTaskModel) -> list[int]:
     """The number of texts in every forward pass."""
     seen: list[int] = []
     model.encoder.register_forward_pre_hook(
-        lambda _, args, kwargs: seen.append(len(kwargs["input_ids"])), with_kwargs=True
+        lambda _, args, kwargs: seen.append(len(kwargs["packed"].lengths)), with_kwargs=True
     )
     return seen
 
@@ -101,8 +101,8 @@ def test_a_text_without_a_token_of_its_own_is_zero_and_not_nan(make: Make) -> No
 
 def test_no_zero_is_negative(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sum over ranks would make it positive, and the bits would differ from those of one rank."""
-    states = torch.tensor([-0.0, 1.0]).repeat(1, 4, 8)
-    monkeypatch.setattr(embedding, "hidden_states", lambda *_: [states])
+    states = torch.tensor([-0.0, 1.0]).repeat(1, 8)
+    monkeypatch.setattr(embedding, "hidden_states", lambda _, batch, __: [states.repeat(len(batch["input_ids"]), 1)])
     (found,) = make(pooling="cls")(["cat"])
     assert (found == 0).sum() == 8
     assert not np.signbit(found).any()
@@ -359,19 +359,23 @@ def test_dropout_is_off(make: Make, model: MultiTaskModel, tmp_path: Path) -> No
     np.testing.assert_array_equal(found, quiet)
 
 
-def test_batches_hold_every_text_once_and_keep_to_their_bounds() -> None:
+@pytest.mark.parametrize("packed", [True, False])
+def test_batches_hold_every_text_once_longest_first_and_keep_to_their_bounds(packed: bool) -> None:
     lengths = np.random.default_rng(0).integers(2, 300, 500)
-    batches = like_length(lengths, 1000)
+    batches = cut(lengths, 1000, packed)
     assert sorted(np.concatenate(batches)) == list(range(500))
+    assert (np.diff(lengths[np.concatenate(batches)]) <= 0).all()
     for batch in batches:
         longest = lengths[batch].max()
-        assert len(batch) == 1 or len(batch) * longest <= 1000
-        assert lengths[batch].min() >= embedding.LIKE_LENGTH * longest
-    assert sum(len(batch) * lengths[batch].max() for batch in batches) < 1.1 * lengths.sum()
+        places = lengths[batch].sum() if packed else len(batch) * longest
+        assert len(batch) == 1 or places <= 1000
+        assert packed or lengths[batch].min() >= embedding.LIKE_LENGTH * longest
+    assert len(batches) < 1.2 * lengths.sum() / 1000 + (0 if packed else 20)
 
 
-def test_a_text_longer_than_a_batch_is_one_by_itself() -> None:
-    assert [batch.tolist() for batch in like_length(np.array([5, 50, 5, 50]), 20)] == [[1], [3], [0, 2]]
+@pytest.mark.parametrize(("packed", "batches"), [(True, [[1], [3], [0, 2]]), (False, [[1], [3], [0, 2]])])
+def test_a_text_longer_than_a_batch_is_one_by_itself(packed: bool, batches: list[list[int]]) -> None:
+    assert [batch.tolist() for batch in cut(np.array([5, 50, 5, 50]), 20, packed)] == batches
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 7])

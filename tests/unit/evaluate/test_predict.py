@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from dist_stilts.data.batches import Vocabulary
 from dist_stilts.data.features import Features
 from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.errors import UserError
@@ -27,10 +26,7 @@ class Oracle:
         """Nothing to switch."""
 
     def predict(self, _: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        rows = [
-            tuple(ids[mask == 1].tolist())
-            for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
-        ]
+        rows = [tuple(ids.tolist()) for ids in batch["input_ids"].split(batch["lengths"].tolist())]
         return torch.tensor([label for row in rows for label in self.labels[row] if label >= 0])
 
 
@@ -41,7 +37,7 @@ def test_predictions_come_back_in_file_order(
 ) -> None:
     spec = get_task(task)
     features = prepare(Wanted(spec, world, "dev", "en", max_length), tokenizer, tmp_path).features
-    found = predict(Oracle(features), spec, features, Vocabulary.of(tokenizer), current(), batch_size)
+    found = predict(Oracle(features), spec, features, current(), batch_size)
     gold = np.concatenate([labels[labels >= 0] for labels in features.labels])
     if max_length == 64:  # stretches of a few words may be alike but for their tags
         assert found.tolist() == gold.tolist()
@@ -56,8 +52,7 @@ def test_predictions_do_not_depend_on_the_batch_size(
     torch.manual_seed(0)
     model = MultiTaskModel(tiny_encoder, [spec])
     features = prepare(Wanted(spec, world, "train", "en", 12), tokenizer, tmp_path).features
-    vocabulary = Vocabulary.of(tokenizer)
-    small, large = (predict(model, spec, features, vocabulary, current(), size) for size in (3, 64))
+    small, large = (predict(model, spec, features, current(), size) for size in (3, 64))
     assert small.tolist() == large.tolist()
     assert len(set(small.tolist())) > 1
     assert len(small) == (features.words if task == "udpos" else features.examples)

@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRobertaForMaskedLM
 
+from dist_stilts.data.batches import plain
 from dist_stilts.errors import UserError
 from dist_stilts.model.carry_over import HeadReport, carry_over, without_language_model
 from dist_stilts.model.encoder import HEADS, load_encoder, save_heads
@@ -58,10 +60,10 @@ def test_our_language_model_predicts_what_the_hugging_face_model_predicts(kind: 
     model, report = started(tmp_path, MLM, XNLI)
     assert report == HeadReport(["mlm"], [head_name(XNLI)], [])
     ids = torch.randint(5, 60, (3, 9), generator=torch.Generator().manual_seed(0))
-    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.zeros_like(ids)}
+    batch = {**plain(ids.flatten().numpy(), np.full(3, 9)), "targets": torch.arange(27)}
     theirs = AutoModelForMaskedLM.from_pretrained(tmp_path).eval()
     with torch.no_grad():
-        expected = theirs(input_ids=ids, attention_mask=batch["attention_mask"]).logits
+        expected = theirs(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
         torch.testing.assert_close(model.logits("mlm", batch), expected.flatten(0, 1))
 
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from dist_stilts.data.batches import plain
 from dist_stilts.model.heads import head_name, loss_sum, make_head
 from dist_stilts.tasks.registry import all_tasks, get_task
 from dist_stilts.tasks.spec import IGNORED, TRAINABLE, UNSEEN
@@ -17,8 +19,17 @@ def config(tiny_encoder: Any) -> Any:
     return tiny_encoder.config
 
 
-def hidden(rows: int, length: int = 5) -> torch.Tensor:
-    return torch.randn(rows, length, 16, generator=torch.Generator().manual_seed(0))
+LENGTH = 5
+
+
+def hidden(rows: int) -> torch.Tensor:
+    """States of rows of five tokens each, one behind another."""
+    return torch.randn(rows * LENGTH, 16, generator=torch.Generator().manual_seed(0))
+
+
+def packed(*lengths: int, **more: torch.Tensor) -> dict[str, torch.Tensor]:
+    """A batch of rows of these lengths."""
+    return {**plain(np.zeros(sum(lengths), int), np.array(lengths)), **more}
 
 
 SHARED = (
@@ -44,26 +55,27 @@ def test_other_labels_are_another_head() -> None:
 
 def test_a_pair_has_a_logit_per_class(config: Any) -> None:
     head = make_head(get_task("xnli"), config).eval()
-    logits = head(hidden(4), {"labels": torch.tensor([0, 1, 2, 0])})
+    logits = head(hidden(4), packed(5, 5, 5, 5))
     assert logits.shape == (4, 3)
     assert logits.dtype == torch.float32
 
 
 def test_a_pair_is_read_from_its_first_token(config: Any) -> None:
     head = make_head(get_task("xnli"), config).eval()
-    states, labels = hidden(2), {"labels": torch.tensor([0, 1])}
-    changed = states.clone()
-    changed[:, 1:] = 0
-    assert torch.equal(head(states, labels), head(changed, labels))
+    states, batch = hidden(2), packed(7, 3)
+    changed = torch.zeros_like(states)
+    changed[[0, 7]] = states[[0, 7]]
+    assert torch.equal(head(states, batch), head(changed, batch))
 
 
 def test_an_absent_choice_is_never_chosen_and_costs_nothing(config: Any) -> None:
     head = make_head(get_task("commonsenseqa"), config).eval()
-    batch = {"segments": torch.tensor([[0, 1, -1], [2, 3, 4]]), "labels": torch.tensor([1, 2])}
+    choices = torch.tensor([[0, 1, -1], [2, 3, 4]])
+    batch = packed(5, 5, 5, 5, 5, segments=choices, labels=torch.tensor([1, 2]))
     logits = head(hidden(5), batch)
     assert logits.shape == (2, 3)
     assert (logits == float("-inf")).tolist() == [[False, False, True], [False, False, False]]
-    scores = head(hidden(5), {})[:, 0]
+    scores = head(hidden(5), packed(5, 5, 5, 5, 5))[:, 0]
     assert torch.equal(logits[0, :2], scores[:2])
     assert torch.equal(logits[1], scores[2:])
     two_choices = cross_entropy(scores[None, :2], torch.tensor([1]), reduction="sum")
@@ -73,35 +85,31 @@ def test_an_absent_choice_is_never_chosen_and_costs_nothing(config: Any) -> None
 
 def test_gradients_beside_an_absent_choice_are_finite(config: Any) -> None:
     head = make_head(get_task("commonsenseqa"), config)
-    batch = {"segments": torch.tensor([[0, 1, -1], [2, 3, 4]]), "labels": torch.tensor([1, 2])}
+    choices = torch.tensor([[0, 1, -1], [2, 3, 4]])
+    batch = packed(5, 5, 5, 5, 5, segments=choices, labels=torch.tensor([1, 2]))
     loss_sum(head(hidden(5), batch), batch).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
 
 
 def test_only_predicted_tokens_get_logits_in_order_of_the_batch(config: Any) -> None:
     head: Any = make_head(get_task("udpos"), config).eval()
-    states, labels = hidden(2), torch.full((2, 5), IGNORED)
-    labels[0, 1], labels[1, 2], labels[1, 3] = 4, 0, 16
-    logits = head(states, {"labels": labels})
+    states = hidden(2)
+    logits = head(states, {"targets": torch.tensor([1, 7, 8])})
     assert logits.shape == (3, 17)
-    expected = head.out(torch.stack([states[0, 1], states[1, 2], states[1, 3]]))
-    torch.testing.assert_close(logits, expected)
+    torch.testing.assert_close(logits, head.out(torch.stack([states[1], states[7], states[8]])))
 
 
 def test_masked_tokens_are_scored_against_the_word_embeddings(config: Any) -> None:
     head: Any = make_head(get_task("mlm"), config).eval()
     embeddings = torch.randn(config.vocab_size, 16, generator=torch.Generator().manual_seed(1))
-    labels = torch.full((2, 5), IGNORED)
-    labels[1, 3] = 7
-    logits = head(hidden(2), {"labels": labels}, embeddings)
+    batch = {"targets": torch.tensor([8])}
+    logits = head(hidden(2), batch, embeddings)
     assert logits.shape == (1, config.vocab_size)
     with torch.no_grad():
         head.bias[7] += 1.0
-    raised = head(hidden(2), {"labels": labels}, embeddings)
+    raised = head(hidden(2), batch, embeddings)
     assert (raised - logits)[0, 7].item() == pytest.approx(1.0, abs=1e-5)
-    torch.testing.assert_close(
-        head(hidden(2), {"labels": labels}, 2 * embeddings) - head.bias, 2 * (raised - head.bias)
-    )
+    torch.testing.assert_close(head(hidden(2), batch, 2 * embeddings) - head.bias, 2 * (raised - head.bias))
 
 
 def test_loss_is_the_sum_over_targets() -> None:
@@ -111,15 +119,8 @@ def test_loss_is_the_sum_over_targets() -> None:
     torch.testing.assert_close(loss_sum(logits, {"labels": labels}), expected)
 
 
-def test_loss_of_token_logits_reads_the_labels_that_are_there() -> None:
-    labels = torch.tensor([[IGNORED, 2, IGNORED], [1, IGNORED, 0]])
-    logits = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
-    expected = cross_entropy(logits, torch.tensor([2, 1, 0]), reduction="sum")
-    torch.testing.assert_close(loss_sum(logits, {"labels": labels}), expected)
-
-
 def test_a_batch_without_targets_has_no_loss() -> None:
-    logits, labels = torch.empty(0, 4, requires_grad=True), torch.full((2, 3), IGNORED)
+    logits, labels = torch.empty(0, 4, requires_grad=True), torch.empty(0, dtype=torch.long)
     loss = loss_sum(logits, {"labels": labels})
     loss.backward()
     assert loss.item() == 0.0
@@ -127,12 +128,12 @@ def test_a_batch_without_targets_has_no_loss() -> None:
 
 def test_half_precision_hidden_states_give_fp32_logits(config: Any) -> None:
     head = make_head(get_task("xnli"), config).to(torch.bfloat16).eval()
-    assert head(hidden(2).to(torch.bfloat16), {}).dtype == torch.float32
+    assert head(hidden(2).to(torch.bfloat16), packed(5, 5)).dtype == torch.float32
 
 
 def test_a_tag_that_training_lacks_is_predicted_but_teaches_nothing(config: Any) -> None:
     head = make_head(get_task("udpos"), config).eval()
-    batch = {"labels": torch.tensor([[IGNORED, 3, UNSEEN, 1, IGNORED]])}
+    batch = {"targets": torch.tensor([1, 2, 3]), "labels": torch.tensor([3, UNSEEN, 1])}
     logits = head(hidden(1), batch)
     assert len(logits) == 3
     known = cross_entropy(logits[[0, 2]], torch.tensor([3, 1]), reduction="sum")
@@ -141,11 +142,8 @@ def test_a_tag_that_training_lacks_is_predicted_but_teaches_nothing(config: Any)
 
 def test_an_answer_costs_the_mean_of_its_start_and_end_over_real_tokens(config: Any) -> None:
     head = make_head(get_task("squad_v1"), config).eval()
-    batch = {
-        "attention_mask": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]),
-        "labels": torch.tensor([[1, 3], [0, 0]]),
-    }
-    logits = head(hidden(2), batch)
+    batch = packed(5, 3, labels=torch.tensor([[1, 3], [0, 0]]))
+    logits = head(hidden(2)[:8], batch)
     assert logits.shape == (2, 5, 2)
     assert torch.isinf(logits[1, 3:]).all()
     by_hand = 0.0
@@ -158,5 +156,5 @@ def test_an_answer_costs_the_mean_of_its_start_and_end_over_real_tokens(config: 
 
 def test_questions_with_hidden_gold_cost_nothing(config: Any) -> None:
     head = make_head(get_task("squad_v1"), config).eval()
-    batch = {"attention_mask": torch.ones(1, 5, dtype=torch.long), "labels": torch.full((1, 2), IGNORED)}
+    batch = packed(5, labels=torch.full((1, 2), IGNORED))
     assert float(loss_sum(head(hidden(1), batch), batch).detach()) == 0.0

@@ -1,25 +1,30 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from dist_stilts.data.batches import plain
 from dist_stilts.errors import UserError
 from dist_stilts.model.encoder import HEADS, Provenance, encoder_digest, export
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel, load_model
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.spec import IGNORED
 
 MNLI, XNLI, UDPOS, MLM = (get_task(name) for name in ("mnli", "xnli", "udpos", "mlm"))
-BATCH = {
-    "input_ids": torch.tensor([[0, 20, 30, 40, 2], [0, 50, 2, 1, 1]]),
-    "attention_mask": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]),
-    "labels": torch.tensor([2, 0]),
-}
+ROWS = ([0, 20, 30, 40, 2], [0, 50, 2])
+
+
+def packed(rows: Sequence[list[int]], **more: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {**plain(np.concatenate(rows), np.array(list(map(len, rows)))), **more}
+
+
+BATCH = packed(ROWS, labels=torch.tensor([2, 0]))
 
 
 @pytest.fixture
@@ -43,28 +48,24 @@ def test_mnli_and_xnli_train_one_head(model: MultiTaskModel) -> None:
 
 
 def test_loss_of_a_batch_is_the_sum_of_the_losses_of_its_rows(model: MultiTaskModel) -> None:
-    rows = [{name: tensor[row : row + 1] for name, tensor in BATCH.items()} for row in range(2)]
-    alone = sum(model(head_name(XNLI), row) for row in rows)
+    rows = zip(ROWS, BATCH["labels"], strict=True)
+    alone = sum(model(head_name(XNLI), packed([row], labels=label[None])) for row, label in rows)
     torch.testing.assert_close(model(head_name(XNLI), BATCH), alone)
 
 
-def test_padding_changes_no_logit(model: MultiTaskModel) -> None:
-    short = {name: BATCH[name][1:, :3] for name in ("input_ids", "attention_mask")}
-    torch.testing.assert_close(model.logits(head_name(XNLI), BATCH)[1:], model.logits(head_name(XNLI), short))
+def test_the_rows_beside_a_row_change_no_logit(model: MultiTaskModel) -> None:
+    alone = model.logits(head_name(XNLI), packed(ROWS[1:]))
+    torch.testing.assert_close(model.logits(head_name(XNLI), BATCH)[1:], alone)
 
 
 def test_prediction_is_the_best_logit(model: MultiTaskModel) -> None:
     expected = model.logits(head_name(XNLI), BATCH).argmax(-1)
     assert model.predict(head_name(XNLI), BATCH).tolist() == expected.tolist()
-    labels = torch.full((2, 5), IGNORED)
-    labels[0, 1:3] = 0
-    assert model.predict(head_name(UDPOS), {**BATCH, "labels": labels}).shape == (2,)
+    assert model.predict(head_name(UDPOS), {**BATCH, "targets": torch.tensor([1, 2])}).shape == (2,)
 
 
 def test_masked_language_modelling_trains_the_word_embeddings_it_predicts_with(model: MultiTaskModel) -> None:
-    labels = torch.full((2, 5), IGNORED)
-    labels[0, 2] = 777
-    model("mlm", {**BATCH, "labels": labels}).backward()
+    model("mlm", {**BATCH, "targets": torch.tensor([2]), "labels": torch.tensor([777])}).backward()
     encoder: Any = model.encoder
     gradient = encoder.get_input_embeddings().weight.grad
     assert gradient is not None

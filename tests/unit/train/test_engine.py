@@ -11,7 +11,7 @@ from dist_stilts.errors import UserError
 from dist_stilts.train.engine import CONFIGS, deepspeed_config
 from dist_stilts.train.plan import TrainConfig, derive
 
-CONFIG = TrainConfig(batch_size=32, max_micro_batch=4, max_grad_norm=0.5)
+CONFIG = TrainConfig(batch_size=32, max_micro_tokens=400, max_grad_norm=0.5)
 PLAN = derive(CONFIG, [1000], 2)
 SHIPPED = sorted(
     file.name.removesuffix(".json") for file in resources.files(CONFIGS).iterdir() if file.name.endswith(".json")
@@ -28,8 +28,8 @@ def config_of(tmp_path: Path, settings: Any) -> str:
 def test_every_shipped_config_is_filled_in(name: str) -> None:
     settings = deepspeed_config(name, CONFIG, PLAN)
     assert settings["train_batch_size"] == 32
-    assert settings["train_micro_batch_size_per_gpu"] == 4
-    assert settings["gradient_accumulation_steps"] == 4
+    assert settings["train_micro_batch_size_per_gpu"] == 16
+    assert settings["gradient_accumulation_steps"] == 1
     assert settings["gradient_clipping"] == 0.5
     assert "auto" not in json.dumps(settings)
 
@@ -65,7 +65,7 @@ def test_what_the_recipe_does_not_decide_is_kept(tmp_path: Path) -> None:
     [
         ("train_batch_size", 64),
         ("train_micro_batch_size_per_gpu", 8),
-        ("gradient_accumulation_steps", 1),
+        ("gradient_accumulation_steps", 4),
         ("gradient_clipping", 1.0),
     ],
 )

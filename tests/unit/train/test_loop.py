@@ -33,6 +33,8 @@ class Engine:
 
     def train(self) -> None: ...
 
+    def set_gradient_accumulation_boundary(self, is_boundary: bool) -> None: ...
+
     def backward(self, loss: torch.Tensor) -> None: ...
 
     def step(self) -> None:
@@ -86,7 +88,7 @@ def work(steps: int = 6, **changes: Any) -> Work:
     stream: Any = SimpleNamespace(task="xnli", step=lambda turn, rank, ranks: batch)
     mixture = Mixture(np.zeros(steps, np.int64), np.arange(steps))
     settings = {"log_every": 2, "save_every": 3, "evaluate_every": 3, **changes}
-    plan = BatchPlan(steps, 0, 2, 1, 2, 1)
+    plan = BatchPlan(steps, 0, 2, 1, 1000)
     return Work([stream], ["head"], mixture, plan, TrainConfig(**settings))
 
 

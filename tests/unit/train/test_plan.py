@@ -3,61 +3,25 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dist_stilts.data.order import deal
 from dist_stilts.errors import UserError
 from dist_stilts.train.plan import BatchPlan, TrainConfig, derive, learning_rate, task_probabilities
 
 
-@given(st.integers(1, 60), st.integers(1, 60), st.integers(2, 40) | st.just("auto"))
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 4000) | st.just("auto"))
 def test_the_batch_is_what_the_recipe_says_at_any_number_of_ranks(rows: int, ranks: int, most: int | str) -> None:
     batch_size = max(rows, ranks)
-    plan = derive(TrainConfig(batch_size=batch_size, max_micro_batch=most), [1000], ranks)
-    assert (plan.batch_size, plan.ranks) == (batch_size, ranks)
-    dealt = deal(np.ones(batch_size), ranks, plan.accumulation)
-    assert sum(len(cell) for cells in dealt for cell in cells) == batch_size
-    assert max(len(cell) for cells in dealt for cell in cells) == plan.micro_batch
-    assert min(len(cell) for cells in dealt for cell in cells) >= max(1, plan.micro_batch - 1)
-    assert most == "auto" or plan.micro_batch <= int(most)
-
-
-@given(st.integers(1, 8), st.integers(1, 24), st.integers(1, 40))
-def test_accumulation_is_as_small_as_memory_allows(ranks: int, per_rank: int, most: int) -> None:
-    plan = derive(TrainConfig(batch_size=ranks * per_rank, max_micro_batch=most), [1000], ranks)
-    assert (plan.accumulation - 1) * most < per_rank <= plan.accumulation * most
-
-
-@pytest.mark.parametrize(
-    ("batch_size", "most", "ranks", "micro_batch", "accumulation"),
-    [
-        (32, 32, 3, 11, 1),
-        (32, 4, 3, 4, 3),
-        (32, 4, 8, 4, 1),
-        (96, 20, 1, 20, 5),
-        (96, 20, 4, 12, 2),
-        (5, 1, 5, 1, 1),
-        (32, "auto", 3, 11, 1),
-    ],
-)
-def test_micro_batches_in_numbers(
-    batch_size: int, most: int | str, ranks: int, micro_batch: int, accumulation: int
-) -> None:
-    plan = derive(TrainConfig(batch_size=batch_size, max_micro_batch=most), [1], ranks)
-    assert (plan.micro_batch, plan.accumulation) == (micro_batch, accumulation)
+    plan = derive(TrainConfig(batch_size=batch_size, max_micro_tokens=most), [1000], ranks)
+    assert (plan.batch_size, plan.ranks, plan.micro_tokens) == (batch_size, ranks, most)
+    assert (plan.rows_per_rank - 1) * ranks < batch_size <= plan.rows_per_rank * ranks
 
 
 def test_more_ranks_than_rows_are_refused_with_what_would_do() -> None:
     with pytest.raises(UserError, match=r"train\.batch_size=4 leaves some of 5 ranks without a row.*at most 4 ranks"):
         derive(TrainConfig(batch_size=4), [100], 5)
-
-
-def test_single_rows_on_ranks_that_do_not_divide_the_batch_are_refused() -> None:
-    with pytest.raises(UserError, match=r"3 ranks cannot take train\.batch_size=32.*Use train\.max_micro_batch=2"):
-        derive(TrainConfig(batch_size=32, max_micro_batch=1), [100], 3)
 
 
 def test_steps_of_mnli_are_those_of_the_paper() -> None:
@@ -126,8 +90,8 @@ def test_warmup_of_a_tenth_is_a_tenth_of_the_steps(steps: int) -> None:
         ({"warmup": -0.1}, r"train\.warmup=-0\.1 is no share"),
         ({"epochs": 0.0}, r"train\.epochs=0\.0 is not above 0"),
         ({"batch_size": 0}, r"train\.batch_size=0 is too low. Use 1 or more"),
-        ({"max_micro_batch": 0}, r"train\.max_micro_batch=0 is too low. Use 1 or more"),
-        ({"max_micro_batch": "automatic"}, r"train\.max_micro_batch 'automatic' is no number. Or use auto"),
+        ({"max_micro_tokens": 0}, r"train\.max_micro_tokens=0 is too low. Use 1 or more"),
+        ({"max_micro_tokens": "automatic"}, r"train\.max_micro_tokens 'automatic' is no number. Or use auto"),
         ({"steps": 0}, r"train\.steps=0 is too low"),
         ({"max_steps": -1}, r"train\.max_steps=-1 is too low"),
         ({"cap": 0}, r"train\.cap=0 is too low"),
@@ -195,10 +159,7 @@ def test_a_single_step_trains(warmup: float) -> None:
 
 
 def test_plan_is_said_on_one_line() -> None:
-    line = BatchPlan(100, 10, 32, 2, 8, 2).line()
-    assert line == "100 steps (10 warm-up) of 32 rows = 2 ranks x 8 rows x 2 accumulation"
-
-
-def test_the_line_is_true_of_an_uneven_plan() -> None:
-    line = derive(TrainConfig(batch_size=32, max_micro_batch=4, steps=100), [1], 3).line()
-    assert line == "100 steps (10 warm-up) of 32 rows = 3 ranks x 3 or 4 rows x 3 accumulation"
+    line = BatchPlan(100, 10, 32, 2, 16_384).line()
+    assert line == "100 steps (10 warm-up) of 32 rows on 2 ranks, at most 16,384 tokens per pass"
+    line = derive(TrainConfig(batch_size=32, max_micro_tokens="auto", steps=100), [1], 1).line()
+    assert line == "100 steps (10 warm-up) of 32 rows on 1 rank, as many tokens as fit per pass"

@@ -11,7 +11,7 @@ from dist_stilts.train.checkpoint import TrainState
 from dist_stilts.train.plan import BatchPlan, TrainConfig
 from dist_stilts.train.selection import DevScore, Selection
 
-PLAN = BatchPlan(steps=10, warmup_steps=0, batch_size=8, ranks=1, micro_batch=8, accumulation=1)
+PLAN = BatchPlan(steps=10, warmup_steps=0, batch_size=8, ranks=1, micro_tokens=1000)
 
 
 @pytest.fixture
