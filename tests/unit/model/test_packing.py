@@ -1,0 +1,259 @@
+"""Packed is padded, but for rounding: outputs and gradients, every head, every length; and who cannot pack is left."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoConfig, AutoModel
+
+from dist_stilts.data.batches import Batch, collate, masked, plain
+from dist_stilts.data.features import from_table, schema
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.packed_attention import Segments, like_length, nested_attention
+from dist_stilts.model.packing import encode, packs, segments_of, start_packing, to_grid
+from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.spec import TaskSpec
+
+LONGEST = 40
+LENGTHS = {
+    "one to the longest": list(range(1, LONGEST + 1)),
+    "one sequence": [17],
+    "one token": [1],
+    "all equal": [9] * 6,
+    "far apart": [3, 40, 3, 39, 4, 12],
+}
+TASKS = ("xnli", "commonsenseqa", "udpos", "squad_v1", "mlm")
+SIZES: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "vocab_size": 64,
+    "max_position_embeddings": 160,
+    "pad_token_id": 1,
+}
+
+
+def encoder_of(kind: str, **more: Any) -> Any:
+    torch.manual_seed(0)
+    # The spread of fresh weights is set high, so that who attends to whom matters.
+    config = AutoConfig.for_model(kind, **{**SIZES, "initializer_range": 0.2, **more})
+    return AutoModel.from_config(config)
+
+
+def batch_of(task: str, lengths: list[int]) -> Batch:
+    """Random tokens and labels; choices come three to a row, and fewer in the last."""
+    import pyarrow as pa
+
+    spec, rng = get_task(task), np.random.default_rng(0)
+    per_row = [lengths[at : at + 3] for at in range(0, len(lengths), 3)] if task == "commonsenseqa" else None
+    rows = []
+    for number, segments in enumerate(per_row or [[length] for length in lengths]):
+        tokens = sum(segments)
+        labels = labels_of(spec, number, tokens, rng)
+        ids = rng.integers(4, 63, tokens)
+        rows.append({"input_ids": ids, "lengths": segments, "labels": labels, "offsets": [], "example": number})
+        rows[-1] |= {"first_word": 0, "truncated": 0, "id": str(number), "group": ""}
+    features = from_table(pa.Table.from_pylist(rows, schema()))
+    batch = collate(features, range(len(rows)), spec.family)
+    if spec.family == "mlm":
+        places = np.arange(len(rows))
+        batch = masked(batch, places, places * 0, Ids(), seed=0, rate=0.3)  # type: ignore[arg-type]
+    return batch
+
+
+def labels_of(spec: TaskSpec, number: int, tokens: int, rng: np.random.Generator) -> list[int]:
+    if spec.family == "token":
+        return [-100, *rng.integers(0, len(spec.labels), tokens - 1)] if tokens > 1 else [0]
+    if spec.family == "span":
+        return sorted(rng.integers(0, tokens, 2))
+    return {"sequence": [number % 3], "choice": [0], "mlm": []}[spec.family]
+
+
+class Ids:
+    """A vocabulary of 64 words."""
+
+    pad, mask, ordinary = 1, 63, np.arange(4, 63)
+
+    def is_ordinary(self, ids: np.ndarray) -> np.ndarray:
+        return np.isin(ids, self.ordinary)
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[MultiTaskModel, MultiTaskModel]:
+    """The same model, packed and padded."""
+    packed = MultiTaskModel(encoder_of("xlm-roberta"), [get_task(task) for task in TASKS]).eval()
+    assert packs(packed.encoder)
+    padded = copy.deepcopy(packed)
+    padded.encoder.set_attn_implementation("eager")  # type: ignore[operator]
+    assert not packs(padded.encoder)
+    return packed, padded
+
+
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-5), (torch.bfloat16, 0.05)], ids=["fp32", "bf16"])
+def test_logits_and_gradients_are_those_of_padding(
+    both: tuple[MultiTaskModel, MultiTaskModel], task: str, lengths: list[int], dtype: torch.dtype, tolerance: float
+) -> None:
+    batch, name = batch_of(task, lengths), head_name(get_task(task))
+    found = []
+    for model in both:
+        model.to(dtype).zero_grad(set_to_none=True)
+        logits = model.logits(name, batch)
+        model(name, batch).backward()
+        gradients = {key: p.grad for key, p in model.named_parameters() if p.grad is not None}
+        found.append((logits.detach(), gradients))
+    (ours, our_gradients), (theirs, their_gradients) = found
+    finite = theirs.isfinite()
+    assert torch.equal(ours.isfinite(), finite)
+    torch.testing.assert_close(ours[finite], theirs[finite], rtol=tolerance, atol=tolerance)
+    assert our_gradients.keys() == their_gradients.keys()
+    off, size = (
+        sum(float(part.float().square().sum()) for part in parts) ** 0.5
+        for parts in (
+            [our_gradients[key].float() - gradient.float() for key, gradient in their_gradients.items()],
+            list(their_gradients.values()),
+        )
+    )
+    assert off <= tolerance * size
+
+
+def test_a_sequence_sees_nothing_of_its_neighbours() -> None:
+    encoder = encoder_of("xlm-roberta").eval()
+    assert start_packing(encoder)
+    ids = np.random.default_rng(0).integers(4, 63, 30)
+    other = ids.copy()
+    other[:12], other[20:] = 5, 6
+    lengths = np.array([12, 8, 10])
+    with torch.no_grad():
+        first, second = (encode(encoder, plain(each, lengths)) for each in (ids, other))
+    torch.testing.assert_close(first[12:20], second[12:20], rtol=0, atol=0)
+    assert not torch.allclose(first[:12], second[:12], atol=0.1)
+
+
+def test_order_within_the_batch_changes_nothing_but_the_order() -> None:
+    encoder = encoder_of("xlm-roberta").eval()
+    assert start_packing(encoder)
+    parts = [np.random.default_rng(seed).integers(4, 63, length) for seed, length in enumerate((7, 1, 19, 7))]
+    order = [2, 0, 3, 1]
+    with torch.no_grad():
+        first = encode(encoder, packed_of(parts)).split([len(part) for part in parts])
+        shuffled = encode(encoder, packed_of([parts[n] for n in order])).split([len(parts[n]) for n in order])
+    for number, states in zip(order, shuffled, strict=True):
+        torch.testing.assert_close(states, first[number], rtol=1e-5, atol=1e-5)
+
+
+def packed_of(parts: list[np.ndarray]) -> Batch:
+    return plain(np.concatenate(parts), np.array([len(part) for part in parts]))
+
+
+@pytest.mark.parametrize(
+    "kind", ["xlm-roberta", "xlm-roberta-xl", "roberta", "camembert", "bert", "electra", "ernie", "albert"]
+)
+def test_encoders_of_berts_kind_pack_with_their_own_code(kind: str) -> None:
+    encoder = encoder_of(kind, **({"embedding_size": 16} if kind == "albert" else {})).eval()
+    own, batch = encoder.config._attn_implementation, batch_of("xnli", LENGTHS["far apart"])
+    padded = encode(encoder, batch)
+    assert start_packing(encoder)
+    seen: list[torch.Size] = []
+    hook = encoder.register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append(kwargs["input_ids"].shape), with_kwargs=True
+    )
+    torch.testing.assert_close(encode(encoder, batch), padded, rtol=1e-4, atol=1e-4)
+    hook.remove()
+    assert seen == [(1, sum(LENGTHS["far apart"]))]
+    encoder.set_attn_implementation(own)
+    assert torch.equal(encode(encoder, batch), padded)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("deberta-v2", {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}),
+        ("mpnet", {}),
+        ("modernbert", {"cls_token_id": 2, "sep_token_id": 2, "bos_token_id": 2, "eos_token_id": 2}),
+        ("convbert", {}),
+    ],
+)
+def test_others_are_left_as_they_were_and_padded(kind: str, more: dict[str, Any]) -> None:
+    encoder = encoder_of(kind, **more).train()
+    own, batch = encoder.config._attn_implementation, batch_of("xnli", LENGTHS["far apart"])
+    assert not start_packing(encoder)
+    assert encoder.training
+    assert encoder.config._attn_implementation == own
+    with torch.no_grad():
+        assert encode(encoder.eval(), batch).shape == (sum(LENGTHS["far apart"]), 32)
+
+
+def test_trying_leaves_mode_and_random_numbers_alone() -> None:
+    encoder = encoder_of("xlm-roberta").train()
+    state = torch.get_rng_state()
+    assert start_packing(encoder)
+    assert encoder.training
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_an_encoder_that_packs_still_reads_ordinary_batches() -> None:
+    encoder = encoder_of("xlm-roberta").eval()
+    ids, mask = torch.tensor([[4, 5, 6], [7, 8, 1]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
+    with torch.no_grad():
+        before = encoder(ids, attention_mask=mask).last_hidden_state
+        assert start_packing(encoder)
+        after = encoder(ids, attention_mask=mask).last_hidden_state
+    torch.testing.assert_close(after[mask == 1], before[mask == 1])
+
+
+def test_an_export_does_not_speak_of_packing(tmp_path: Path) -> None:
+    encoder = encoder_of("xlm-roberta")
+    assert start_packing(encoder)
+    encoder.save_pretrained(tmp_path)
+    assert "packed" not in json.dumps(json.loads((tmp_path / "config.json").read_text()))
+    assert AutoModel.from_pretrained(tmp_path).config._attn_implementation == "sdpa"
+
+
+def test_dropout_falls_on_attention_and_follows_the_seed() -> None:
+    encoder = encoder_of("xlm-roberta", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.5).train()
+    assert start_packing(encoder)
+    batch, found = batch_of("xnli", LENGTHS["far apart"]), []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        found.append(encode(encoder, batch))
+    assert torch.equal(found[0], found[1])
+    assert not torch.allclose(found[0], found[2], atol=1e-2)
+
+
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_a_grid_has_every_token_in_its_place(lengths: list[int]) -> None:
+    batch = batch_of("xnli", lengths)
+    grid = to_grid(batch["input_ids"], segments_of(batch), -7)
+    assert grid.shape == (len(lengths), max(lengths))
+    for row, part in zip(grid, batch["input_ids"].split(lengths), strict=True):
+        assert row.tolist() == part.tolist() + [-7] * (max(lengths) - len(part))
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 0.75, 1.0])
+def test_blocks_hold_sequences_of_like_length(ratio: float) -> None:
+    lengths = np.random.default_rng(0).integers(1, 60, 50)
+    parts = like_length(lengths, ratio)
+    assert sorted(np.concatenate(parts)) == list(range(50))
+    assert all(lengths[part].min() >= ratio * lengths[part].max() for part in parts)
+    assert len(parts) == (1 if ratio == 0 else len(set(lengths)) if ratio == 1 else len(parts))
+
+
+def test_torchs_jagged_attention_is_that_of_the_blocks() -> None:
+    """The way on a GPU where there is dropout or fp32, here on a CPU."""
+    from dist_stilts.model.packed_attention import _on_cpu
+
+    batch = batch_of("xnli", LENGTHS["far apart"])
+    segments: Segments = segments_of(batch)
+    parts = torch.randn(3, len(batch["input_ids"]), 2, 8, generator=torch.Generator().manual_seed(0))
+    expected = _on_cpu(*parts, segments, 0.0)
+    torch.testing.assert_close(nested_attention(*parts, segments, 0.0), expected)
