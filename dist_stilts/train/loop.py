@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from dist_stilts.data.batches import Stream, to_device
+from dist_stilts.data.batches import Step, Stream, pinned, to_device
 from dist_stilts.data.mixture import Mixture
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import sum_values
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
+from dist_stilts.train.ahead import Make, ahead
 from dist_stilts.train.checkpoint import TrainState
 from dist_stilts.train.engine import forget_gradients, gradient_norm, set_learning_rate, skipped
 from dist_stilts.train.plan import BatchPlan, TrainConfig, learning_rate
@@ -41,6 +44,14 @@ class Work:
     config: TrainConfig
     seed: int = 0
 
+    def batches(self, step: int, world: World) -> Step:
+        """This rank's share of a step; pure, and in memory from which a GPU copies while it computes."""
+        stream = self.streams[int(self.mixture.task[step])]
+        share = stream.step(int(self.mixture.turn[step]), world.rank, world.size)
+        if world.device.type == "cuda":
+            share = replace(share, micro_batches=[pinned(batch) for batch in share.micro_batches])
+        return share
+
 
 class Hooks(Protocol):
     """What the loop calls on its way; every rank calls each of them at the same steps."""
@@ -63,14 +74,17 @@ def train(engine: Any, work: Work, state: TrainState, selection: Selection, worl
         UserError: too many steps whose loss or gradient was not finite (on every rank alike).
     """
     try:
-        steps(engine, work, state, selection, world, hooks)
+        with ahead(partial(work.batches, world=world), work.plan.steps) as batches:
+            steps(engine, work, batches, state, selection, world, hooks)
     except Preempted:  # between two steps, or between two batches of a dev score that the next start does again
         hooks.save(state)
         raise Preempted(f"asked to stop at step {state.step}; saved") from None
     return state
 
 
-def steps(engine: Any, work: Work, state: TrainState, selection: Selection, world: World, hooks: Hooks) -> None:
+def steps(
+    engine: Any, work: Work, batches: Make, state: TrainState, selection: Selection, world: World, hooks: Hooks
+) -> None:
     """The loop itself; every rank is always at the same line of it."""
     plan, config, meter = work.plan, work.config, Meter()
     while True:
@@ -84,13 +98,13 @@ def steps(engine: Any, work: Work, state: TrainState, selection: Selection, worl
             return
 
         rate = learning_rate(config, plan, state.step)
-        stop = take_step(engine, work, rate, state, meter, world)
+        stop = take_step(engine, work, batches, rate, state, meter, world)
         refuse_more_skips(state.step, state.skipped, config.max_skipped)
         selection.after_step(engine, state)
 
         last = state.step == plan.steps
         if last or due(state.step, config.log_every):
-            hooks.log(state, meter.values(rate))
+            hooks.log(state, meter.values(rate, gradient_norm(engine)))
             meter = Meter()
         # Before the score of the same step: whoever starts from here takes that score again, and decides as we do.
         if last or due(state.step, config.save_every):
@@ -100,41 +114,55 @@ def steps(engine: Any, work: Work, state: TrainState, selection: Selection, worl
             raise Preempted
 
 
-def take_step(engine: Any, work: Work, rate: float, state: TrainState, meter: Meter, world: World) -> bool:
+def take_step(
+    engine: Any, work: Work, batches: Make, rate: float, state: TrainState, meter: Meter, world: World
+) -> bool:
     """One optimiser step; returns whether a rank was asked to stop."""
     started = time.perf_counter()
-    index = int(work.mixture.task[state.step])
-    stream, turn = work.streams[index], int(work.mixture.turn[state.step])
-    batch = stream.step(turn, world.rank, world.size)
+    batch, index = batches(state.step), int(work.mixture.task[state.step])
     engine.train()
     set_learning_rate(engine, rate)
     seed_dropout(work.seed, state.step, world.rank)
-    left_out, loss = skipped(engine), 0.0
+    left_out, loss = skipped(engine), torch.zeros((), device=world.device)
     for number, micro_batch in enumerate(batch.micro_batches, 1):
         engine.set_gradient_accumulation_boundary(number == len(batch.micro_batches))
         loss_sum = engine(work.heads[index], to_device(micro_batch, world.device))
         # DeepSpeed divides by ranks; the loss is the mean over the global batch's targets.
         engine.backward(loss_sum * (world.size / batch.targets))
-        engine.step()  # at the last micro-batch all ranks step, or none does if a gradient is not finite on one
         loss += loss_sum.detach() / batch.targets
+    own_loss = on_its_way(loss)
+    engine.step()  # all ranks step, or none does if a gradient is not finite on one
     forget_gradients(engine)
     left_out = skipped(engine) - left_out
     # The one exchange of numbers in a step: what the ranks have seen, and whether one was asked to stop.
-    mean, tokens, slots, stop = sum_values(float(loss), batch.tokens, batch.slots, preemption.requested())
+    mean, tokens, slots, stop = sum_values(own_loss(), batch.tokens, batch.slots, preemption.requested())
 
     state.step += 1
     state.skipped += left_out
     state.tokens += int(tokens)
     state.slots += int(slots)
     if not left_out:
-        share = 1 / max(1.0, work.plan.steps / 10)
-        state.losses[stream.task] = mean * share + state.losses.get(stream.task, mean) * (1 - share)
-        meter.losses.setdefault(stream.task, []).append(mean)
-        meter.grad_norm = gradient_norm(engine)
+        task, share = work.streams[index].task, 1 / max(1.0, work.plan.steps / 10)
+        state.losses[task] = mean * share + state.losses.get(task, mean) * (1 - share)
+        meter.losses.setdefault(task, []).append(mean)
     seconds = time.perf_counter() - started
     state.seconds += seconds
     meter.add(tokens, slots, seconds, state.skipped)
     return stop > 0
+
+
+def on_its_way(value: torch.Tensor) -> Callable[[], float]:
+    """A number on its way to the host; reading it waits for what the device was told before, and for nothing since."""
+    if not value.is_cuda:
+        return value.item
+    host, arrived = value.to("cpu", non_blocking=True), torch.cuda.Event()
+    arrived.record()
+
+    def read() -> float:
+        arrived.synchronize()
+        return float(host)
+
+    return read
 
 
 def seed_dropout(seed: int, step: int, rank: int) -> None:
@@ -162,7 +190,6 @@ class Meter:
     """What was seen since the last log line, all ranks together."""
 
     losses: dict[str, list[float]] = field(default_factory=dict)
-    grad_norm: float | None = None
     tokens: float = 0.0
     slots: float = 0.0
     seconds: float = 0.0
@@ -175,16 +202,17 @@ class Meter:
         self.seconds += seconds
         self.skipped = skipped
 
-    def values(self, rate: float) -> dict[str, float]:
-        """The metrics to log; no loss and no gradient norm if every step was left out."""
+    def values(self, rate: float, grad_norm: float) -> dict[str, float]:
+        """The metrics to log; no loss if every step was left out, no norm if the last one was."""
         values = {
             "learning_rate": rate,
             "tokens_per_second": self.tokens / self.seconds,
             "padding": 1 - self.tokens / self.slots,
         }
-        if self.grad_norm is not None:
-            losses = [loss for found in self.losses.values() for loss in found]
-            values |= {"loss": sum(losses) / len(losses), "grad_norm": self.grad_norm}
+        if losses := [loss for found in self.losses.values() for loss in found]:
+            values["loss"] = sum(losses) / len(losses)
+        if math.isfinite(grad_norm):
+            values["grad_norm"] = grad_norm
         if len(self.losses) > 1:
             values |= {f"loss/{task}": sum(found) / len(found) for task, found in sorted(self.losses.items())}
         return {**values, "skipped": float(self.skipped)} if self.skipped else values

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import signal
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,10 @@ from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import World, current
 from dist_stilts.tasks.registry import get_task
+from dist_stilts.train import loop
 from dist_stilts.train.checkpoint import TrainState, resume, save
 from dist_stilts.train.engine import CONFIGS, deepspeed_config, start_engine, whole_module
-from dist_stilts.train.loop import Work, train
+from dist_stilts.train.loop import Work, take_step, train
 from dist_stilts.train.owned_state import gather_weights, owned_state
 from dist_stilts.train.plan import TrainConfig, derive
 from dist_stilts.train.selection import DevScore, Selection
@@ -45,7 +48,7 @@ def train_case(precision: str, tasks: str, accumulation: int, world: World, out:
         "weights": training.weights(),
         "parameters": parameters,
         "module": {name: parameter.detach().clone() for name, parameter in module.named_parameters()},
-        "passes": engine.micro_steps,
+        "passes": training.passes,
         "ranks": engine.dp_world_size,
         "model_dtype": next(engine.module.parameters()).dtype,
         "grad_accum_dtype": engine.get_data_types()[1],
@@ -65,6 +68,17 @@ def in_precision(name: str, out: Path, world: World) -> str:
     settings = json.loads((resources.files(CONFIGS) / f"{name.replace('fp32', 'bf16')}.json").read_text())
     file.write_text(json.dumps({**settings, "bf16": {"enabled": False}}))
     return str(file)
+
+
+def signal_in(step: int) -> None:
+    """From now on, the last rank is asked to stop in the middle of this step, counted from 1."""
+
+    def signalled(engine: Any, work: Work, batches: Any, rate: float, state: TrainState, *others: Any) -> bool:
+        if state.step == step - 1 and current().rank == current().size - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return take_step(engine, work, batches, rate, state, *others)
+
+    loop.take_step = signalled
 
 
 class Training:
@@ -91,6 +105,12 @@ class Training:
     def resumed(self, data: str) -> tuple[TrainState, list[torch.Tensor]]:
         """Load the newest good checkpoint."""
         return resume(self.run, self.engine, data, self.world, self.warnings.append)
+
+    @property
+    def passes(self) -> int:
+        """Micro-batches of all steps."""
+        work = Work(self.streams, self.heads, self.mixture, self.plan, self.config)
+        return sum(len(work.batches(step, self.world).micro_batches) for step in range(self.plan.steps))
 
     def finish(self) -> TrainState:
         """Train to the plan's last step."""

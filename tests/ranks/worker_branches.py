@@ -8,15 +8,13 @@ and the second part as it should be, until one rank gets SIGTERM. ``OUT go-on``:
 from __future__ import annotations
 
 import gc
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import tiny
 import torch
-from trainings import Training, in_precision
+from trainings import Training, in_precision, signal_in
 
 from dist_stilts.data.batches import Step, Stream
 from dist_stilts.errors import UserError
@@ -36,27 +34,16 @@ class Later(Stream):
     """The batches that come after those of the first part."""
 
     def step(self, turn: int, rank: int, ranks: int) -> Step:
-        if sys.argv[2] == "begin" and turn == STOP - 1 and rank == ranks - 1:
-            os.kill(os.getpid(), signal.SIGTERM)
         return super().step(turn + CUT, rank, ranks)
-
-
-class NoSignal(Later):
-    """The same without the signal."""
-
-    def step(self, turn: int, rank: int, ranks: int) -> Step:
-        return Stream.step(self, turn + CUT, rank, ranks)
 
 
 class SecondPart(Training):
     """Goes on from its own newest checkpoint, else from the end of the first part."""
 
-    kind: type[Stream] = Later
-
     def __init__(self, config: TrainConfig, world: World, before: RunFolder, out: Path) -> None:
         self.before = finished(before)[0]
         super().__init__(tiny.model(["xnli"]), ["xnli"], config, world, out)
-        self.streams = [self.kind(**vars(stream)) for stream in self.streams]
+        self.streams = [Later(**vars(stream)) for stream in self.streams]
 
     def resumed(self, data: str) -> tuple[TrainState, list[torch.Tensor]]:
         """Load what it goes on from."""
@@ -65,8 +52,6 @@ class SecondPart(Training):
 
 class Cold(SecondPart):
     """Goes on with the weights alone."""
-
-    kind = NoSignal
 
     def resumed(self, data: str) -> tuple[TrainState, list[torch.Tensor]]:
         """Load everything, and forget the optimiser's part of it."""
@@ -90,7 +75,9 @@ def begin(world: World) -> dict[str, Any]:
             folder = OUT / precision / name
             part = Training(tiny.model(["xnli"]), ["xnli"], config(f"zero2_{precision}", steps, world), world, folder)
             found[f"{name} {precision}"] = told(part)
-    return {**found, "cold": told(second(Cold, "zero2_bf16", world, "cold")), "stopped": go_on(world)}
+    found["cold"] = told(second(Cold, "zero2_bf16", world, "cold"))
+    signal_in(STOP)
+    return {**found, "stopped": go_on(world)}
 
 
 def go_on(world: World) -> dict[str, Any]:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import zlib
 from itertools import chain
@@ -14,28 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import tiny
-from trainings import Training, in_precision
+from trainings import Training, in_precision, signal_in
 
-from dist_stilts.data.batches import Step, Stream
 from dist_stilts.errors import UserError
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import gather_values
 from dist_stilts.parallel.world import World, started
+from dist_stilts.train import loop
+from dist_stilts.train.ahead import Make
+from dist_stilts.train.checkpoint import TrainState
+from dist_stilts.train.loop import Meter, Work
 
 SEEN: list[list[int]] = []  # checksums of the rows that this rank took, step by step
-STOP_AT = int(sys.argv[3])
+signal_in(int(sys.argv[3]))
+signalled = loop.take_step
 
 
-class Watched(Stream):
-    """Notes which rows a rank takes, and sends the signal."""
-
-    def step(self, turn: int, rank: int, ranks: int) -> Step:
-        step = super().step(turn, rank, ranks)
-        rows = [ids for batch in step.micro_batches for ids in batch["input_ids"].split(batch["lengths"].tolist())]
-        SEEN.append([zlib.crc32(ids.numpy().tobytes()) for ids in rows])
-        if turn == STOP_AT - 1 and rank == ranks - 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step
+def watched(engine: Any, work: Work, batches: Make, rate: float, state: TrainState, meter: Meter, world: World) -> bool:
+    """A step of the loop; notes which rows the rank takes."""
+    micro_batches = batches(state.step).micro_batches
+    rows = [ids for batch in micro_batches for ids in batch["input_ids"].split(batch["lengths"].tolist())]
+    SEEN.append([zlib.crc32(ids.numpy().tobytes()) for ids in rows])
+    return signalled(engine, work, batches, rate, state, meter, world)
 
 
 def main() -> None:
@@ -56,9 +54,8 @@ def main() -> None:
 def training_in(out: Path, config: str, world: World) -> Training:
     file = in_precision(config, out / "config", world)
     settings = tiny.train_config(file, world.size, 1, save_every=6, max_micro_tokens=60, select="average", averaged=5)
-    training = Training(tiny.model(["xnli"]), ["xnli"], settings, world, out)
-    training.streams = [Watched(**vars(stream)) for stream in training.streams]
-    return training
+    loop.take_step = watched
+    return Training(tiny.model(["xnli"]), ["xnli"], settings, world, out)
 
 
 if __name__ == "__main__":

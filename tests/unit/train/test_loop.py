@@ -177,8 +177,8 @@ def test_the_smoothed_loss_follows_the_last_tenth_of_the_steps() -> None:
 
 
 def test_losses_of_several_tasks_are_logged_apart() -> None:
-    meter = Meter(losses={"a": [1.0, 3.0], "b": [5.0]}, grad_norm=1.0, tokens=1, slots=2, seconds=1)
-    assert {key: value for key, value in meter.values(0.1).items() if key.startswith("loss")} == {
+    meter = Meter(losses={"a": [1.0, 3.0], "b": [5.0]}, tokens=1, slots=2, seconds=1)
+    assert {key: value for key, value in meter.values(0.1, 1.0).items() if key.startswith("loss")} == {
         "loss": 3.0,
         "loss/a": 2.0,
         "loss/b": 5.0,
