@@ -87,9 +87,7 @@ def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig
         {"params": [p for name, p in named if name in no_decay], "weight_decay": 0.0},
     ]
     betas = (config.betas[0], config.betas[1])
-    optimizer = torch.optim.AdamW(
-        parameter_groups, lr=config.learning_rate, betas=betas, eps=config.eps, fused=world.device.type == "cuda"
-    )
+    optimizer = torch.optim.AdamW(parameter_groups, lr=config.learning_rate, betas=betas, eps=config.eps, fused=True)
     with redirect_stdout(None):  # stage 1 prints memory figures that nobody asked for
         engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings, dist_init_required=False)
     return engine
