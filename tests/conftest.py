@@ -11,12 +11,14 @@ TESTS = Path(__file__).parent
 OF_SEVERAL_PROCESSES = {"ranks", "end_to_end", "multinode"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where pytest itself runs in parallel, tests that start processes of their own stay one after another."""
-    for item in items:
-        where = item.path.relative_to(TESTS)
-        group = "processes" if where.parts[0] in OF_SEVERAL_PROCESSES else str(where)
-        item.add_marker(pytest.mark.xdist_group(group))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Where pytest itself runs in parallel, tests that start processes of their own stay one after another.
+
+    Marked as each test is found: later, the plugin that shares them out has read the marks.
+    """
+    where = item.path.relative_to(TESTS)
+    group = "processes" if where.parts[0] in OF_SEVERAL_PROCESSES else str(where)
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
