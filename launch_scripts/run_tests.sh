@@ -21,5 +21,5 @@ cd "$repo"
 # timeout is the last resort against a hung rank; pytest's own limit for each test is in setup.cfg.
 export OMP_NUM_THREADS=1
 # The whole suite is shared by two workers: one for the tests that start ranks, one for the rest.
-if [[ $# -eq 0 ]]; then set -- --numprocesses 2 --dist loadgroup --durations 25; fi
+if [[ $# -eq 0 ]]; then set -- --numprocesses 2 --dist loadscope --durations 25; fi
 exec timeout --verbose --kill-after=30s 40m "$venv/bin/python" -m pytest "$@"

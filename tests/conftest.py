@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-TESTS = Path(__file__).parent
 OF_SEVERAL_PROCESSES = {"ranks", "end_to_end", "multinode"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where pytest itself runs in parallel, tests that start processes of their own stay one after another."""
-    for item in items:
-        where = item.path.relative_to(TESTS)
-        group = "processes" if where.parts[0] in OF_SEVERAL_PROCESSES else str(where)
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where pytest itself runs in parallel, tests that start processes of their own stay one after another.
+
+    Marks of pytest-xdist (3.8) would say so in fewer words, but pytest 9.2 does not let it see them.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneOfProcesses(LoadScopeScheduling):
+        """A worker for all tests that start processes; the other tests are shared out by file."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "processes" if file.split("/")[1] in OF_SEVERAL_PROCESSES else file
+
+    return OneOfProcesses(config, log)
 
 
 @pytest.fixture(scope="session")

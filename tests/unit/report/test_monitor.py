@@ -30,6 +30,14 @@ TOLD = {
 AS_READ = {**TOLD, "betas": "[0.9, 0.999]", "cap": "None"}
 
 
+@pytest.fixture(autouse=True)
+def first_event_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of one second are read in order of a number without leading zeros, that all tests would count on."""
+    from tensorboard.summary.writer import event_file_writer
+
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "study" / "mnli")
