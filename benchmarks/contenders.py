@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,6 @@ def start_ours(job: Job, features: Any, vocabulary: Any, world: Any, steps: int)
     every = job.reach_every if job.reach else 0
     config = TrainConfig(
         batch_size=job.batch_size,
-        max_micro_batch=job.batch_size,
         steps=steps,
         learning_rate=job.learning_rate,
         schedule="constant",
@@ -89,15 +89,12 @@ def start_ours(job: Job, features: Any, vocabulary: Any, world: Any, steps: int)
     )
     torch.manual_seed(job.seed)
     encoder = load_encoder(job.model)[0] if job.model else XLMRobertaModel(new_config(job), add_pooling_layer=False)
-    if world.device.type == "cpu":
-        encoder.set_attn_implementation("eager")
     model = MultiTaskModel(encoder, [spec]).to(world.device)
     plan = derive(config, sizes, world.size)
     engine = start_engine(model, deepspeed_config(config.deepspeed, config, plan), config, world)
     rows = np.arange(len(features))
-    stream = Stream(
-        spec.name, spec.family, features, rows, vocabulary, job.batch_size, plan.accumulation, job.seed, 0.0
-    )
+    micro_tokens = int(config.max_micro_tokens)
+    stream = Stream(spec.name, spec.family, features, rows, vocabulary, job.batch_size, micro_tokens, job.seed, 0.0)
     mixture = plan_mixture(probabilities(sizes), plan.steps, job.seed)
     return engine, Work([stream], [head_name(spec)], mixture, plan, config, job.seed)
 
@@ -139,7 +136,6 @@ def by_product(job: Job) -> dict[str, Any] | None:
     """Ours, or bare; None on all ranks but the first."""
     from deepspeed import DeepSpeedEngine
 
-    from dist_stilts.data.batches import Stream
     from dist_stilts.parallel.world import started
 
     with started() as world:
@@ -148,9 +144,9 @@ def by_product(job: Job) -> dict[str, Any] | None:
         engine, work = start_ours(job, features, vocabulary, world, steps)
         clock = Clock(world.device)
         watch_engine(clock, DeepSpeedEngine)
-        clock.watch(Stream, "step", "data")
+        clock.watch(Future, "result", "data")  # the loop waits here for what its thread makes
         if job.reach:
-            return reach_ours(job, engine, work, world, vocabulary)
+            return reach_ours(job, engine, work, world)
         if job.contender == "bare":
             tokens, slots = run_bare(job, engine, work, world, clock)
         else:
@@ -188,15 +184,16 @@ def run_bare(job: Job, engine: Any, work: Any, world: Any, clock: Clock) -> tupl
     for number, (step, micro_batches) in enumerate(zip(ready, batches, strict=True)):
         if number == job.warmup_steps:
             clock.begin()
-        for batch in micro_batches:
-            engine.backward(engine(work.heads[0], batch) * (work.plan.accumulation * world.size / step.targets))
-            engine.step()
+        for place, batch in enumerate(micro_batches, 1):
+            engine.set_gradient_accumulation_boundary(place == len(micro_batches))
+            engine.backward(engine(work.heads[0], batch) * (world.size / step.targets))
+        engine.step()
     clock.end()
     timed = ready[job.warmup_steps :]
     return sum(step.tokens for step in timed), sum(step.slots for step in timed)
 
 
-def reach_ours(job: Job, engine: Any, work: Any, world: Any, vocabulary: Any) -> dict[str, Any]:
+def reach_ours(job: Job, engine: Any, work: Any, world: Any) -> dict[str, Any]:
     """Train until English dev is where it should be."""
     from dist_stilts.evaluate.predict import predict
     from dist_stilts.tasks.registry import get_task
@@ -205,7 +202,7 @@ def reach_ours(job: Job, engine: Any, work: Any, world: Any, vocabulary: Any) ->
     race = Race(job, np.array([labels[0] for labels in dev.labels]))
 
     def score(step: int) -> None:
-        if race.over(step, predict(engine.module, get_task(job.task), dev, vocabulary, world, 64)):
+        if race.over(step, predict(engine.module, get_task(job.task), dev, world, 64)):
             raise Reached
 
     with suppress(Reached):

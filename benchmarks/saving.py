@@ -69,12 +69,12 @@ def parse() -> argparse.Namespace:
 
 def measure(arguments: argparse.Namespace, world: World) -> None:
     """Train some steps, save both ways, load ours, print the table."""
-    config = TrainConfig(batch_size=ROWS, max_micro_batch=ROWS, steps=1000, learning_rate=1e-5)
+    config = TrainConfig(batch_size=ROWS, max_micro_tokens=ROWS * LENGTH, steps=1000, learning_rate=1e-5)
     plan = derive(config, [ROWS], world.size)
     model = encoder_with_head(arguments)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     engine = start_engine(model.to(world.device), deepspeed_config("zero2_bf16", config, plan), config, world)
-    stream = random_stream(arguments.vocabulary, plan.accumulation)
+    stream = random_stream(arguments.vocabulary)
     step = median(lambda: train_step(engine, stream, world), arguments.repeats)
 
     folder = arguments.folder / f"{world.size}-ranks"
@@ -113,7 +113,7 @@ def encoder_with_head(arguments: argparse.Namespace) -> MultiTaskModel:
     return MultiTaskModel(XLMRobertaModel(config, add_pooling_layer=False), [get_task("xnli")])
 
 
-def random_stream(vocabulary: int, accumulation: int) -> Stream:
+def random_stream(vocabulary: int) -> Stream:
     rng = np.random.default_rng(0)
     rows: list[dict[str, Any]] = [
         {
@@ -131,7 +131,7 @@ def random_stream(vocabulary: int, accumulation: int) -> Stream:
     ]
     features = from_table(pa.Table.from_pylist(rows, schema=schema()))
     words = Vocabulary(1, vocabulary - 1, np.arange(4, vocabulary - 1))
-    return Stream("xnli", "sequence", features, np.arange(ROWS), words, ROWS, accumulation, 0, 0.15)
+    return Stream("xnli", "sequence", features, np.arange(ROWS), words, ROWS, ROWS * LENGTH, 0, 0.15)
 
 
 def train_step(engine: Any, stream: Stream, world: World) -> None:

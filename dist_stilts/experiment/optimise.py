@@ -21,6 +21,7 @@ from dist_stilts.experiment.hooks import PhaseHooks
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.training_data import TrainingData, streams
 from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.model.encoder import checkpoint_activations
 from dist_stilts.model.flops import training_flops_per_token
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
@@ -76,6 +77,8 @@ def optimise(
     """
     if world.device.type == "cpu" and not packs(model.encoder):  # fused attention's bf16 backward is slow there
         model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
+    if run.train.checkpoint_activations:
+        checkpoint_activations(model.encoder)
     work = plan_work(model, run, folder, tokenizer, data, world)
     config, plan = work.config, work.plan
     settings = deepspeed_config(config.deepspeed, config, plan)

@@ -229,6 +229,22 @@ def set_dropout(encoder: nn.Module, rate: float) -> None:
             setattr(encoder.config, name, rate)
 
 
+def checkpoint_activations(encoder: Any) -> None:
+    """Have an encoder in training compute each block's activations again in the backward pass (Chen et al. 2016).
+
+    Raises:
+        UserError: its code does not offer it.
+    """
+    enable = getattr(encoder, "activation_checkpointing_enable", None) or encoder.gradient_checkpointing_enable
+    try:
+        enable({"use_reentrant": False})
+    except ValueError:
+        raise UserError(
+            f"a {encoder.config.model_type} encoder cannot compute its activations again",
+            fix="Set train.checkpoint_activations=false",
+        ) from None
+
+
 def encoder_digest(encoder: nn.Module) -> str:
     """SHA-256 over all tensors of an encoder, or of heads, in order of name, as fp32."""
     digest = hashlib.sha256()

@@ -29,6 +29,8 @@ class TrainConfig:
     """Optimiser steps; given, it replaces `epochs`."""
     max_steps: int | None = None
     """Upper bound on the steps that `epochs` leads to."""
+    checkpoint_activations: bool = False
+    """Compute each block's activations again in the backward pass: less memory, about a third more time."""
     learning_rate: float = 1e-5
     """Peak."""
     schedule: str = "linear"
@@ -74,7 +76,7 @@ class TrainConfig:
 
 SAME_TRAINING = dict.fromkeys(("zero1_bf16", "zero2_offload_bf16", "zero3_bf16"), "zero2_bf16")
 """Values of ``deepspeed`` that differ in where state lies, not in what is trained: a run may go on at another."""
-OPERATIONAL = ("log_every", "save_every", "keep", "max_micro_tokens", "max_skipped")
+OPERATIONAL = ("log_every", "save_every", "keep", "max_micro_tokens", "checkpoint_activations", "max_skipped")
 """Settings that change no weight to speak of, and so are not part of a run's identity."""
 
 

@@ -8,20 +8,23 @@ import time
 from typing import Any
 
 
-def plant_nan(rank: int, first: int, last: int, accumulation: int = 2) -> None:
+def plant_nan(rank: int, first: int, last: int) -> None:
     """Make the loss of steps ``first`` to ``last`` of this start, counted from 1, NaN on one rank."""
-    from dist_stilts.model.multitask import MultiTaskModel
+    from dist_stilts.train import loop
 
     if int(os.environ["RANK"]) != rank:
         return
-    whole, calls = MultiTaskModel.forward, itertools.count()
+    whole, steps = loop.take_step, itertools.count(1)
 
-    def forward(self: MultiTaskModel, *arguments: Any) -> Any:
-        step, micro_batch = divmod(next(calls), accumulation)
-        loss = whole(self, *arguments)
-        return loss * float("nan") if micro_batch == 0 and first <= step + 1 <= last else loss
+    def take_step(engine: Any, *arguments: Any) -> bool:
+        planted = first <= next(steps) <= last
+        forget = engine.module.register_forward_hook(lambda *_: _[-1] * float("nan")) if planted else None
+        stop = whole(engine, *arguments)
+        if forget:
+            forget.remove()
+        return stop
 
-    MultiTaskModel.forward = forward  # type: ignore[method-assign]
+    loop.take_step = take_step
 
 
 def slow_evaluation(seconds: float) -> None:

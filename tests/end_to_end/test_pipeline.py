@@ -117,7 +117,7 @@ def test_a_run_stuck_at_chance_says_so_in_its_status_its_records_and_the_table(f
 def test_what_deepspeed_was_given_is_kept_with_the_run(finished: Path) -> None:
     kept = json.loads((finished / "xnli/deepspeed.json").read_text())
     filled = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "gradient_clipping")
-    assert [kept[key] for key in filled] == [16, 4, 2, 1.0]
+    assert [kept[key] for key in filled] == [16, 8, 1, 1.0]
 
 
 def test_the_closing_report_is_kept_with_the_run(finished: Path) -> None:

@@ -82,16 +82,17 @@ def test_commands_carry_recipe_ranks_and_overrides() -> None:
 
 
 def test_any_number_of_ranks_up_to_the_batch_is_planned() -> None:
-    assert "32 rows = 3 ranks x 10 or 11 rows x 1 accumulation" in described("xstilts_large", ranks=3)
+    text = described("xstilts_large", ranks=3)
+    assert "of 32 rows on 3 ranks, at most 16,384 tokens per pass" in text
     with pytest.raises(UserError, match="leaves some of 33 ranks without a row"):
         described("xstilts_large", ranks=33)
 
 
 def test_an_auto_micro_batch_is_shown_as_such() -> None:
-    text = described("xstilts_large", "train.max_micro_batch=auto", ranks=2)
-    assert "max_micro_batch: auto, so more accumulation where 16 rows do not fit" in text
-    assert "activations of at most 16 x 256 tokens" in text
-    assert "activations of 16 x 256 tokens" in described("xstilts_large", ranks=2)
+    text = described("xstilts_large", "train.max_micro_tokens=auto", ranks=2)
+    assert "of 32 rows on 2 ranks, as many tokens as fit per pass" in text
+    assert "activations of at most" in text
+    assert "activations of at most 1,024 tokens" in described("xstilts_large", "train.max_micro_tokens=1024", ranks=2)
 
 
 def with_mlm(tmp_path: Path, mlm: str) -> str:

@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModel
 
 from dist_stilts.data.batches import Batch, collate, masked, plain
 from dist_stilts.data.features import from_table, schema
+from dist_stilts.model.encoder import checkpoint_activations
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.packed_attention import Segments, like_length, nested_attention
@@ -228,6 +229,30 @@ def test_dropout_falls_on_attention_and_follows_the_seed() -> None:
         found.append(encode(encoder, batch))
     assert torch.equal(found[0], found[1])
     assert not torch.allclose(found[0], found[2], atol=1e-2)
+
+
+def test_activations_computed_again_lead_to_the_same_gradients_and_are_not_kept() -> None:
+    batch, kept, gradients = batch_of("xnli", LENGTHS["far apart"]), [], []
+    for again in (False, True):
+        model = MultiTaskModel(encoder_of("xlm-roberta"), [get_task("xnli")]).train()
+        if again:
+            checkpoint_activations(model.encoder)
+        torch.manual_seed(0)  # of dropout
+        saved: dict[int, int] = {}
+
+        def note(tensor: torch.Tensor, saved: dict[int, int] = saved) -> torch.Tensor:
+            saved[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            loss = model(head_name(get_task("xnli")), batch)
+        loss.backward()
+        kept.append(sum(saved.values()))
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    assert kept[1] < 0.5 * kept[0]
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
