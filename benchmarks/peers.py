@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from importlib import resources
 from inspect import signature
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench_clock import Clock
+from bench_clock import Clock, watch_engine
 from bench_common import Job, Race, device, new_config, rows_of, summary
 from torch import nn
 from transformers import (
@@ -33,6 +34,8 @@ def by_peer(job: Job) -> dict[str, Any]:
     """Train a peer."""
     logging.set_verbosity_error()
     features, vocabulary = rows_of(job, job.split)
+    if len(features) < job.batch_size:
+        sys.exit(f"{job.task} {job.split} has {len(features)} rows, fewer than a batch")
     padded = Padded(vocabulary.pad)
     torch.manual_seed(job.seed)
     model = peer_model(job)
@@ -198,19 +201,11 @@ def with_trainer(
         remove_unused_columns=False,
         **(grouping if job.contender == "grouped" else {}),
     )
-    watch_trainer(clock)
-    trainer = ThinnedTrainer(job, model, arguments, data_collator=padded, train_dataset=data, callbacks=[callback])
-    trainer.train()
-
-
-def watch_trainer(clock: Clock) -> None:
-    """Time the parts of its steps without changing them."""
-    from contenders import watch_engine
-    from deepspeed import DeepSpeedEngine
-
-    watch_engine(clock, DeepSpeedEngine)
+    watch_engine(clock)
     if hasattr(Trainer, "get_batch_samples"):
         clock.watch(Trainer, "get_batch_samples", "data")
+    trainer = ThinnedTrainer(job, model, arguments, data_collator=padded, train_dataset=data, callbacks=[callback])
+    trainer.train()
 
 
 # --- plain --------------------------------------------------------------------------------------------------------

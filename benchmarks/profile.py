@@ -29,12 +29,13 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from bench_clock import Clock
+from bench_clock import Clock, watch_engine
 from bench_common import (
     Job,
     add_arguments,
@@ -117,10 +118,8 @@ class Profile:
 
 def profile(job: Job, trace: Path | None) -> None:
     """Train some steps under the profiler; print what it saw."""
-    from contenders import Window, run_ours, start_ours, watch_engine
-    from deepspeed import DeepSpeedEngine
+    from contenders import Window, run_ours, start_ours
 
-    from dist_stilts.data.batches import Stream
     from dist_stilts.parallel.world import started
 
     with started() as world:
@@ -128,8 +127,8 @@ def profile(job: Job, trace: Path | None) -> None:
         steps = job.warmup_steps + job.steps
         engine, work = start_ours(job, features, vocabulary, world, steps)
         names, seen = Clock(world.device), Profile()  # the clock gives the parts their names
-        watch_engine(names, DeepSpeedEngine)
-        names.watch(Stream, "step", "data")
+        watch_engine(names)
+        names.watch(Future, "result", "data")  # the loop waits here for what its thread makes
         tokens, slots = run_ours(engine, work, world, Window(seen, steps))
         found = summary(job, engine.module.encoder, features, names, tokens, slots)
     print(f"{what(job, found)}\n")
@@ -198,7 +197,9 @@ def sweep(job: Job, given: argparse.Namespace) -> None:
     shapes = [numbers(shape, "x") for shape in given.sizes.split(",") if shape]
     models = [replace(job, model=None, data=None, layers=layers, width=width) for layers, width in shapes]
     table("layers x width", [(f"{each.layers} x {each.width}", each, 1) for each in models], rate)
-    table("ranks", [(f"{ranks}", shared(job, ranks), ranks) for ranks in numbers(given.ranks)], rate)
+    most = torch.cuda.device_count() or max(numbers(given.ranks), default=0)
+    ranks = [count for count in numbers(given.ranks) if count <= most]
+    table("ranks", [(f"{count}", shared(job, count), count) for count in ranks], rate)
 
 
 def numbers(words: str, separator: str = ",") -> list[int]:

@@ -49,8 +49,8 @@ def number(cell: str) -> float:
 
 
 def test_every_way_to_train_is_measured_on_the_same_rows(world: Path, tmp_path: Path) -> None:
-    of_world = ["--data", str(world), "--tokenizer", str(world / "tokenizer"), "--split", "dev[:50%]"]
-    reach = ["--reach", "0.01", "--reach-every", "2", "--dev", "dev[50%:]"]
+    of_world = ["--data", str(world), "--tokenizer", str(world / "tokenizer")]
+    reach = ["--reach", "0.01", "--reach-every", "2", "--dev", "dev"]
     output = run("train.py", *TINY, *of_world, *reach, "--repeats", "1", "--folder", str(tmp_path))
     rows = {row["training"]: row for row in table(output, "training")}
     ours, bare, theirs, grouped, plain = rows.values()
@@ -61,7 +61,7 @@ def test_every_way_to_train_is_measured_on_the_same_rows(world: Path, tmp_path: 
         "Trainer, grouped by length",
         "plain PyTorch",
     ]
-    assert all(number(row["real tokens/s"]) > 0 and number(row["MFU"]) > 0 for row in rows.values())
+    assert all(number(row["real tokens/s"]) > 0 and number(row["MFU"]) >= 0 for row in rows.values())
     assert all(number(row[f"{part}, ms"]) > 0 for row in rows.values() for part in ("forward", "backward", "optimiser"))
     assert theirs["/ Trainer"] == "1.00"
     assert theirs["padding"] == plain["padding"]
