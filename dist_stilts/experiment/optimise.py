@@ -13,19 +13,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from dist_stilts.config import identity
 from dist_stilts.data.mixture import plan as plan_mixture
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
 from dist_stilts.experiment.hooks import PhaseHooks
 from dist_stilts.experiment.plan import Run
-from dist_stilts.experiment.training_data import TrainingData, streams
+from dist_stilts.experiment.run_config import TRUNK
+from dist_stilts.experiment.training_data import TrainingData, streams, words_used
 from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.model.encoder import checkpoint_activations
 from dist_stilts.model.flops import training_flops_per_token
-from dist_stilts.model.heads import head_name
+from dist_stilts.model.heads import MLM, head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.packing import packs
+from dist_stilts.model.trained_rows import all_rows, train_only
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import Monitor, say
 from dist_stilts.train.checkpoint import resume
@@ -79,6 +83,9 @@ def optimise(
         model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
     if run.train.checkpoint_activations:
         checkpoint_activations(model.encoder)
+    embeddings = only_words_used(model, run, data)
+    if embeddings:  # checkpoints hold other parameters than with all of them
+        data = replace(data, revision=identity([data.revision, "words used"]))
     work = plan_work(model, run, folder, tokenizer, data, world)
     config, plan = work.config, work.plan
     settings = deepspeed_config(config.deepspeed, config, plan)
@@ -117,10 +124,26 @@ def optimise(
     gc.collect()
     model = (whole or model).to("cpu", torch.float32)
     if world.is_main:
+        if embeddings:
+            weights = all_rows(model, model.encoder, embeddings, weights)
         assert weights.keys() == dict(model.named_parameters()).keys()
         model.load_state_dict(weights, strict=False)  # buffers are not trained
     verdict = degenerate(state.losses, losses_of_guessing(data), state.collapsed)
     return Trained(model, verdict, state.dev, selection.line(state))
+
+
+def only_words_used(model: MultiTaskModel, run: Run, data: TrainingData) -> nn.Embedding | None:
+    """Leave the embeddings of words that the data do not have out of training, where that changes nothing.
+
+    It would where all words are predicted, where a batch is padded, and where runs hand their optimiser's state on.
+
+    Returns:
+        The embeddings as they were, if they were changed.
+    """
+    if MLM in model.heads or not packs(model.encoder) or run.continues or run.role == TRUNK:
+        return None
+    vocabulary = len(model.encoder.get_input_embeddings().weight)  # type: ignore[operator]
+    return train_only(model.encoder, torch.from_numpy(words_used(data, vocabulary)))
 
 
 def plan_work(

@@ -94,9 +94,20 @@ def test_rank_0_gathers_every_parameter_whole_in_fp32_and_the_others_hold_none(o
 
 def test_the_weights_that_every_rank_computes_with_are_the_master_weights_rounded(ours: Any) -> None:
     for rank in ours:
-        assert rank["module"].keys() == ours[0]["weights"].keys()
+        assert rank["module"].keys() == ours[0]["gathered"].keys()
         for name, weight in rank["module"].items():
-            assert torch.equal(weight, ours[0]["weights"][name].to(weight.dtype)), name
+            assert torch.equal(weight, ours[0]["gathered"][name].to(weight.dtype)), name
+
+
+def test_words_that_do_not_occur_are_trained_as_if_they_were_parameters(ours: Any, plain: Any, case: Any) -> None:
+    """They decay, and are no parameters where no word is predicted."""
+    name = "encoder.embeddings.word_embeddings.weight"
+    assert (f"{name.removesuffix('weight')}scale" in ours[0]["gathered"]) == (case[2] == "xnli")
+    if case[2] == "xnli":
+        assert len(ours[0]["gathered"][name]) == 61
+        unused = [1, 3, 63]
+        off = (ours[0]["weights"][name] - plain["weights"][name])[unused].abs().max()
+        assert off < 1e-6 < 1e-3 < (plain["before"][name] - plain["weights"][name])[unused].abs().max()
 
 
 def test_fp32_weights_are_the_master_weights_and_not_their_bf16_copies(saved: Saved) -> None:

@@ -17,8 +17,10 @@ from dist_stilts.data.mixture import plan as plan_mixture
 from dist_stilts.data.mixture import probabilities
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder
+from dist_stilts.model import trained_rows
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.trained_rows import all_rows, train_only
 from dist_stilts.parallel.world import World, current
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.train import loop
@@ -38,19 +40,24 @@ def train_case(precision: str, tasks: str, accumulation: int, world: World, out:
     model = tiny.model(names)
     parameters = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     config = tiny.train_config(in_precision(precision, out, world), world.size, accumulation)
+    embeddings = train_only(model.encoder, words_used()) if names == ["xnli"] else None
     training = Training(model, names, config, world, out)
     training.finish()
     engine = training.engine
     module = whole_module(engine, training.whole)
+    gathered = training.weights()
+    own = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    whole = all_rows(model, model.encoder, embeddings, gathered) if embeddings and gathered else gathered
     result = {
         "loss": [values["loss"] for values in training.logged],
         "grad_norm": [values["grad_norm"] for values in training.logged],
-        "weights": training.weights(),
+        "weights": whole,
+        "gathered": gathered,
         "parameters": parameters,
-        "module": {name: parameter.detach().clone() for name, parameter in module.named_parameters()},
+        "module": own,
         "passes": training.passes,
         "ranks": engine.dp_world_size,
-        "model_dtype": next(engine.module.parameters()).dtype,
+        "model_dtype": next(iter(own.values())).dtype,
         "grad_accum_dtype": engine.get_data_types()[1],
         "overlap_comm": engine.zero_overlap_comm(),
         "communication_data_type": engine.communication_data_type,
@@ -58,6 +65,14 @@ def train_case(precision: str, tasks: str, accumulation: int, world: World, out:
     }
     engine.destroy()
     return result
+
+
+def words_used() -> torch.Tensor:
+    """All that rows of tokens hold: neither padding, nor the mask, nor one word more."""
+    trained_rows.MOST = 1.0
+    used = torch.ones(64, dtype=torch.bool)
+    used[[tiny.VOCABULARY.pad, 3, tiny.VOCABULARY.mask]] = False
+    return used
 
 
 def in_precision(name: str, out: Path, world: World) -> str:
