@@ -71,6 +71,7 @@ def start_ours(job: Job, features: Any, vocabulary: Any, world: Any, steps: int)
     from dist_stilts.model.encoder import load_encoder
     from dist_stilts.model.heads import head_name
     from dist_stilts.model.multitask import MultiTaskModel
+    from dist_stilts.model.trained_rows import train_only
     from dist_stilts.tasks.registry import get_task
     from dist_stilts.train.engine import deepspeed_config, start_engine
     from dist_stilts.train.loop import Work
@@ -89,7 +90,12 @@ def start_ours(job: Job, features: Any, vocabulary: Any, world: Any, steps: int)
     )
     torch.manual_seed(job.seed)
     encoder = load_encoder(job.model)[0] if job.model else XLMRobertaModel(new_config(job), add_pooling_layer=False)
-    model = MultiTaskModel(encoder, [spec]).to(world.device)
+    model = MultiTaskModel(encoder, [spec])
+    used = np.zeros(encoder.config.vocab_size, bool)
+    for ids in features.input_ids:
+        used[ids] = True
+    train_only(model.encoder, torch.from_numpy(used))
+    model.to(world.device)
     plan = derive(config, sizes, world.size)
     engine = start_engine(model, deepspeed_config(config.deepspeed, config, plan), config, world)
     rows = np.arange(len(features))
