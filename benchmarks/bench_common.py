@@ -59,7 +59,7 @@ class Job:
     reach_steps: int = option(300, "most optimiser steps of --reach")
     folder: str = option("runs/benchmark-training", "for tokenised data and what peers write", str)
     contender: str = "ours"
-    attention: str | None = None
+    variant: str | None = None
 
     @property
     def dtype(self) -> torch.dtype:

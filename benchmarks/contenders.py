@@ -65,12 +65,13 @@ def start_ours(job: Job, features: Any, vocabulary: Any, world: Any, steps: int)
     """Engine and work, put together as experiment/optimise.py does."""
     from transformers import XLMRobertaModel
 
-    from dist_stilts.data.batches import Stream
+    from dist_stilts.data.batches import Stream, words_used
     from dist_stilts.data.mixture import plan as plan_mixture
     from dist_stilts.data.mixture import probabilities
     from dist_stilts.model.encoder import load_encoder
     from dist_stilts.model.heads import head_name
     from dist_stilts.model.multitask import MultiTaskModel
+    from dist_stilts.model.packing import packs
     from dist_stilts.model.trained_rows import train_only
     from dist_stilts.tasks.registry import get_task
     from dist_stilts.train.engine import deepspeed_config, start_engine
@@ -91,16 +92,20 @@ def start_ours(job: Job, features: Any, vocabulary: Any, world: Any, steps: int)
     torch.manual_seed(job.seed)
     encoder = load_encoder(job.model)[0] if job.model else XLMRobertaModel(new_config(job), add_pooling_layer=False)
     model = MultiTaskModel(encoder, [spec])
-    used = np.zeros(encoder.config.vocab_size, bool)
-    for ids in features.input_ids:
-        used[ids] = True
-    train_only(model.encoder, torch.from_numpy(used))
+    rows = np.arange(len(features))
+    if job.variant == "padded":
+        model.encoder.set_attn_implementation("eager" if world.device.type == "cpu" else "sdpa")
+    if job.variant != "all-rows":
+        used = words_used([features], [rows], encoder.config.vocab_size)
+        train_only(model.encoder, torch.from_numpy(used | (job.variant == "padded")))
+    if job.variant == "unfused":
+        adamw = torch.optim.AdamW
+        torch.optim.AdamW = lambda *given, **more: adamw(*given, **{**more, "fused": False})  # type: ignore
     model.to(world.device)
     plan = derive(config, sizes, world.size)
     engine = start_engine(model, deepspeed_config(config.deepspeed, config, plan), config, world)
-    rows = np.arange(len(features))
-    micro_tokens = int(config.max_micro_tokens)
-    stream = Stream(spec.name, spec.family, features, rows, vocabulary, job.batch_size, micro_tokens, job.seed, 0.0)
+    batches = (job.batch_size, int(config.max_micro_tokens), job.seed, 0.0, packs(model.encoder))
+    stream = Stream(spec.name, spec.family, features, rows, vocabulary, *batches)
     mixture = plan_mixture(probabilities(sizes), plan.steps, job.seed)
     return engine, Work([stream], [head_name(spec)], mixture, plan, config, job.seed)
 

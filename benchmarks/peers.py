@@ -57,7 +57,7 @@ def peer_model(job: Job) -> nn.Module:
     """The same encoder with the library's own head and, if nothing else is asked for, its own choice of attention."""
     kind: Any = AutoModelForQuestionAnswering if job.task == "squad_v1" else AutoModelForSequenceClassification
     labels = {} if job.task == "squad_v1" else {"num_labels": 3}
-    chosen = {"attn_implementation": job.attention} if job.attention else {}
+    chosen = {"attn_implementation": job.variant} if job.variant else {}
     if job.model:
         return kind.from_pretrained(job.model, dtype=torch.float32, **labels, **chosen)
     config = new_config(job)

@@ -197,6 +197,15 @@ def padded_places(batch: Batch) -> int:
     return len(batch["lengths"]) * int(batch["lengths"].max())
 
 
+def words_used(features: Sequence[Features], rows: Sequence[np.ndarray], vocabulary: int) -> np.ndarray:
+    """Which words occur in these rows of each task: ``[vocabulary]`` bool."""
+    used = np.zeros(vocabulary, bool)
+    for of_task, chosen in zip(features, rows, strict=True):
+        for row in np.unique(chosen):
+            used[of_task.input_ids[row]] = True
+    return used
+
+
 def scoring_batches(features: Features, batch_size: int, rank: int, ranks: int) -> Iterator[np.ndarray]:
     """The rows that one rank scores, batch by batch; every rank gets equally many batches, the last may be empty.
 

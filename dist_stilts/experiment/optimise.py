@@ -16,13 +16,14 @@ import torch
 from torch import nn
 
 from dist_stilts.config import identity
+from dist_stilts.data.batches import words_used
 from dist_stilts.data.mixture import plan as plan_mixture
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
 from dist_stilts.experiment.hooks import PhaseHooks
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import TRUNK
-from dist_stilts.experiment.training_data import TrainingData, streams, words_used
+from dist_stilts.experiment.training_data import TrainingData, streams
 from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.model.encoder import checkpoint_activations
 from dist_stilts.model.flops import training_flops_per_token
@@ -143,7 +144,7 @@ def only_words_used(model: MultiTaskModel, run: Run, data: TrainingData) -> nn.E
     if MLM in model.heads or not packs(model.encoder) or run.continues or run.role == TRUNK:
         return None
     vocabulary = len(model.encoder.get_input_embeddings().weight)  # type: ignore[operator]
-    return train_only(model.encoder, torch.from_numpy(words_used(data, vocabulary)))
+    return train_only(model.encoder, torch.from_numpy(words_used(data.features, data.rows, vocabulary)))
 
 
 def plan_work(

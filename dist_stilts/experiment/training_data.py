@@ -153,15 +153,6 @@ def streams(data: TrainingData, run: Run, tokenizer: Any, micro_tokens: int, pac
     ]
 
 
-def words_used(data: TrainingData, vocabulary: int) -> np.ndarray:
-    """Which words occur in the rows that are trained on: ``[vocabulary]`` bool."""
-    used = np.zeros(vocabulary, bool)
-    for features, rows in zip(data.features, data.rows, strict=True):
-        for row in np.unique(rows):
-            used[features.input_ids[row]] = True
-    return used
-
-
 def chosen_examples(features: Features, run: Run, spec: TaskSpec) -> np.ndarray:
     """Numbers of the examples that the run trains on: all, or a subset stratified by :func:`classes_of`.
 
