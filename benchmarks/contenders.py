@@ -99,6 +99,8 @@ def start_ours(job: Job, features: Any, vocabulary: Any, world: Any, steps: int)
         used = words_used([features], [rows], encoder.config.vocab_size)
         train_only(model.encoder, torch.from_numpy(used | (job.variant == "padded")))
     if job.variant == "unfused":
+        import deepspeed  # noqa: F401  # its own optimisers are made of this one
+
         adamw = torch.optim.AdamW
         torch.optim.AdamW = lambda *given, **more: adamw(*given, **{**more, "fused": False})  # type: ignore
     model.to(world.device)
