@@ -20,6 +20,8 @@ port="${MASTER_PORT:-$(python -c 'from dist_stilts.parallel.network import free_
 # A connection to a host that has died is noticed within a minute; ssh alone would wait for a quarter of an hour.
 export PDSH_SSH_ARGS_APPEND="${PDSH_SSH_ARGS_APPEND:-} -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
 
+# Says what is wrong with recipe or hostfile. The launcher itself takes a hostfile that is not there for "this host alone".
+python -m dist_stilts run "$@" --hostfile "$hostfile" --dry-run >/dev/null
 python -m dist_stilts prepare "$@" # once, by one process: ranks do not tokenise
 deepspeed --hostfile "$hostfile" ${MASTER_ADDR:+--master_addr "$MASTER_ADDR"} --master_port "$port" \
     --no_local_rank --module dist_stilts train "$@" --phase all

@@ -17,11 +17,21 @@ set -euo pipefail
 
 gpus="$(nvidia-smi --list-gpus 2>/dev/null | wc -l || true)"
 ranks="${RANKS:-$((gpus > 0 ? gpus : 2))}"
+if [[ ! "$ranks" =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: RANKS='$ranks'. Give a number of processes, 1 or more" >&2
+    exit 2
+fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 read -ra more <<<"${MPI_ARGS:-}"
 # On one host, processes may be more than cores.
 where=(--oversubscribe)
-if [[ -n "${HOSTFILE:-}" ]]; then where=(--hostfile "$HOSTFILE"); fi
+if [[ -n "${HOSTFILE:-}" ]]; then
+    where=(--hostfile "$HOSTFILE")
+    if [[ ! -r "$HOSTFILE" ]]; then
+        echo "error: $HOSTFILE: cannot be read. Name a hostfile, or unset HOSTFILE" >&2
+        exit 2
+    fi
+fi
 
 python -m dist_stilts prepare "$@" # once, by one process: ranks do not tokenise
 # --bind-to none: a rank's threads would else share one core. -x: what the ranks on other hosts need to see.

@@ -14,6 +14,10 @@ set -euo pipefail
 
 gpus="$(nvidia-smi --list-gpus 2>/dev/null | wc -l || true)"
 ranks="${RANKS:-$((gpus > 0 ? gpus : 2))}"
+if [[ ! "$ranks" =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: RANKS='$ranks'. Give a number of processes, 1 or more" >&2
+    exit 2
+fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(($(nproc) > ranks ? $(nproc) / ranks : 1))}"
 ((gpus > 0)) || export DS_ACCELERATOR=cpu # else the launcher looks for GPUs
 

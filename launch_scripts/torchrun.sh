@@ -20,14 +20,23 @@ set -euo pipefail
 
 gpus="$(nvidia-smi --list-gpus 2>/dev/null | wc -l || true)"
 ranks="${RANKS:-$((gpus > 0 ? gpus : 2))}"
+if [[ ! "$ranks" =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: RANKS='$ranks'. Give a number of processes, 1 or more" >&2
+    exit 2
+fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(($(nproc) > ranks ? $(nproc) / ranks : 1))}"
 # Ranks that start again must not read the addresses that the dead ones have left.
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 
 if [[ "${NODES:-1}" == 1 ]]; then
     meeting=(--standalone)
+elif [[ ! "$NODES" =~ ^[1-9][0-9]*(:[1-9][0-9]*)?$ ]]; then
+    echo "error: NODES='$NODES'. Give a number of hosts, or LEAST:MOST" >&2
+    exit 2
+elif [[ -z "${MASTER_ADDR:-}" ]]; then
+    echo "error: several hosts need MASTER_ADDR, the host where they meet" >&2
+    exit 2
 else
-    : "${MASTER_ADDR:?several hosts need MASTER_ADDR, the host where they meet}"
     meeting=(--nnodes "$NODES" --rdzv-backend c10d --rdzv-id "${JOB:-dist-stilts}"
         --rdzv-endpoint "$MASTER_ADDR:${MASTER_PORT:-29400}")
 fi

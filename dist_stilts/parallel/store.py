@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -14,6 +15,8 @@ from dist_stilts.parallel.launchers import Launch
 
 Store: TypeAlias = Any
 """A torch store; type checkers do not know it."""
+SECONDS_TO_REPORT = 5
+"""Past its time-out torch has this long to say so itself."""
 
 
 def open_store(launch: Launch, seconds: float) -> Store:
@@ -39,14 +42,35 @@ def open_store(launch: Launch, seconds: float) -> Store:
 
 
 def connection(launch: Launch, seconds: float, serves: bool = False) -> Store:
-    """A connection of the caller's own; RuntimeError if there is none within ``seconds``."""
-    return dist.TCPStore(  # type: ignore[attr-defined]
-        launch.master_addr,
-        launch.master_port,
-        is_master=serves,
-        timeout=timedelta(seconds=seconds),
-        wait_for_workers=False,
-    )
+    """A connection of the caller's own; RuntimeError or ValueError if there is none within ``seconds``.
+
+    torch limits the time to connect, but not the wait for the first answer: another program at that port, which takes
+    connections and says nothing, would hold a rank for ever. So another thread waits, and is left behind.
+    """
+    outcome: list[Store | Exception] = []
+
+    def connect() -> None:
+        try:
+            store = dist.TCPStore(  # type: ignore[attr-defined]
+                launch.master_addr,
+                launch.master_port,
+                is_master=serves,
+                timeout=timedelta(seconds=seconds),
+                wait_for_workers=False,
+            )
+        except (RuntimeError, ValueError) as error:
+            outcome.append(error)
+        else:
+            outcome.append(store)
+
+    thread = threading.Thread(target=connect, name="connect", daemon=True)
+    thread.start()
+    thread.join(seconds + SECONDS_TO_REPORT)
+    if not outcome:
+        raise RuntimeError("connected, but no answer came")
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
 
 
 def _reason(error: BaseException) -> str:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from dist_stilts.errors import UserError
 from dist_stilts.preflight.findings import Finding, fail, ok
 
 CHECK = "environment file"
@@ -40,6 +41,18 @@ def read_environment(path: Path) -> tuple[dict[str, str], list[Finding]]:
         else:
             assignments[name] = value
     return assignments, findings or [ok(CHECK, (), f"{path}: sets {', '.join(assignments) or 'nothing'}")]
+
+
+def check_environment(environment: Mapping[str, str], home: Path, here: Path) -> None:
+    """Before a start: refuse files that would end the launcher, or make it start nothing.
+
+    Raises:
+        UserError: the first line that it would trip over.
+    """
+    for path in environment_files(environment, home, here):
+        for finding in read_environment(path)[1]:
+            if finding.state == "FAIL":
+                raise UserError(finding.what, fix=finding.fix)
 
 
 def _trouble(line: str, name: str, equals: str, value: str) -> tuple[str, str] | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 
@@ -25,6 +26,18 @@ def test_a_master_that_does_not_answer_is_named_in_time() -> None:
     port = free_port()
     with pytest.raises(UserError, match=f"rank 1 on .* got no answer from 127.0.0.1:{port} within 1 s"):
         open_store(Launch("torchrun", 1, 2, 1, "127.0.0.1", port), 1)
+
+
+def test_a_master_that_is_another_program_and_says_nothing_is_named_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dist_stilts.parallel.store.SECONDS_TO_REPORT", 0.5)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        began = time.monotonic()
+        with pytest.raises(UserError, match=f"rank 1 on .* got no answer from 127.0.0.1:{port} within 1 s"):
+            open_store(Launch("torchrun", 1, 2, 1, "127.0.0.1", port), 1)
+        assert time.monotonic() - began < 10
 
 
 def test_one_process_needs_no_port() -> None:

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from dist_stilts.preflight.environment_file import environment_files, export_command, passed_on, read_environment
+from dist_stilts.errors import EXIT_BAD_INPUT, UserError
+from dist_stilts.preflight.environment_file import (
+    check_environment,
+    environment_files,
+    export_command,
+    passed_on,
+    read_environment,
+)
 
 
 def write(folder: Path, text: str) -> Path:
@@ -74,3 +81,12 @@ def test_a_host_sees_the_value_with_its_own_variables_in_it(value: str, there: s
     command = f'{export_command("A", value)}; printf %s "$A"'
     done = subprocess.run(["sh", "-c", command], env={"HERE": "/host"}, capture_output=True, text=True, check=True)
     assert done.stdout == there
+
+
+def test_a_start_is_refused_at_the_first_line_that_the_launcher_trips_over(tmp_path: Path) -> None:
+    check_environment({}, tmp_path, tmp_path)
+    path = write(tmp_path, "A=1\n# B=2\nC\n")
+    with pytest.raises(UserError, match="reads a comment as a command") as caught:
+        check_environment({}, tmp_path, tmp_path)
+    assert str(caught.value).startswith(f"{path}:2: ")
+    assert caught.value.code == EXIT_BAD_INPUT
