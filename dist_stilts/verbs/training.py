@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -108,7 +109,9 @@ def run(
 def slots_of(hostfile: Path, ranks: int | None) -> int:
     """The ranks of a job on the hosts of a file; UserError if it is wrong, or if ``--ranks`` says something else."""
     from dist_stilts.parallel.hostfile import read_hostfile
+    from dist_stilts.preflight.environment_file import check_environment
 
+    check_environment(os.environ, Path.home(), Path.cwd())
     slots = sum(host.slots for host in read_hostfile(hostfile))
     if ranks not in (None, slots):
         raise UserError(
