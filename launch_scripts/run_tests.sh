@@ -6,7 +6,7 @@
 #        bash launch_scripts/run_tests.sh tests/unit -k subset
 #
 # Installs dist-stilts with its development tools once into a virtual environment of its own, then runs pytest in the
-# clone. Ends with pytest's exit code, or with 124 when the tests take longer than 40 minutes.
+# clone. Ends with pytest's exit code, or with 124 when the tests take longer than an hour.
 #
 #   DIST_STILTS_VENV   the environment's folder (default: .venv in the clone). An environment that already has a
 #                      torch >= 2.11 keeps it.
@@ -20,6 +20,6 @@ cd "$repo"
 # One thread a process: the tests start several ranks at once, and idle threads that spin slow each other down.
 # timeout is the last resort against a hung rank; pytest's own limit for each test is in setup.cfg.
 export OMP_NUM_THREADS=1
-# The whole suite is shared by two workers: one for the tests that start ranks, one for the rest.
+# The whole suite is shared by two workers: tests that start processes stay in turn.
 if [[ $# -eq 0 ]]; then set -- --numprocesses 2 --dist loadscope --durations 25; fi
-exec timeout --verbose --kill-after=30s 40m "$venv/bin/python" -m pytest "$@"
+exec timeout --verbose --kill-after=30s 60m "$venv/bin/python" -m pytest "$@"

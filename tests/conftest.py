@@ -8,25 +8,26 @@ from typing import Any
 
 import pytest
 
-OF_SEVERAL_PROCESSES = {"ranks", "end_to_end", "multinode"}
+IN_TURN = {"end_to_end": "launched", "multinode": "launched", "ranks": "ranks"}
+"""Folders whose tests start processes of their own, and share hosts, ports or the cores."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where pytest itself runs in parallel, tests that start processes of their own stay one after another.
+    """Where pytest itself runs in parallel, tests of :data:`IN_TURN` stay one after another.
 
     Marks of pytest-xdist (3.8) would say so in fewer words, but pytest 9.2 does not let it see them.
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class OneOfProcesses(LoadScopeScheduling):
-        """A worker for all tests that start processes; the other tests are shared out by file."""
+    class InTurn(LoadScopeScheduling):
+        """One worker for each of these parts of the tests; the others are shared out by file."""
 
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            return "processes" if file.split("/")[1] in OF_SEVERAL_PROCESSES else file
+            return IN_TURN.get(file.split("/")[1], file)
 
-    return OneOfProcesses(config, log)
+    return InTurn(config, log)
 
 
 @pytest.fixture(scope="session")
