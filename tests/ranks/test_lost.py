@@ -77,15 +77,20 @@ def test_a_rank_whose_launcher_is_killed_is_asked_to_save_and_end(tmp_path: Path
     ranks = "; ".join(f"RANK={rank} LOCAL_RANK={rank} {program} & echo $! >{tmp_path}/pid-{rank}" for rank in (0, 1))
     launcher = subprocess.Popen(["sh", "-c", f"{ranks}; wait"], env=environment, start_new_session=True)
     try:
-        time.sleep(8)
+        _wait_for_both(tmp_path, "works")
         launcher.kill()
-        deadline = time.monotonic() + 40
-        while not all((tmp_path / f"asked-{rank}").exists() for rank in (0, 1)):
-            assert time.monotonic() < deadline, "the ranks work on"
-            time.sleep(0.2)
+        _wait_for_both(tmp_path, "asked")
     finally:
         for pid in tmp_path.glob("pid-*"):
             try:
                 os.kill(int(pid.read_text()), signal.SIGKILL)
             except ProcessLookupError:
                 continue
+
+
+def _wait_for_both(folder: Path, name: str) -> None:
+    """Until each of two ranks has written its file of that name."""
+    deadline = time.monotonic() + 40
+    while not all((folder / f"{name}-{rank}").exists() for rank in (0, 1)):
+        assert time.monotonic() < deadline, f"no {name} of both ranks within 40 s"
+        time.sleep(0.2)

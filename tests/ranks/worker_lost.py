@@ -37,11 +37,13 @@ def work() -> None:
         if HOW == "unequal":
             time.sleep(2 * RANK)
             return
+        (OUT / f"works-{RANK}").touch()
         for step in range(10_000):
-            dist.all_reduce(torch.ones(1))
+            asked = torch.tensor(float(requested()))
+            dist.all_reduce(asked)
             if step == 20 and RANK == LAST:
                 lose()
-            if HOW == "orphaned" and requested():
+            if int(asked) == dist.get_world_size():  # none leaves before the others: they would lose the connection to it
                 (OUT / f"asked-{RANK}").touch()
                 return
             time.sleep(0.05)
