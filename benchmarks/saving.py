@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
+from bench_common import Job, new_config, rows_of
 
-from dist_stilts.data.batches import Stream, Vocabulary, to_device
-from dist_stilts.data.features import from_table, schema
+from dist_stilts.data.batches import Stream, to_device
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
@@ -71,10 +70,11 @@ def measure(arguments: argparse.Namespace, world: World) -> None:
     """Train some steps, save both ways, load ours, print the table."""
     config = TrainConfig(batch_size=ROWS, max_micro_tokens=ROWS * LENGTH, steps=1000, learning_rate=1e-5)
     plan = derive(config, [ROWS], world.size)
-    model = encoder_with_head(arguments)
+    job = Job(layers=arguments.layers, width=arguments.width, vocabulary=arguments.vocabulary, length=LENGTH)
+    model = encoder_with_head(job)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     engine = start_engine(model.to(world.device), deepspeed_config("zero2_bf16", config, plan), config, world)
-    stream = random_stream(arguments.vocabulary)
+    stream = random_stream(job)
     step = median(lambda: train_step(engine, stream, world), arguments.repeats)
 
     folder = arguments.folder / f"{world.size}-ranks"
@@ -98,39 +98,14 @@ def measure(arguments: argparse.Namespace, world: World) -> None:
         shutil.rmtree(folder)
 
 
-def encoder_with_head(arguments: argparse.Namespace) -> MultiTaskModel:
-    from transformers import XLMRobertaConfig, XLMRobertaModel
+def encoder_with_head(job: Job) -> MultiTaskModel:
+    from transformers import XLMRobertaModel
 
-    config = XLMRobertaConfig(
-        vocab_size=arguments.vocabulary,
-        hidden_size=arguments.width,
-        num_hidden_layers=arguments.layers,
-        num_attention_heads=arguments.width // 64,
-        intermediate_size=4 * arguments.width,
-        max_position_embeddings=LENGTH + 2,
-        pad_token_id=1,
-    )
-    return MultiTaskModel(XLMRobertaModel(config, add_pooling_layer=False), [get_task("xnli")])
+    return MultiTaskModel(XLMRobertaModel(new_config(job), add_pooling_layer=False), [get_task("xnli")])
 
 
-def random_stream(vocabulary: int) -> Stream:
-    rng = np.random.default_rng(0)
-    rows: list[dict[str, Any]] = [
-        {
-            "input_ids": rng.integers(4, vocabulary, LENGTH),
-            "lengths": [LENGTH],
-            "labels": [int(rng.integers(3))],
-            "offsets": [],
-            "example": row,
-            "first_word": 0,
-            "truncated": 0,
-            "id": str(row),
-            "group": str(row),
-        }
-        for row in range(ROWS)
-    ]
-    features = from_table(pa.Table.from_pylist(rows, schema=schema()))
-    words = Vocabulary(1, vocabulary - 1, np.arange(4, vocabulary - 1))
+def random_stream(job: Job) -> Stream:
+    features, words = rows_of(job, "train")
     return Stream("xnli", "sequence", features, np.arange(ROWS), words, ROWS, ROWS * LENGTH, 0, 0.15)
 
 

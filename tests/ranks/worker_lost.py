@@ -43,7 +43,7 @@ def work() -> None:
             dist.all_reduce(asked)
             if step == 20 and RANK == LAST:
                 lose()
-            if int(asked) == dist.get_world_size():  # none leaves before the others: they would lose the connection to it
+            if int(asked) == dist.get_world_size():  # none leaves before all have heard of it
                 (OUT / f"asked-{RANK}").touch()
                 return
             time.sleep(0.05)
