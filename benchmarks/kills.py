@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "end_to_end"))
+sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in ("tests", "tests/end_to_end"))
 
 from faults import KINDS, PHASES, RECIPE, Job, Kill, plans, reference, torment
 

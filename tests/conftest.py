@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-IN_TURN = {"end_to_end": "launched", "multinode": "launched", "ranks": "ranks"}
-"""Folders whose tests start processes of their own, and share hosts, ports or the cores."""
+IN_TURN = ("multinode", "ranks")
+"""Folders whose tests share hosts, or more processes than there are cores."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -21,11 +21,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class InTurn(LoadScopeScheduling):
-        """One worker for each of these parts of the tests; the others are shared out by file."""
+        """One worker for each of these folders; the other tests are shared out by file, as setup.cfg orders them."""
 
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            return IN_TURN.get(file.split("/")[1], file)
+            folder = file.split("/")[1]
+            return folder if folder in IN_TURN else file
 
     return InTurn(config, log)
 

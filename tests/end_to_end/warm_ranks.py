@@ -1,40 +1,25 @@
-"""Ranks that start in a second: forked from a process that has imported everything, each runs the program's ``main``.
+"""Ranks that start in a second (see :mod:`warm`), each of which runs the program's ``main``.
 
-What a rank does is what ``python -m dist_stilts train`` does, in a process and a session of its own; only the imports,
-which take far longer than a tiny training, are done once. Linux only. Nothing started here outlives this process.
+What a rank does is what ``python -m dist_stilts train`` does, in a process and a session of its own.
 """
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing.context import ForkServerContext
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
+import warm
+
 from dist_stilts.parallel.network import free_port
 
-PRELOADED = [
-    "dist_stilts.__main__",
-    "dist_stilts.experiment.phases",
-    "datasets",
-    "deepspeed.ops",
-    "deepspeed.runtime.zero.muon.muon_optimizer",  # DeepSpeed's engine imports it when it starts: 2 s
-    "deepspeed.runtime.zero.stage_1_and_2",
-    "tensorboard.summary.writer.event_file_writer",
-    "torch.distributed.nn.functional",
-    "transformers.models.xlm_roberta.modeling_xlm_roberta",
-]
-PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 LOOK = signal.SIGURG
 """A signal that nothing else means: those that clusters send are obeyed by the program."""
 SECONDS_TO_LOOK = 5.0
@@ -58,11 +43,12 @@ class Ranks:
         self.started = time.time()
         self.processes: list[BaseProcess] = []
         for rank in range(size):
-            (logs / f"rank-{rank}.stacks").write_bytes(b"")
+            stacks = logs / f"rank-{rank}.stacks"
+            stacks.write_bytes(b"")
             environment = {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            process = server().Process(target=_main, args=(arguments, environment, logs, rank, before))
-            process.start()
-            self.processes.append(process)
+            self.processes.append(
+                warm.start(_main, (arguments, stacks, before), environment, logs / f"rank-{rank}.err")
+            )
 
     @property
     def codes(self) -> list[int | None]:
@@ -127,33 +113,6 @@ class Ranks:
         return ""
 
 
-def server() -> ForkServerContext:
-    """The process that ranks are forked from; it starts with the first of them and ends with this process."""
-    context = multiprocessing.get_context("forkserver")
-    if "warm_ranks" not in _started:
-        _started.add("warm_ranks")
-        context.set_forkserver_preload(PRELOADED)
-        # One thread, so that forking is safe; no accelerator, which a fork cannot use.
-        quiet = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
-        with _environment({**quiet, "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}):
-            context.Process(target=int).start()
-    return context
-
-
-_started: set[str] = set()
-
-
-@contextmanager
-def _environment(changes: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
 def answer_looks(file: BinaryIO) -> None:
     """Write the main thread's stack at every LOOK; from Python, as faulthandler may crash if called so often."""
 
@@ -165,14 +124,8 @@ def answer_looks(file: BinaryIO) -> None:
     file.write(STACK_ENDS.encode())
 
 
-def _main(arguments: list[str], environment: dict[str, str], logs: Path, rank: int, before: Before | None) -> None:
-    os.setsid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.environ.update(environment)
-    log = os.open(logs / f"rank-{rank}.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    answer_looks((logs / f"rank-{rank}.stacks").open("ab", buffering=0))
+def _main(arguments: list[str], stacks: Path, before: Before | None) -> None:
+    answer_looks(stacks.open("ab", buffering=0))
     sys.argv = ["dist-stilts", *arguments]
     from dist_stilts.__main__ import main
 

@@ -154,8 +154,8 @@ def test_a_host_that_refuses_ssh_ends_the_start(
     quiet.sshd(NAMES[1], running=False)
     try:
         process = started(job("refused"))
-        wait_until_gone(quiet, 60)
-        assert process.wait(10) != 0
+        assert process.wait(60) != 0
+        wait_until_gone(quiet, 10)
         assert "Connection refused" in said(tmp_path)
     finally:
         quiet.sshd(NAMES[1], running=True)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 
 from dist_stilts.parallel.network import free_port
 
@@ -35,42 +36,42 @@ RunRanks = Callable[..., list[Ended]]
 
 
 def _run_ranks(
-    script: str, ranks: int, out: Path, *args: str, timeout: float = TIMEOUT, check: bool = True, gpu: bool = False
-) -> Any:
+    script: str,
+    ranks: int,
+    out: Path,
+    *args: str,
+    timeout: float = TIMEOUT,
+    check: bool = True,
+    cold: bool = False,
+    gpu: bool = False,
+) -> list[Ended]:
     """Run ``tests/ranks/<script> OUT *ARGS`` once per rank and wait for all.
 
     With ``check``, the first rank that fails ends the others and raises AssertionError with its stderr; without it,
-    every rank is left to end by itself. At the time-out all are killed and TimeoutError is raised.
+    every rank is left to end by itself. At the time-out all are killed and TimeoutError is raised. See
+    :func:`warm.start` for ``cold``; ranks on a GPU are.
     """
     port = free_port()
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: list[BaseProcess] = []
     ended: dict[int, float] = {}
     try:
         for rank in range(ranks):
-            with (out / f"stderr-{rank}").open("wb") as stderr:
-                process = subprocess.Popen(
-                    [sys.executable, str(HERE / script), str(out), *args],
-                    env=_environment(rank, ranks, port, gpu),
-                    stdout=stderr,
-                    stderr=stderr,
-                    start_new_session=True,
-                )
-            processes.append(process)
+            arguments = (str(HERE / script), str(out), *args)
+            environment = _environment(rank, ranks, port, gpu)
+            processes.append(warm.start(warm.script, arguments, environment, out / f"stderr-{rank}", cold or gpu))
         _wait(processes, ended, out, time.monotonic() + timeout, check)
     finally:
         for process in processes:
             _kill(process)
-    return [Ended(process.returncode, ended[rank], _tail(out, rank)) for rank, process in enumerate(processes)]
+    return [Ended(_code(process), ended[rank], _tail(out, rank)) for rank, process in enumerate(processes)]
 
 
-def _wait(
-    processes: list[subprocess.Popen[bytes]], ended: dict[int, float], out: Path, deadline: float, check: bool
-) -> None:
+def _wait(processes: list[BaseProcess], ended: dict[int, float], out: Path, deadline: float, check: bool) -> None:
     while len(ended) < len(processes):
         for rank, process in enumerate(processes):
-            if rank not in ended and process.poll() is not None:
+            if rank not in ended and process.exitcode is not None:
                 ended[rank] = time.time()
-                if check and process.returncode != 0:
+                if check and process.exitcode != 0:
                     raise AssertionError(_report(rank, processes, out))
         if time.monotonic() > deadline:
             left = [rank for rank in range(len(processes)) if rank not in ended]
@@ -78,24 +79,30 @@ def _wait(
         time.sleep(0.05)
 
 
-def _report(failed: int, processes: list[subprocess.Popen[bytes]], out: Path) -> str:
+def _report(failed: int, processes: list[BaseProcess], out: Path) -> str:
     """What all ranks said: the first to fail is often the victim of another."""
     time.sleep(2)
-    said = [f"--- rank {rank} (code {p.poll()}):\n{_tail(out, rank)}" for rank, p in enumerate(processes)]
-    return f"rank {failed} ended with code {processes[failed].returncode}\n" + "\n".join(said)
+    said = [f"--- rank {rank} (code {p.exitcode}):\n{_tail(out, rank)}" for rank, p in enumerate(processes)]
+    return f"rank {failed} ended with code {processes[failed].exitcode}\n" + "\n".join(said)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _code(process: BaseProcess) -> int:
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def _kill(process: BaseProcess) -> None:
     """End a rank, and what it may have started: its session is its own."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+    if process.exitcode is None and process.pid:
+        with contextlib.suppress(ProcessLookupError):  # it may not have its session yet
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.join(10)
 
 
 def _environment(rank: int, ranks: int, port: int, gpu: bool) -> dict[str, str]:
-    on_cpu = {"DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     return {
-        **({} if gpu else on_cpu),
+        **({} if gpu else warm.ON_CPU),
         **os.environ,
         "RANK": str(rank),
         "WORLD_SIZE": str(ranks),
@@ -113,7 +120,7 @@ def _tail(out: Path, rank: int) -> str:
 
 @pytest.fixture(scope="session")
 def run_ranks() -> RunRanks:
-    """``run_ranks(script, ranks, out, *args, timeout=, check=, gpu=)``; see :func:`_run_ranks`."""
+    """``run_ranks(script, ranks, out, *args, timeout=, check=, cold=, gpu=)``; see :func:`_run_ranks`."""
     return _run_ranks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -21,15 +22,21 @@ RunRanks = Callable[..., list[Any]]
 WORKER = "worker_lost.py"
 
 
+@pytest.fixture
+def run_cold(run_ranks: RunRanks) -> RunRanks:
+    """As :func:`run_ranks`; how a process is taken down belongs to what is tested."""
+    return functools.partial(run_ranks, WORKER, cold=True, check=False, timeout=60)
+
+
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIST_STILTS_START_SECONDS", "6")
     monkeypatch.setenv("DIST_STILTS_SILENCE_SECONDS", "6")
 
 
-def test_a_rank_that_freezes_is_missed_and_named_and_ends_when_it_thaws(run_ranks: RunRanks, tmp_path: Path) -> None:
+def test_a_rank_that_freezes_is_missed_and_named_and_ends_when_it_thaws(run_cold: RunRanks, tmp_path: Path) -> None:
     """As when a host is cut off: nothing is closed, nothing fails, an exchange would wait for its whole time-out."""
-    ended = run_ranks(WORKER, 3, tmp_path, "frozen", check=False, timeout=60)
+    ended = run_cold(3, tmp_path, "frozen")
     for rank in (0, 1):
         assert ended[rank].code == EXIT_FAILED
         assert "rank 2 on" in ended[rank].stderr
@@ -39,8 +46,8 @@ def test_a_rank_that_freezes_is_missed_and_named_and_ends_when_it_thaws(run_rank
     assert ended[2].code not in (0, -signal.SIGKILL)
 
 
-def test_a_rank_that_is_killed_ends_the_others_at_once(run_ranks: RunRanks, tmp_path: Path) -> None:
-    ended = run_ranks(WORKER, 3, tmp_path, "killed", check=False, timeout=60)
+def test_a_rank_that_is_killed_ends_the_others_at_once(run_cold: RunRanks, tmp_path: Path) -> None:
+    ended = run_cold(3, tmp_path, "killed")
     assert ended[2].code == -signal.SIGKILL
     for rank in (0, 1):
         assert ended[rank].code == EXIT_FAILED
@@ -48,23 +55,23 @@ def test_a_rank_that_is_killed_ends_the_others_at_once(run_ranks: RunRanks, tmp_
         assert "lost the connection to another rank" in ended[rank].stderr
 
 
-def test_ranks_that_come_to_their_end_one_after_another_all_end_well(run_ranks: RunRanks, tmp_path: Path) -> None:
+def test_ranks_that_come_to_their_end_one_after_another_all_end_well(run_cold: RunRanks, tmp_path: Path) -> None:
     """The first rank, which keeps the table by which they watch each other, goes before the others have looked."""
-    ended = run_ranks(WORKER, 3, tmp_path, "unequal", check=False, timeout=60)
+    ended = run_cold(3, tmp_path, "unequal")
     assert [rank.code for rank in ended] == [0, 0, 0], ended
     assert ended[2].at - ended[0].at > 1
 
 
-def test_a_rank_that_never_comes_is_named_with_those_that_came(run_ranks: RunRanks, tmp_path: Path) -> None:
-    ended = run_ranks(WORKER, 3, tmp_path, "absent", check=False, timeout=60)
+def test_a_rank_that_never_comes_is_named_with_those_that_came(run_cold: RunRanks, tmp_path: Path) -> None:
+    ended = run_cold(3, tmp_path, "absent")
     assert [rank.code for rank in ended] == [EXIT_FAILED, EXIT_FAILED, 0]
     assert "rank 2 of 3 did not come within 6 s; ranks 0, 1 came, on" in ended[0].stderr
     assert "error: rank 1 on" in ended[1].stderr
     assert "Traceback" not in ended[0].stderr + ended[1].stderr
 
 
-def test_ranks_whose_master_goes_before_all_have_come_do_not_wait(run_ranks: RunRanks, tmp_path: Path) -> None:
-    ended = run_ranks(WORKER, 2, tmp_path, "gone first", check=False, timeout=60)
+def test_ranks_whose_master_goes_before_all_have_come_do_not_wait(run_cold: RunRanks, tmp_path: Path) -> None:
+    ended = run_cold(2, tmp_path, "gone first")
     assert ended[1].code == EXIT_FAILED
     assert "rank 0 has gone" in ended[1].stderr
     assert ended[1].at - ended[0].at < 5
