@@ -36,19 +36,26 @@ PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
 def start(
-    work: Callable[..., None], arguments: tuple[Any, ...], environment: Mapping[str, str], log: Path, cold: bool = False
+    work: Callable[..., None],
+    arguments: tuple[Any, ...],
+    environment: Mapping[str, str],
+    out: Path,
+    err: Path | None = None,
+    cold: bool = False,
 ) -> BaseProcess:
     """Start a process that does ``work(*arguments)``.
 
     Args:
         work: of a module that imports nothing heavy.
         environment: added to that of the server of forks; cold: to that of this process.
-        log: gets standard output and error.
+        out: gets standard output; err: gets what goes to standard error, or else that goes to ``out`` too.
         cold: a new interpreter, which imports everything itself and is taken down as any other at its end.
     """
-    log.write_bytes(b"")
+    logs = (out, err or out)
+    for log in logs:
+        log.write_bytes(b"")
     context = multiprocessing.get_context("spawn") if cold else _server()
-    process = context.Process(target=_begin, args=(work, arguments, dict(environment), log))
+    process = context.Process(target=_begin, args=(work, arguments, dict(environment), logs))
     process.start()
     return process
 
@@ -60,13 +67,22 @@ def script(path: str, *arguments: str) -> None:
     runpy.run_path(path, run_name="__main__")
 
 
-def _begin(work: Callable[..., None], arguments: tuple[Any, ...], environment: dict[str, str], log: Path) -> None:
+def program(*arguments: str) -> None:
+    """Do what ``dist-stilts ARGUMENTS`` does."""
+    from dist_stilts.__main__ import main
+
+    sys.argv = ["dist-stilts", *arguments]
+    main()
+
+
+def _begin(
+    work: Callable[..., None], arguments: tuple[Any, ...], environment: dict[str, str], logs: tuple[Path, Path]
+) -> None:
     os.setsid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.environ.update(environment)
-    file = os.open(log, os.O_WRONLY | os.O_APPEND)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
+    for stream, log in enumerate(logs, 1):
+        os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), stream)
     work(*arguments)
 
 

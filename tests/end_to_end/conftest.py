@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import warm
 from faults import PHASES, RECIPE, Job, Outcome, reference
 
+MODULE = ("-m", "dist_stilts")
 TINY = Path(__file__).with_name("tiny.yaml")
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -45,7 +48,7 @@ def kill() -> Callable[[int], list[int]]:
 def start() -> Callable[..., subprocess.Popen[str]]:
     """Start ``dist-stilts ARGS`` in a process group of its own."""
 
-    def start_(*args: str, program: tuple[str, ...] = ("-m", "dist_stilts")) -> subprocess.Popen[str]:
+    def start_(*args: str, program: tuple[str, ...] = MODULE) -> subprocess.Popen[str]:
         command = [sys.executable, *program, *args]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(command, env=environment(), start_new_session=True, **pipes)  # type: ignore[call-overload]
@@ -54,12 +57,27 @@ def start() -> Callable[..., subprocess.Popen[str]]:
 
 
 @pytest.fixture(scope="session")
-def cli(start: Callable[..., subprocess.Popen[str]]) -> Cli:
-    """Run ``dist-stilts ARGS`` to its end; nothing of it lives on."""
+def cli(start: Callable[..., subprocess.Popen[str]], tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """Run ``dist-stilts ARGS`` to its end; nothing of it lives on.
 
-    def cli_(
-        *args: str, seconds: float = 100, program: tuple[str, ...] = ("-m", "dist_stilts")
-    ) -> subprocess.CompletedProcess[str]:
+    It is forked from a process that has imported everything, unless ``program`` is another way to start it.
+    """
+    said = tmp_path_factory.mktemp("said")
+
+    def forked(args: tuple[str, ...], seconds: float) -> subprocess.CompletedProcess[str]:
+        out, err = said / "out", said / "err"
+        process = warm.start(warm.program, args, environment(), out, err)
+        assert process.pid
+        process.join(seconds)
+        kill_tree(process.pid)
+        process.join()
+        if process.exitcode == -signal.SIGKILL:
+            raise subprocess.TimeoutExpired(args, seconds, out.read_text(), err.read_text())
+        return subprocess.CompletedProcess(args, process.exitcode, out.read_text(), err.read_text())
+
+    def cli_(*args: str, seconds: float = 100, program: tuple[str, ...] = MODULE) -> subprocess.CompletedProcess[str]:
+        if program == MODULE:
+            return forked(args, seconds)
         process = start(*args, program=program)
         try:
             out, err = process.communicate(timeout=seconds)

