@@ -8,8 +8,20 @@ from typing import Any
 
 import pytest
 
+SLOWEST = ("multinode", "end_to_end", "ranks")
+"""Folders whose tests go first, so that pytest in parallel ends with what is shared out in small parts."""
 IN_TURN = ("multinode", "ranks")
-"""Folders whose tests share hosts, or more processes than there are cores."""
+"""Folders whose tests share hosts, or have more processes than there are cores."""
+
+
+def folder(nodeid: str) -> str:
+    """The folder below ``tests`` that a test is in."""
+    return nodeid.split("::")[0].split("/")[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort; within a folder the order stays."""
+    items.sort(key=lambda item: [*SLOWEST, folder(item.nodeid)].index(folder(item.nodeid)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -21,12 +33,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class InTurn(LoadScopeScheduling):
-        """One worker for each of these folders; the other tests are shared out by file, as setup.cfg orders them."""
+        """One worker for each of these folders; the other tests are shared out by file."""
 
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.split("::")[0]
-            folder = file.split("/")[1]
-            return folder if folder in IN_TURN else file
+            return folder(nodeid) if folder(nodeid) in IN_TURN else nodeid.split("::")[0]
 
     return InTurn(config, log)
 
