@@ -127,7 +127,8 @@ install() (
     rm -f "$(stamp "")" "$(stamp dev)"
     install_torch
     say "[3/3] installing dist-stilts${extra:+ with what its tests need}"
-    pip_install --editable ".${extra:+[$extra]}"
+    # With the torch that is there: pip would rather change it, which the machine may not bear, than fail.
+    pip_install --editable ".${extra:+[$extra]}" "torch==$(torch_version "$venv/bin/python")"
     venv_key >"$(stamp "$extra")"
 )
 

@@ -1,28 +1,26 @@
 """Intervals of what a saturating curve implies: gain per doubling, size of half the gain, size that is enough.
 
 The curve here is always the power law of :mod:`dist_stilts.analysis.forms`, whatever form describes the scores best: a
-constant, a logarithm and a straight line are among its limits, so that an interval from it presumes no choice. Written
-as ``a + b phi(n)`` with phi(0) = 0 and phi(largest) = 1, it has on a grid of shapes a closed-form profile likelihood: a
-value of a quantity is inside the interval if some shape reaches it at a cost of at most ``limit`` above the best fit's.
+constant, a logarithm and a straight line are among its limits, so that an interval from it presumes no choice. It is
+written as ``a + b phi(n)`` with phi(0) = 0 and phi(largest) = 1, on a grid of shapes phi.
 
-The draws give the limit: the 95 % quantile of what a curve's own value costs in scores drawn about that curve, each
-draw with its own variance (a bootstrap-calibrated likelihood ratio; Beran 1987, "Prepivoting to reduce level error of
-confidence sets", Biometrika 74). The curve drawn about is the middle of those that are likely, not the best fit, which
-often sits on a border of the shapes. Where a curve without any gain is possible it is drawn about, too, and the larger
-limit counts: without a gain there is no shape to be estimated, and the cost has another distribution (Davies 1987).
-The size of half the gain, a matter of shape alone, takes the larger limit of the likely and of the best curve.
-Percentiles of refitted draws would be wrong in all these places.
+A value of a quantity is inside its interval if the best curve that has this value costs at most so much more than the
+best curve of all as it would in 95 % of scores drawn about that very curve, each draw with its own variance (hybrid
+resampling: Chuang & Lai 2000, "Hybrid resampling methods for confidence intervals", Statistica Sinica 10). One limit
+for all values, or percentiles of refitted draws, would be wrong: the best fit often sits on a border of the shapes, and
+without a gain there is no shape to be estimated (Davies 1987). The limit is therefore found anew at either end.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dist_stilts.analysis.forms import FORMS, Sizes, Solution, minimise, offsets_of_halves, power_basis, solve
+from dist_stilts.analysis.forms import FORMS, Sizes, minimise, offsets_of_halves, power_basis
 
 Floats = NDArray[np.floating[Any]]
 
@@ -31,6 +29,10 @@ HORIZON = 2
 """No statement reaches beyond this many times the largest size."""
 HALVES, BENDS = 24, 14
 """The grid of shapes: sizes of half the gain, times exponents."""
+ROUNDS = 2
+"""How often the limit of an end is found anew."""
+LEAST_SLOPE = 1e-9
+"""Stands for 0 where a share of the gain per doubling is divided by."""
 FAR = 30.0
 """Shapes that cost so much more than the best are left out of the finer grid."""
 LEAST_BETA, MOST_BETA = -0.3, 30.0
@@ -52,6 +54,17 @@ class Grid(NamedTuple):
     bends: Floats
 
 
+class Metric(NamedTuple):
+    """Shapes in units of the noise: means [k] have the coordinates ``z = unit @ means``, and their best b is z / root.
+
+    The least squares about shape g are ``total - z[g]**2``; with b given, ``(z[g] - root[g] * b)**2`` more.
+    """
+
+    phi: Floats
+    unit: Floats
+    root: Floats
+
+
 class Profile:
     """The power law through the means of one curve, and what else is possible.
 
@@ -67,101 +80,111 @@ class Profile:
         self.b = float(found.b)
         self.tried = _sizes_tried(sizes)
         at = np.array(sizes, np.float64)
-        grid = _coarse(sizes)
-        costs = solve(power_basis(grid.shapes, at, self.largest), means, precision, intercept=True).cost
-        self.grid = _finer(grid, costs, self.largest)
-        phi = power_basis(self.grid.shapes, at, self.largest)
-        self.fits = solve(phi, means, precision, intercept=True)
-        self.least = min(float(found.cost), float(self.fits.cost.min()))
+        coarse = _coarse(sizes)
+        self.grid = _finer(coarse, _metric(coarse, at, precision).unit @ means, self.largest)
+        self.metric = _metric(self.grid, at, precision)
+        self.z = self.metric.unit @ means
         self.weights = precision.sum(axis=0) / precision.sum()
-        self.level_variance = float(1 / precision.sum())
-        self.middle = phi @ self.weights
-        self.centre = self._likely()
-        self.drawn: Solution | None = None
-        if errors is not None:
-            self._draw(phi, precision, errors)
-
-    def _likely(self) -> int:
-        """The shape in the middle of those that are likely, weighted by their likelihoods."""
-        likelihood = np.exp(-(self.fits.cost - self.least) / 2)
-        half, bend = np.divmod(np.arange(len(likelihood)), BENDS)
-        middle = [round(float((likelihood * part).sum() / likelihood.sum())) for part in (half, bend)]
-        return middle[0] * BENDS + middle[1]
-
-    def _draw(self, phi: Floats, precision: Floats, errors: Floats) -> None:
-        """Refit draws about the likely curve, the best one and a flat one, for what their own values cost in them."""
-
-        def about(shape: int) -> Solution:
-            return solve(phi, self.fits.b[shape] * phi[shape] + errors, precision, intercept=True)
-
-        best = int(np.argmin(self.fits.cost))
-        self.drawn = about(self.centre)
-        self.drawn_least = self.drawn.cost.min(axis=1)
-        self.half_limit = max(_limit_of_half(self.drawn, self.centre), _limit_of_half(about(best), best))
-        about_flat = solve(phi, errors, precision, intercept=True)
-        self.flat_limit = float(np.quantile((about_flat.b**2 * about_flat.information).max(axis=1), LEVEL))
-        no_gain = float((self.fits.cost + self.fits.b**2 * self.fits.information)[0]) - self.least
-        self.maybe_flat = no_gain <= self.flat_limit
+        self.level, self.level_variance = float(self.weights @ means), float(1 / precision.sum())
+        total = float((means - self.level) @ precision @ (means - self.level))
+        self.most = max(float((self.z**2).max()), total - float(found.cost))  # the grid may just miss the best fit
+        self.drawn = None if errors is None else self.metric.unit @ errors.T
 
     def per_doubling(self, size: float) -> tuple[float, Interval | None]:
         """Points gained from ``size`` to twice ``size``, and their interval."""
         value = self.b * float(self._doubling(self.shape, size)[0])
-        if self.drawn is None:
-            return value, None
         slopes = self._doubling(self.grid.shapes, size)
-        possible, off = self._possible(self._limit(slopes))
-        middle, width = (self.fits.b * slopes)[possible], off * slopes[possible]
-        return value, _around(value, float((middle - width).min()), float((middle + width).max()))
+
+        def ends(limit: float) -> tuple[float, float]:
+            possible, b, off = self._possible(limit)
+            return float(((b - off) * slopes[possible]).min()), float(((b + off) * slopes[possible]).max())
+
+        return value, self._interval(value, ends, lambda gain: self._limit(slopes, gain))
 
     def half_gain(self) -> tuple[float, Interval | None]:
         """Size at which half of the gain between 0 and the largest size is reached; a matter of shape alone."""
         value = float(_half(self.shape, self.largest)[0])
-        if self.drawn is None:
-            return value, None
-        over = self.fits.cost.reshape(HALVES, BENDS).min(axis=1) - self.least - self.half_limit
-        return value, _around(value, *_within(self.grid.halves, over, value, self.largest))
+        reached = (self.z**2).reshape(HALVES, BENDS).max(axis=1)
+
+        def ends(limit: float) -> tuple[float, float]:
+            return _within(self.grid.halves, self.most - reached - limit, value, self.largest)
+
+        return value, self._interval(value, ends, self._limit_of_half)
 
     def enough(self, delta: float) -> tuple[float, Interval | None]:
         """Smallest size from which on every doubling brings less than ``delta`` points; ``inf``: beyond the horizon."""
         value = float(last_above(self.b * self._doublings(self.shape), delta, self.tried)[0])
-        if self.drawn is None:
-            return value, None
         slopes = self._doublings(self.grid.shapes)
-        near = int(np.argmin(np.abs(np.log(self.tried) - math.log(min(max(value, self.tried[0]), self.tried[-1])))))
-        possible, off = self._possible(self._limit(slopes[:, near]))
-        low, high = (
-            last_above(slopes[possible] * b[:, None], delta, self.tried)
-            for b in (self.fits.b[possible] - off, self.fits.b[possible] + off)
-        )
-        return value, _around(value, float(low.min()), float(high.max()))
+
+        def ends(limit: float) -> tuple[float, float]:
+            possible, b, off = self._possible(limit)
+            low, high = (last_above(slopes[possible] * end[:, None], delta, self.tried) for end in (b - off, b + off))
+            return float(low.min()), float(high.max())
+
+        def limit(size: float) -> float:
+            return self._limit(slopes[:, _nearest(self.tried, size)], delta)
+
+        return value, self._interval(value, ends, limit)
 
     def band(self, at: Floats) -> tuple[Floats, Floats]:
         """Lower and upper ends of the curve's band at sizes ``at`` [n]; both empty without draws."""
         if self.drawn is None:
             return np.empty(0), np.empty(0)
-        limit = self._limit(self._doubling(self.grid.shapes, self.largest))
-        possible, off = self._possible(limit)
-        phi = power_basis(self.grid.shapes[possible], at, self.largest)
-        away = phi - self.middle[possible][:, None]
-        spare = (off**2 * self.fits.information[possible])[:, None]
-        middle = self.fits.a[possible][:, None] + self.fits.b[possible][:, None] * phi
-        width = np.sqrt(spare * self.level_variance + (off[:, None] * away) ** 2)
+        slopes, slope = (self._doubling(shapes, self.largest) for shapes in (self.grid.shapes, self.shape))
+        possible, b, off = self._possible(self._limit(slopes, self.b * float(slope[0])))
+        away = power_basis(self.grid.shapes[possible], at, self.largest)
+        away -= (self.metric.phi[possible] @ self.weights)[:, None]
+        middle = self.level + b[:, None] * away
+        spare = (off * self.metric.root[possible])[:, None]
+        width = np.sqrt(spare**2 * self.level_variance + (off[:, None] * away) ** 2)
         return (middle - width).min(axis=0), (middle + width).max(axis=0)
 
-    def _limit(self, slopes: Floats) -> float:
-        """What the true value of ``b slopes`` [g] may cost more than the best fit."""
-        assert self.drawn is not None
-        wanted = self.fits.b[self.centre] * slopes[self.centre] / np.maximum(slopes, 1e-100)
-        cost = self.drawn.cost + (wanted - self.drawn.b) ** 2 * self.drawn.information
-        limit = float(np.quantile(cost.min(axis=1) - self.drawn_least, LEVEL))
-        return max(limit, self.flat_limit) if self.maybe_flat else limit
+    def _interval(
+        self, value: float, ends: Callable[[float], tuple[float, float]], limit: Callable[[float], float]
+    ) -> Interval | None:
+        """The ends that are possible under their own limits, both found by iteration; None without draws.
 
-    def _possible(self, limit: float) -> tuple[NDArray[np.bool_], Floats]:
-        """Which shapes are within the limit [g], and how far b may be off its best in each of them [g']."""
-        spare = limit - (self.fits.cost - self.least)
-        spare[np.argmin(self.fits.cost)] = max(limit, 0.0)
-        possible = spare >= 0
-        return possible, np.sqrt(spare[possible] / self.fits.information[possible])
+        Args:
+            ends: from a limit to the least and the most that is possible; limit: from a value to its limit.
+        """
+        if self.drawn is None:
+            return None
+        low, high = ends(limit(value))
+        for _ in range(ROUNDS):
+            low, high = ends(limit(low))[0], ends(limit(high))[1]
+        return Interval(min(low, value), max(high, value))  # the grid may just miss the best fit
+
+    def _limit(self, slopes: Floats, value: float) -> float:
+        """The most that the best curve with ``b slopes = value`` may cost more than the best of all; slopes: [g]."""
+        wanted = self.metric.root * value / np.maximum(slopes, LEAST_SLOPE)
+        best = int(np.argmax(wanted * (2 * self.z - wanted)))
+        drawn = self._about(best, wanted[best])
+        most = _most(drawn)
+        drawn *= 2 * wanted[:, None]
+        drawn -= wanted[:, None] ** 2
+        return float(np.quantile(most - drawn.max(axis=0), LEVEL))
+
+    def _limit_of_half(self, half: float) -> float:
+        """The same for curves that have half of their gain at the size ``half``."""
+        row = _nearest(self.grid.halves, half)
+        block = slice(row * BENDS, (row + 1) * BENDS)
+        best = block.start + int(np.argmax(self.z[block] ** 2))
+        drawn = self._about(best, self.z[best])
+        return float(np.quantile(_most(drawn) - _most(drawn[block]), LEVEL))
+
+    def _about(self, shape: int, z: float) -> Floats:
+        """Coordinates [g, draws] of scores drawn about one curve, given by its shape and its own coordinate there."""
+        assert self.drawn is not None
+        root = self.metric.root[shape]
+        return self.drawn + (self.metric.unit @ self.metric.phi[shape] * (z / root if root else 0.0))[:, None]
+
+    def _possible(self, limit: float) -> tuple[NDArray[np.bool_], Floats, Floats]:
+        """Which shapes are within the limit [g], their best b [g'] and how far b may be off it [g']."""
+        spare = limit - (self.most - self.z**2)
+        spare[np.argmax(self.z**2)] = max(limit, 0.0)
+        possible = (spare >= 0) & (self.metric.root > 0)
+        root = self.metric.root[possible]
+        return possible, self.z[possible] / root, np.sqrt(spare[possible]) / root
 
     def _doubling(self, shapes: Floats, size: float) -> Floats:
         """phi(2 size) - phi(size) [g]."""
@@ -173,10 +196,23 @@ class Profile:
         return power_basis(shapes, 2 * self.tried, self.largest) - power_basis(shapes, self.tried, self.largest)
 
 
-def _limit_of_half(drawn: Solution, shape: int) -> float:
-    """What the size of half the gain of the curve drawn about, of this ``shape``, costs more than the best fits."""
-    own = drawn.cost.reshape(-1, HALVES, BENDS)[:, shape // BENDS].min(axis=1)
-    return float(np.quantile(own - drawn.cost.min(axis=1), LEVEL))
+def _most(drawn: Floats) -> Floats:
+    """What the best of some shapes explains of every draw [draws]; drawn: coordinates [g, draws]."""
+    return np.asarray(np.maximum(drawn.max(axis=0), -drawn.min(axis=0)) ** 2)
+
+
+def _nearest(sizes: Floats, size: float) -> int:
+    """Place of the size in an ascending grid that is nearest to ``size``, which may be 0 or infinite."""
+    return int(np.argmin(np.abs(np.log(sizes) - math.log(min(max(size, sizes[0]), sizes[-1])))))
+
+
+def _metric(grid: Grid, at: Floats, precision: Floats) -> Metric:
+    """Shapes that are flat over the sizes ``at`` [k] get zeros."""
+    phi = power_basis(grid.shapes, at, at.max())
+    weighted = (phi - (phi @ precision.sum(axis=0) / precision.sum())[:, None]) @ precision
+    information = np.einsum("gk,gk->g", weighted, phi)
+    root = np.sqrt(np.where(information > 1e-12 * np.trace(precision), information, 0.0))
+    return Metric(phi, weighted / np.where(root > 0, root, np.inf)[:, None], root)
 
 
 def _coarse(sizes: Sizes) -> Grid:
@@ -192,9 +228,9 @@ def _product(halves: Floats, bends: Floats, largest: int) -> Grid:
     return Grid(np.stack([offsets_of_halves(half, beta, float(largest)), beta], axis=-1), halves, bends)
 
 
-def _finer(grid: Grid, costs: Floats, largest: int) -> Grid:
-    """As many shapes, on what is left of the grid without those that are :data:`FAR` from the best."""
-    near = (costs - costs.min() <= FAR).reshape(HALVES, BENDS)
+def _finer(grid: Grid, z: Floats, largest: int) -> Grid:
+    """As many shapes, on what is left of the grid without those that are :data:`FAR` from the best; z: [g]."""
+    near = (z**2 >= (z**2).max() - FAR).reshape(HALVES, BENDS)
     first_half, last_half = _reach(grid.halves, near.any(axis=1))
     first_bend, last_bend = _reach(grid.bends, near.any(axis=0))
     return _product(np.geomspace(first_half, last_half, HALVES), np.linspace(first_bend, last_bend, BENDS), largest)
@@ -216,11 +252,6 @@ def _half(shapes: Floats, largest: float) -> Floats:
 def _sizes_tried(sizes: Sizes) -> Floats:
     positive = [size for size in sizes if size > 0]
     return np.geomspace(min(positive) / 20, HORIZON * max(positive), 120)
-
-
-def _around(value: float, low: float, high: float) -> Interval:
-    """The grid may just miss the best fit, which is always possible."""
-    return Interval(min(low, value), max(high, value))
 
 
 def _within(halves: Floats, over: Floats, value: float, largest: float) -> Interval:
