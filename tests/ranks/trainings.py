@@ -21,6 +21,7 @@ from dist_stilts.model import trained_rows
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.trained_rows import all_rows, train_only
+from dist_stilts.parallel.collectives import barrier
 from dist_stilts.parallel.world import World, current
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.train import loop
@@ -161,6 +162,7 @@ def failure(model: MultiTaskModel, precision: str, world: World, out: Path, allo
     else:
         ended = {"message": "it trained to the end", "code": 0}
     training.engine.destroy()
+    barrier()  # rank 0 may still be deleting the checkpoint before the last
     seen = {"step": training.state.step, "skipped": training.state.skipped, "logged": training.logged}
     return {**ended, **seen, "checkpoints": sorted(path.name for path in out.rglob("*step-*"))}
 
