@@ -20,6 +20,8 @@ cd "$repo"
 # One thread a process: the tests start several ranks at once, and idle threads that spin slow each other down.
 # timeout is the last resort against a hung rank; pytest's own limit for each test is in setup.cfg.
 export OMP_NUM_THREADS=1
+# Python keeps what it compiles, so that the many short processes do not all compile the package.
+unset PYTHONDONTWRITEBYTECODE
 # The whole suite is shared by two workers; tests/conftest.py says which tests stay in turn.
 if [[ $# -eq 0 ]]; then set -- --numprocesses 2 --dist loadscope --no-loadscope-reorder --durations 25; fi
 exec timeout --verbose --kill-after=30s 60m "$venv/bin/python" -m pytest "$@"

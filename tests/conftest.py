@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ SLOWEST = ("multinode", "end_to_end", "ranks")
 """Folders whose tests go first, so that pytest in parallel ends with what is shared out in small parts."""
 IN_TURN = ("multinode", "ranks")
 """Folders whose tests share hosts, or have more processes than there are cores."""
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts this in the background says so, and all that the tests start would be deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def folder(nodeid: str) -> str:

@@ -55,7 +55,7 @@ def start(
     for log in logs:
         log.write_bytes(b"")
     context = multiprocessing.get_context("spawn") if cold else _server()
-    process = context.Process(target=_begin, args=(work, arguments, dict(environment), logs))
+    process = context.Process(target=begin, args=(work, arguments, dict(environment), logs))
     process.start()
     return process
 
@@ -75,7 +75,7 @@ def program(*arguments: str) -> None:
     main()
 
 
-def _begin(
+def begin(
     work: Callable[..., None], arguments: tuple[Any, ...], environment: dict[str, str], logs: tuple[Path, Path]
 ) -> None:
     os.setsid()

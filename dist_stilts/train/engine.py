@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -88,9 +90,25 @@ def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig
     ]
     betas = (config.betas[0], config.betas[1])
     optimizer = torch.optim.AdamW(parameter_groups, lr=config.learning_rate, betas=betas, eps=config.eps, fused=True)
-    with redirect_stdout(None):  # stage 1 prints memory figures that nobody asked for
+    with _compiling_nothing(), redirect_stdout(None):  # stage 1 prints memory figures that nobody asked for
         engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings, dist_init_required=False)
     return engine
+
+
+@contextmanager
+def _compiling_nothing() -> Iterator[None]:
+    """Save a sixth of the time from start to first step: nothing here is compiled, but DeepSpeed (0.19.8) asks whether
+    the optimiser is Muon, whose module passes functions to torch.compile, which would load all of the compiler.
+    """
+    name = "TORCHDYNAMO_DISABLE"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
 
 
 def skipped(engine: Any) -> int:

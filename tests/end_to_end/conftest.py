@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 import warm
-from faults import PHASES, RECIPE, Job, Outcome, reference
+from faults import PHASES, RECIPE, SECONDS_TO_FINISH, Job, Outcome, reference
+from warm_ranks import Ranks
 
 MODULE = ("-m", "dist_stilts")
 TINY = Path(__file__).with_name("tiny.yaml")
@@ -95,11 +96,26 @@ def tiny() -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_recipe(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
+    """``run_recipe(recipe, *overrides)``: all of ``dist-stilts run`` at two ranks but its launcher, which is slow."""
+
+    def run_(recipe: Path, *overrides: str) -> None:
+        prepared = cli("prepare", str(recipe), *overrides)
+        assert prepared.returncode == 0, prepared.stderr
+        ranks = Ranks(["train", str(recipe), "--phase", "all", *overrides], tmp_path_factory.mktemp("logs"))
+        assert ranks.wait(SECONDS_TO_FINISH) == [0, 0], ranks.stderr()
+        done = cli("run", str(recipe), *overrides)
+        assert done.returncode == 0, done.stderr
+        assert "nothing to do" in done.stderr
+
+    return run_
+
+
+@pytest.fixture(scope="session")
+def finished(run_recipe: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the tiny recipe, run to its end at two ranks."""
     out = tmp_path_factory.mktemp("finished")
-    done = cli("run", str(TINY), f"out={out}")
-    assert done.returncode == 0, done.stderr
+    run_recipe(TINY, f"out={out}")
     return out / "tiny"
 
 

@@ -50,10 +50,9 @@ def recipe(finished: Path, tmp_path: Path) -> Path:
 
 
 def test_own_files_get_the_scores_of_the_task_that_they_are_copies_of(
-    cli: Callable, recipe: Path, tmp_path: Path
+    run_recipe: Callable, recipe: Path, tmp_path: Path
 ) -> None:
-    done = cli("run", str(recipe), f"out={tmp_path / 'runs'}")
-    assert done.returncode == 0, done.stderr
+    run_recipe(recipe, f"out={tmp_path / 'runs'}")
     scores: dict[str, dict[str, float]] = {}
     for line in (tmp_path / "runs/mine/scored/results.jsonl").read_text().splitlines():
         record = json.loads(line)

@@ -137,9 +137,9 @@ def test_the_same_recipe_again_does_nothing(finished: Path, cli: Callable, tiny:
 def test_ranks_do_not_change_a_prediction(finished: Path, cli: Callable, tmp_path: Path) -> None:
     """Law 3, through the verb."""
     found = {}
-    for ranks in (1, 2):
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m", "dist_stilts")
+    for ranks, program in ((1, ("-m", "dist_stilts")), (2, launcher)):
         out = tmp_path / str(ranks)
-        program = ("-m", "torch.distributed.run", f"--nproc-per-node={ranks}", "--standalone", "-m", "dist_stilts")
         places = ["--model", str(finished / "udpos/model"), "--data", str(finished / "world"), "--out", str(out)]
         arguments = ["evaluate", "--tasks", "udpos,tatoeba", "--languages", "qaa", *places]
         assert cli(*arguments, "--prepare-only").returncode == 0  # ranks do not tokenise

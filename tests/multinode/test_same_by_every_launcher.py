@@ -1,4 +1,7 @@
-"""On one host, deepspeed, torchrun and mpirun do the same: weights, predictions and scores are equal bit by bit."""
+"""On one host, deepspeed, torchrun and mpirun do the same as ranks that no launcher started.
+
+Weights, predictions and scores are equal bit by bit.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from one_job import BIN
+import warm
+from one_job import BIN, SECONDS, Job, environment
 
 from dist_stilts.parallel.network import free_port
 
@@ -39,21 +43,45 @@ def version() -> str:
     return subprocess.run(["mpirun", "--version"], capture_output=True, text=True, timeout=30).stdout
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
-def test_every_launcher_does_the_same(ranks: int, job: Callable[..., Any], run: Callable[..., str]) -> None:
-    launchers = {"deepspeed": deepspeed, "mpirun": mpirun} | ({"torchrun": torchrun} if ranks == 2 else {})
-    left = {}
-    for name, command in launchers.items():
-        one = job(name)
-        said = run([*command(ranks), *one.arguments])
-        who = {"mpirun": "Open MPI|MPICH"}.get(name, name)
-        assert re.search(
-            rf"{ranks} ranks by ({who}) on 1 host \(.*\), cpu, master (127.0.0.1|localhost):\d+ over lo, gloo", said
-        )
-        assert one.status["state"] == "done"
-        left[name] = one.left()
-    for name in launchers:
-        assert left[name] == left["deepspeed"], name
+def without_launcher(ranks: int, one: Job, folder: Path) -> None:
+    """Do the job."""
+    shared = environment(WORLD_SIZE=str(ranks), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
+    processes = [
+        warm.start(warm.program, tuple(one.arguments), {**shared, "RANK": rank, "LOCAL_RANK": rank}, folder / rank)
+        for rank in map(str, range(ranks))
+    ]
+    for process in processes:
+        process.join(SECONDS)
+        process.kill()
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * ranks, (folder / "0").read_text()
+
+
+@pytest.mark.parametrize(
+    ("ranks", "launcher", "who"),
+    [
+        (2, deepspeed, "deepspeed"),
+        (2, torchrun, "torchrun"),
+        (2, mpirun, "Open MPI|MPICH"),
+        (4, mpirun, "Open MPI|MPICH"),
+    ],
+)
+def test_every_launcher_does_the_same(
+    ranks: int,
+    launcher: Callable[[int], list[str]],
+    who: str,
+    job: Callable[..., Any],
+    run: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    one, reference = job("one"), job("reference")
+    said = run([*launcher(ranks), *one.arguments])
+    assert re.search(
+        rf"{ranks} ranks by ({who}) on 1 host \(.*\), cpu, master (127.0.0.1|localhost):\d+ over lo, gloo", said
+    )
+    assert one.status["state"] == "done"
+    without_launcher(ranks, reference, tmp_path)
+    assert one.left() == reference.left()
 
 
 def test_a_plain_start_is_one_process_and_asks_for_no_mpi(job: Callable[..., Any], run: Callable[..., str]) -> None:

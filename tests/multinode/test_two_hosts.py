@@ -88,7 +88,7 @@ def test_two_hosts_train_and_score_as_one(
     assert one.left() == on_one_host(one.steps)
 
 
-STEPS = 200
+STEPS = 120
 
 
 @pytest.mark.parametrize("fault", ["cable", "second", "first"])
