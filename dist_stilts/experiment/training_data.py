@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from dist_stilts.evaluate.suite import languages_of
 from dist_stilts.experiment.plan import Run, folder_of, has_dev
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.sources import task
+from dist_stilts.tasks.sources import load_bitext, task
 from dist_stilts.tasks.spec import RETRIEVAL, Family, TaskSpec
 
 Progress = Callable[[str, int, int], None]
@@ -79,14 +79,34 @@ def to_watch(run: Run, recipe: Recipe) -> dict[str, Wanted]:
 
 def to_score(run: Run, recipe: Recipe) -> list[Wanted]:
     """What the run is scored on, but for retrieval, which reads its texts when it needs them."""
+    return [_wanted(run, recipe, *part) for part in _scored(run, recipe) if part[0].family not in RETRIEVAL]
+
+
+def check_bitexts(runs: Sequence[Run], recipe: Recipe) -> None:
+    """Read the texts that runs search in, and keep nothing: days of training may lie between the start and their use.
+
+    Raises:
+        UserError: missing or broken files.
+    """
+    parts = {
+        (spec.name, each, language): spec
+        for run in runs
+        for spec, split, language in _scored(run, recipe)
+        if spec.family in RETRIEVAL
+        for each in ({split, "dev"} if spec.family == "bucc" else {split})  # dev has the threshold
+    }
+    for (_, split, language), spec in parts.items():
+        load_bitext(spec, data_root(recipe), split, language)
+
+
+def _scored(run: Run, recipe: Recipe) -> Iterator[tuple[TaskSpec, str, str]]:
+    """Task, split and language of all that the run is scored on."""
     root = data_root(recipe)
-    return [
-        _wanted(run, recipe, spec, split, language)
-        for name, wanted in run.evaluate.items()
-        if (spec := task(name, root)).family not in RETRIEVAL
-        for split in wanted.splits
-        for language in languages_of(spec, root, split, wanted.languages)
-    ]
+    for name, wanted in run.evaluate.items():
+        spec = task(name, root)
+        for split in wanted.splits:
+            for language in languages_of(spec, root, split, wanted.languages):
+                yield spec, split, language
 
 
 def _wanted(run: Run, recipe: Recipe, spec: TaskSpec, split: str, language: str) -> Wanted:
@@ -97,7 +117,12 @@ def _wanted(run: Run, recipe: Recipe, spec: TaskSpec, split: str, language: str)
 def prepare_all(
     runs: Sequence[Run], recipe: Recipe, tokenizer: Any, progress: Progress | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Tokenise all that runs train on and are scored on; returns what tokenising did, by title."""
+    """Tokenise all that runs train on and are scored on; returns what tokenising did, by title.
+
+    Raises:
+        UserError: missing or broken data, those of retrieval among them.
+    """
+    check_bitexts(runs, recipe)
     done = {}
     for run in runs:
         trained = [wanted for parts in to_train_on(run, recipe).values() for wanted in parts]

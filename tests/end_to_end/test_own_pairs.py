@@ -78,6 +78,7 @@ def test_a_bad_file_is_one_line(
     text = recipe.read_text()
     recipe.write_text(text[: text.index("phases:")])
     done = cli("run", str(recipe), f"out={tmp_path / 'runs'}", only)
+    assert "ranks by" not in done.stderr, "it was found too late"
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert done.returncode == 2, done.stderr
     assert len(errors) == 1, done.stderr
