@@ -76,7 +76,7 @@ def cli(start: Callable[..., subprocess.Popen[str]], tmp_path_factory: pytest.Te
             raise subprocess.TimeoutExpired(args, seconds, out.read_text(), err.read_text())
         return subprocess.CompletedProcess(args, process.exitcode, out.read_text(), err.read_text())
 
-    def cli_(*args: str, seconds: float = 100, program: tuple[str, ...] = MODULE) -> subprocess.CompletedProcess[str]:
+    def cli_(*args: str, seconds: float = 200, program: tuple[str, ...] = MODULE) -> subprocess.CompletedProcess[str]:
         if program == MODULE:
             return forked(args, seconds)
         process = start(*args, program=program)
