@@ -11,6 +11,7 @@ product   nothing but a large matrix product in the training's dtype, for what t
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -158,6 +159,8 @@ def by_product(job: Job) -> dict[str, Any] | None:
     """Ours, or bare; None on all ranks but the first."""
     from dist_stilts.parallel.world import started
 
+    if job.variant == "returned":
+        os.environ["MALLOC_TRIM_THRESHOLD_"] = ""  # read here by the product alone: it leaves the allocator as it comes
     with started() as world:
         features, vocabulary = rows_of(job, job.split)
         steps = job.reach_steps if job.reach else job.warmup_steps + job.steps

@@ -18,6 +18,7 @@ import torch
 import torch.distributed as dist
 
 from dist_stilts.errors import EXIT_FAILED, UserError
+from dist_stilts.parallel import allocator
 from dist_stilts.parallel.launchers import Launch, detect
 from dist_stilts.parallel.meeting import meet, start_seconds
 from dist_stilts.parallel.store import open_store
@@ -121,6 +122,7 @@ def _device(launch: Launch) -> tuple[torch.device, str]:
         return device, "cpu:gloo,cuda:nccl"
     threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, (os.cpu_count() or 1) // launch.world_size)
     torch.set_num_threads(threads)
+    allocator.keep_freed()
     return torch.device("cpu"), "gloo"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import torch
 
+from dist_stilts.parallel import allocator
 from dist_stilts.parallel.collectives import sum_by_index
 from dist_stilts.parallel.world import World
 
@@ -72,6 +73,7 @@ def free_bytes(world: World) -> int:
     """Bytes that this rank may still take: of its GPU, or its share of the host's memory."""
     if world.device.type == "cuda":
         return torch.cuda.mem_get_info(world.device)[0]
+    allocator.return_freed()
     return min([psutil.virtual_memory().available, *left_in_control_groups()]) // _ranks_on_this_host(world)
 
 
