@@ -123,7 +123,7 @@ def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool)
 
 
 def score(
-    predictions: Annotated[Path, typer.Option(help="Folder with <task>/test-<language>.tsv, .json for questions.")],
+    predictions: Annotated[Path, typer.Option(help="Folder with `<task>/test-<language>.tsv`, `.json` for questions.")],
     labels: Annotated[Path, typer.Option(help="Folder of the same layout with gold labels.")],
     as_json: Json = False,
 ) -> None:
@@ -136,6 +136,9 @@ def score(
 
     scores = score_folder(predictions, labels)
     print(json.dumps(scores, indent=2) if as_json else score_lines(scores))
+    if refused := scores["refused"]:
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        raise UserError(f"not scored: {refused[0]}{more}")
 
 
 def table(

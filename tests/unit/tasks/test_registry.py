@@ -88,9 +88,15 @@ def test_alias_is_the_task() -> None:
     assert get_task("csqa") is get_task("commonsenseqa")
 
 
-def test_unknown_task_suggests_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"unknown task 'xnlii'\. did you mean 'xnli'\?"):
-        get_task("xnlii")
+@pytest.mark.parametrize(("name", "meant"), [("xnlii", "xnli"), ("XNLI", "xnli"), ("wikian", "wikiann")])
+def test_unknown_task_suggests_the_nearest(name: str, meant: str) -> None:
+    with pytest.raises(UserError, match=rf"unknown task '{name}'\. did you mean '{meant}'\?"):
+        get_task(name)
+
+
+def test_where_none_is_near_every_task_is_named_once() -> None:
+    with pytest.raises(UserError, match=r"known: anli, anli_plus, bucc2018, ccg, .*, xquad$"):
+        get_task("zzz")
 
 
 def test_two_tasks_of_one_name_are_refused() -> None:
