@@ -62,12 +62,6 @@ def test_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     assert len(str(caught.value)) < 400
 
 
-def test_xtremes_own_test_files_without_tags_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    (tmp_path / "test-de.tsv").write_text("Das\nist\n\n")
-    with pytest.raises(UserError, match=r"test-de\.tsv:1: 1 columns.*have no tags: use what it made them of"):
-        list(read_udpos(tmp_path, "test", "de"))
-
-
 def test_treebanks_stand_in_for_files_that_xtreme_would_write(tmp_path: Path) -> None:
     treebank = tmp_path / "ud" / "UD_Thai-PUD" / "th_pud-ud-test.conllu"
     treebank.parent.mkdir(parents=True)
