@@ -15,6 +15,7 @@ from dist_stilts.analysis.curves import Curve
 from dist_stilts.analysis.effects import PER_DOUBLING, TOTAL_GAIN, Effect
 from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.forms import Fit
+from dist_stilts.analysis.shape import Shape
 from dist_stilts.analysis.typology import Distances
 from dist_stilts.report.render import Sheet
 from dist_stilts.study.page import StudyContent
@@ -53,7 +54,7 @@ def curve(language: str, distance: float, intermediate: str, target: str, seeds:
         return Estimate(value, note="one seed: no interval") if one else Estimate(value, value - half, value + half)
 
     last = sizes[-1]
-    enough = Estimate(None, 0.7 * last, math.inf, f"not reached within {2 * last:,} examples")
+    enough = Estimate(None, 0.7 * last, math.inf, f"not reached within {2 * last:,} examples", True)
     if distance > 0.2:
         enough = Estimate(
             last * (1.1 - distance), last * (0.8 - distance), last * (1.4 - distance) if distance < 0.5 else math.inf
@@ -70,7 +71,7 @@ def curve(language: str, distance: float, intermediate: str, target: str, seeds:
         left_out=1 if odd else 0,
         fits=(Fit("power law", {"beta": 0.6}, 12.3, 0.41),),
         chosen=Fit("power law", {"beta": 0.6}, 12.3, 0.41),
-        shape="non-monotone" if odd else "falling" if gain < 0 else "rising",
+        shape=Shape.NON_MONOTONE if odd else Shape.FALLING if gain < 0 else Shape.RISING,
         shape_note="falls from 55.1 at 1,000 to 49.0 at 3,000, p = 0.003" if odd else "",
         total_gain=estimate(float(means[-1] - means[0]), 1.2),
         per_doubling={n: estimate(float(np.diff(bends(distance, [n, 2 * n], gain))[0]), 0.3) for n in sizes if n},
@@ -81,6 +82,7 @@ def curve(language: str, distance: float, intermediate: str, target: str, seeds:
         line=tuple(line.tolist()),
         low=() if one else tuple((line - 0.9).tolist()),
         high=() if one else tuple((line + 0.9).tolist()),
+        is_mean=language == MEAN,
     )
 
 
