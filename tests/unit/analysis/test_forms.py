@@ -47,15 +47,11 @@ def test_every_form_finds_a_curve_of_its_own_rising_or_falling(form: str, parame
     between = np.geomspace(20, 10000, 30)
     assert np.abs(fit(between) - truth(between)).max() < 0.05
     assert fit.held_out_error == pytest.approx(0, abs=0.3)
+    if (form, parameters) == ("power law", PLANTED["power law"][0]):
+        assert fit.parameters == pytest.approx(parameters, rel=0.05)
 
 
-def test_parameters_of_a_power_law_are_those_of_its_formula() -> None:
-    planted = PLANTED["power law"][0]
-    fit = fits_of(Fit("power law", planted, 0.0, None)(MORE_SIZES), MORE_SIZES)["power law"]
-    assert fit.parameters == pytest.approx(planted, rel=0.05)
-
-
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_no_local_search_from_many_starts_finds_a_better_power_law(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sizes = np.array(SIZES, float)
@@ -90,14 +86,6 @@ def test_closed_form_is_generalised_least_squares() -> None:
     found = solve(phi, scores, precision, intercept=True)
     assert [found.a[0], found.b[0], found.cost[0]] == pytest.approx([a, b, residual @ precision @ residual])
     assert 1 / found.information[0] == pytest.approx(np.linalg.inv(design.T @ precision @ design)[1, 1])
-
-
-def test_many_curves_at_once_are_solved_as_one_by_one() -> None:
-    rng = np.random.default_rng(0)
-    scores, phi = rng.normal(size=(3, 4)), rng.normal(size=(2, 4))
-    together = solve(phi, scores, np.eye(4), intercept=True)
-    for index, row in enumerate(scores):
-        assert together.cost[index] == pytest.approx(solve(phi, row, np.eye(4), intercept=True).cost)
 
 
 def test_a_form_with_as_many_parameters_as_sizes_is_left_out() -> None:

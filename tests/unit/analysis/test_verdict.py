@@ -9,6 +9,9 @@ import pytest
 from dist_stilts.analysis.curves import Curve
 from dist_stilts.analysis.effects import ALL, CURVATURE, ENDS, PER_DOUBLING, TOTAL_GAIN, Effect
 from dist_stilts.analysis.estimate import Estimate
+from dist_stilts.analysis.noise import Over
+from dist_stilts.analysis.regression import Unadjusted
+from dist_stilts.analysis.shape import Shape
 from dist_stilts.analysis.verdict import verdict
 from dist_stilts.simulate.results import Design, study
 
@@ -17,27 +20,24 @@ RISING = Curve(
     *("mnli", "xnli", "accuracy", "l01", SIZES, (40.0, 50.0, 55.0, 58.0), (3, 3, 3, 3), 500, 0),
     fits=(),
     chosen=None,
-    shape="rising",
+    shape=Shape.RISING,
     shape_note="no drop beyond chance, p = 1",
     total_gain=Estimate(18.0, 15.0, 21.0),
     per_doubling={100: Estimate(4.0, 3.0, 5.0), 300: Estimate(2.0, 1.0, 3.5), 1000: Estimate(0.5, 0.1, 1.0)},
     half_gain=Estimate(90.0, 60.0, 130.0),
     enough=Estimate(800.0, 500.0, math.inf),
-    intervals_over="seeds and test rows",
-    grid=(),
-    line=(),
-    low=(),
-    high=(),
+    intervals_over=Over.SEEDS_AND_ROWS,
+    **dict.fromkeys(("grid", "line", "low", "high"), ()),
 )
 STEADY = replace(
     RISING,
     per_doubling={100: Estimate(2.0, 1.0, 3.0), 300: Estimate(2.5, 1.0, 3.5), 1000: Estimate(3.0, 1.0, 4.0)},
-    enough=Estimate(None, 900.0, math.inf, "not reached within 2,000 examples"),
+    enough=Estimate(None, 900.0, math.inf, censored=True),
 )
 FALLS = replace(
-    RISING, language="l02", shape="non-monotone", shape_note="falls from 55 at 300 to 50 at 1,000, p = 0.01"
+    RISING, language="l02", shape=Shape.NON_MONOTONE, shape_note="falls from 55 at 300 to 50 at 1,000, p = 0.01"
 )
-FLAT = replace(RISING, language="l03", shape="flat", total_gain=Estimate(0.5, -1.0, 2.0))
+FLAT = replace(RISING, language="l03", shape=Shape.FLAT, total_gain=Estimate(0.5, -1.0, 2.0))
 EFFECT = Effect(PER_DOUBLING, "mnli", "syntactic", -0.15, -0.2, -0.1, 0.001, 0.004, -0.02, 0.08, 12, "", -0.8)
 NONE = replace(EFFECT, estimate=-0.05, low=-0.1, high=0.02, p=0.2, p_holm=0.6)
 
@@ -47,7 +47,7 @@ def scores(**changes: object) -> pd.DataFrame:
 
 
 def mean_of(curve: Curve) -> Curve:
-    return replace(curve, language="mean xx")
+    return replace(curve, language="mean xx", is_mean=True)
 
 
 def text(*curves: Curve, effects: tuple[Effect, ...] = (EFFECT,), **options: object) -> str:
@@ -137,17 +137,14 @@ def test_what_could_not_be_estimated_is_said_with_the_reason() -> None:
     ],
 )
 def test_a_study_that_cannot_answer_yet_says_so(changes: dict[str, object], words: str) -> None:
-    table = scores(languages=3, sizes=SIZES) if "languages" in changes else scores(**changes)
-    table = table[table["language"] == "en"] if "languages" in changes else table
-    said = verdict([], [], table)
+    said = verdict([], [], scores(**changes))
     assert words in said.headline
     assert said.sentences
 
 
 def test_without_any_finished_run_there_is_nothing_to_say() -> None:
     said = verdict([], [], scores()[:0])
-    assert said.headline == "No run has finished yet, so there is nothing to say."
-    assert said.sentences == []
+    assert (said.headline, said.sentences) == ("No run has finished yet, so there is nothing to say.", [])
 
 
 def test_runs_seeds_languages_and_degenerate_scores_are_counted() -> None:
@@ -158,14 +155,34 @@ def test_runs_seeds_languages_and_degenerate_scores_are_counted() -> None:
     assert f"{stuck} scores of {stuck // 4} runs are degenerate" in said
 
 
-def test_what_limits_the_answer_is_said() -> None:
-    one = text(replace(RISING, intervals_over="nothing: one seed"), scores=scores(seeds=1))
-    assert "There is one seed" in one
-    assert "There is one seed" not in text(RISING)
-    assert "over seeds alone" in text(replace(RISING, intervals_over="seeds"))
-    assert "No control was run" in text(RISING)
-    assert "Controls: shuffled." in text(RISING, controls=("shuffled",))
-    assert "not adjusted for share: unknown for l04" in text(
-        RISING, effects=(replace(EFFECT, note="one seed: x; not adjusted for share: unknown for l04"),)
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        ("There is one seed", {"scores": {"seeds": 1}, "curve": {"intervals_over": Over.NOTHING}}),
+        ("over seeds alone", {"curve": {"intervals_over": Over.SEEDS}}),
+        ("Controls: shuffled.", {"controls": ("shuffled",)}),
+        (
+            "not adjusted for share: unknown for l04.",
+            {"effect": {"unadjusted": (Unadjusted(("share",), "unknown for l04"),)}},
+        ),
+    ],
+)
+def test_what_limits_the_answer_is_said_where_it_does(words: str, changes: dict[str, dict[str, object]]) -> None:
+    limited = text(
+        replace(RISING, **changes.get("curve", {})),
+        effects=(replace(EFFECT, **changes.get("effect", {})),),
+        scores=scores(**changes.get("scores", {})),
+        controls=changes.get("controls", ()),
     )
+    assert words in limited
+    assert words not in text(RISING)
+    assert "No control was run" in text(RISING)
     assert "related ones" in text(RISING)
+
+
+def test_texts_for_readers_decide_nothing() -> None:
+    note = "not reached within 2,000 examples; not adjusted for share: unknown for l04"
+    renamed = [
+        replace(curve, language="mean zz", enough=replace(curve.enough, note=note)) for curve in (RISING, STEADY, FLAT)
+    ]
+    assert text(*renamed, effects=(replace(EFFECT, note=note),)) == text(RISING, STEADY, FLAT)
