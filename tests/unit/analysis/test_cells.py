@@ -23,7 +23,10 @@ def by_language(scores: pd.DataFrame, outcomes: dict | None = None) -> dict[str,
 
 def test_the_mean_is_over_all_languages_but_english_and_comes_last() -> None:
     found = by_language(table())
-    assert [(name, one.is_mean) for name, one in found.items()] == [*((name, False) for name in ("de", "en", "sw")), (MEAN, True)]
+    assert [(name, one.is_mean) for name, one in found.items()] == [
+        *((name, False) for name in ("de", "en", "sw")),
+        (MEAN, True),
+    ]
     assert found[MEAN].means.tolist() == [60.5, 62.5]
     assert found[MEAN].count == 8
 

@@ -53,19 +53,19 @@ def test_without_censoring_it_is_least_squares() -> None:
 
 def test_not_reached_does_not_bend_the_slope_and_leaving_it_out_would() -> None:
     slopes, left_out = [], []
-    for seed in range(20):
+    for seed in range(10):
         pairs, given = planted(seed)
         slopes.append(censored_slope(pairs, given).estimate)
         inside = pairs[pairs["side"] == 0]
         distance = dict(zip(given.languages, given.distance, strict=True))
         left_out.append(np.polyfit(inside["language"].map(distance), inside["value"], 1)[0])
-    assert np.mean(slopes) == pytest.approx(-4.0, abs=0.4)
+    assert np.mean(slopes) == pytest.approx(-4.0, abs=0.5)
     assert np.mean(left_out) > -3.2
 
 
 def test_intervals_cover_the_planted_slope() -> None:
     covered = []
-    for seed in range(40):
+    for seed in range(25):
         pairs, given = planted(seed, languages=14)
         low, high = censored_slope(pairs, given).interval(given.degrees)
         covered.append(low <= -4.0 <= high)

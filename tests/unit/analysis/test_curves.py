@@ -103,7 +103,9 @@ def test_intervals_depend_on_the_seed_and_not_on_other_curves_in_the_table() -> 
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_what_is_not_reached_is_censored_and_says_how_far_was_looked(seeds: int) -> None:
-    growing = table(np.random.default_rng(0), lambda n: 50 + 2 * np.log2(1 + np.asarray(n) / 50), noise=0.2, seeds=seeds)
+    growing = table(
+        np.random.default_rng(0), lambda n: 50 + 2 * np.log2(1 + np.asarray(n) / 50), noise=0.2, seeds=seeds
+    )
     enough = one_curve(growing).enough
     assert (enough.value, enough.censored, enough.reached) == (None, True, False)
     assert enough.high == (math.inf if seeds > 1 else None)

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from dist_stilts.analysis import mixed
 from dist_stilts.analysis.mixed import logit_cells, pair_slopes, slope_on_distance, two_stage_slope
 from dist_stilts.analysis.regression import Predictors
 
@@ -104,13 +103,3 @@ def test_targets_that_only_some_languages_have_do_not_pass_for_an_effect_of_dist
         data = data[(data["unit"] != "u0") | data["language"].isin(far)]
         slope = slope_on_distance(data, pair_slopes(data), given)
         assert abs(slope.estimate) < 3 * slope.error < 0.5
-
-
-def test_random_effects_of_targets_begin_at_five(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = []
-    monkeypatch.setattr(mixed, "_crossed", lambda *_: used.append("crossed") or "x")
-    monkeypatch.setattr(mixed, "_by_language", lambda *_: used.append("by language") or "x")
-    for units in (4, 5):
-        data = cells(units)
-        slope_on_distance(data, pair_slopes(data), predictors())
-    assert used == ["by language", "crossed"]

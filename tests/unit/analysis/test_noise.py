@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dist_stilts.analysis.cells import Cells
-from dist_stilts.analysis.noise import noise, relative_variances
+from dist_stilts.analysis.noise import Over, noise, relative_variances
 
 SIZES = (0, 100, 300)
 
@@ -50,24 +50,18 @@ def test_rows_and_runs_together_give_the_true_variance_of_a_mean() -> None:
     assert np.diag(np.mean(found, axis=0)).mean() == pytest.approx(means.var(axis=0).mean(), rel=0.12)
 
 
-def test_hard_rows_pull_all_sizes_down_together() -> None:
-    table = outcomes(np.random.default_rng(2), 400, 3, 0.0)
-    found = noise(cells([100 * block.mean(axis=1) for block in table], rows=(tuple(table),)))
-    errors = found.draw(4000, np.random.default_rng(0))
-    assert np.corrcoef(errors[:, 0], errors[:, 2])[0, 1] > 0.4
-    assert found.over == "seeds and test rows"
-
-
-def test_draws_have_the_covariance_that_is_reported() -> None:
+def test_draws_have_the_covariance_that_is_reported_in_which_hard_rows_pull_all_sizes_together() -> None:
     table = outcomes(np.random.default_rng(3), 300, 20, 0.1)
     found = noise(cells([100 * block.mean(axis=1) for block in table], rows=(tuple(table),)))
-    errors = found.draw(40_000, np.random.default_rng(0))
-    assert np.cov(errors.T) == pytest.approx(found.covariance(), rel=0.1, abs=0.05)
+    errors = found.draw(20_000, np.random.default_rng(0))
+    assert np.cov(errors.T) == pytest.approx(found.covariance(), rel=0.1, abs=0.1)
+    assert np.corrcoef(errors[:, 0], errors[:, 2])[0, 1] > 0.4
+    assert found.over is Over.SEEDS_AND_ROWS
 
 
-def test_one_seed_has_no_degrees_of_freedom_and_says_so() -> None:
-    found = noise(cells([np.array([50.0]), np.array([55.0]), np.array([57.0])]))
-    assert (found.degrees, found.over) == (0, "nothing: one seed")
+def test_one_seed_and_no_scores_have_no_degrees_of_freedom_and_say_so() -> None:
+    for found in (noise(cells([np.array([50.0]), np.array([55.0])])), noise(cells([]))):
+        assert (found.degrees, found.over) == (0, Over.NOTHING)
 
 
 def test_what_was_not_trained_has_no_noise_of_seeds() -> None:
@@ -80,7 +74,3 @@ def test_what_was_not_trained_has_no_noise_of_seeds() -> None:
 
 def test_equal_scores_have_a_covariance_that_can_be_inverted() -> None:
     assert np.linalg.cond(noise(cells([np.full(3, 50.0)] * 3)).covariance()) < 1e3
-
-
-def test_no_scores_are_no_error() -> None:
-    assert noise(Cells("mnli", "xnli", "accuracy", "de", (), (), (), 0, 3)).degrees == 0

@@ -76,51 +76,42 @@ def set_all(recipe: Recipe, state: str) -> None:
         write_status(folder_of(recipe).run(run.name), state, **done)
 
 
-def supervisor(ends: UserError | int, seen: dict[str, Any]) -> Callable[..., Any]:
-    """A supervisor that does nothing, and ends so."""
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the one worker of a task was given, and whether it was told to end; ``ends``: how it does."""
+    seen: dict[str, Any] = {"ends": 0}
+
+    def run() -> int:
+        if isinstance(seen["ends"], UserError):
+            raise seen["ends"]
+        return int(seen["ends"])
 
     def make(runs: Any, recipe: Any, workers: Any, arguments: Any) -> Any:
         seen.update(workers=workers, arguments=arguments, threads=os.environ["OMP_NUM_THREADS"])
-
-        def run() -> int:
-            if isinstance(ends, UserError):
-                raise ends
-            return ends
-
         return SimpleNamespace(run=run, end=lambda: seen.update(ended=True))
 
-    return make
+    monkeypatch.setattr(slurm, "Supervisor", make)
+    return seen
 
 
 def test_options_are_those_of_sbatch_with_or_without_a_value() -> None:
     given = ["account=nlp", "--cpus-per-task=8", "exclusive", "gres=gpu:a100:2", "comment=a=b"]
-    assert parse_options(given) == {
-        "account": "nlp",
-        "cpus_per_task": "8",
-        "exclusive": True,
-        "gres": "gpu:a100:2",
-        "comment": "a=b",
-    }
+    wanted = {"account": "nlp", "cpus_per_task": "8", "exclusive": True, "gres": "gpu:a100:2", "comment": "a=b"}
+    assert parse_options(given) == wanted
 
 
-@pytest.mark.parametrize("option", ["", "=8", "mem=", "-p=debug", "mem 64G", "Mem=64G"])
-def test_an_ill_formed_option_is_one_clear_line(option: str) -> None:
-    with pytest.raises(UserError, match=re.escape(f"--slurm-option {option}".strip())):
-        parse_options([option])
+ILL_FORMED = ["", "=8", "mem=", "-p=debug", "mem 64G", "Mem=64G"]
+DECIDED = {
+    **{"time=10": "Use --hours", "array=0-3": "Use --workers", "partition=long": "Use --partition"},
+    **{"open-mode=truncate": "Leave it out", "signal=USR1@60": "Leave it out"},
+}
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ("time=10", "Use --hours"),
-        ("array=0-3", "Use --workers"),
-        ("partition=long", "Use --partition"),
-        ("open-mode=truncate", "Leave it out"),
-        ("signal=USR1@60", "Leave it out"),
-    ],
+    ("option", "said"), [(each, f"--slurm-option {each}".strip()) for each in ILL_FORMED] + list(DECIDED.items())
 )
-def test_what_the_study_decides_is_no_option(option: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_an_ill_formed_option_or_one_that_the_study_decides_is_one_clear_line(option: str, said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
         parse_options([option])
 
 
@@ -141,18 +132,8 @@ def test_the_script_asks_for_what_was_asked_for(small: Recipe) -> None:
     script = (folder / "7_submission.sh").read_text(encoding="utf-8")
     asked = set(re.findall(r"#SBATCH --(.*)", script))
     assert asked >= {
-        "array=0-2%3",
-        "time=90",
-        "partition=long",
-        "nodes=1",
-        "ntasks-per-node=1",
-        "gpus-per-node=2",
-        "cpus-per-task=8",
-        "account=nlp",
-        "exclusive",
-        "requeue",
-        "signal=USR2@120",
-        "open-mode=append",
+        *("array=0-2%3", "time=90", "partition=long", "nodes=1", "ntasks-per-node=1", "gpus-per-node=2"),
+        *("cpus-per-task=8", "account=nlp", "exclusive", "requeue", "signal=USR2@120", "open-mode=append"),
     }
     assert "--cpus-per-task=8" in script.split("srun")[1]
     assert sorted(path.name for path in folder.glob("*submitted.pkl")) == [f"7_{i}_submitted.pkl" for i in range(3)]
@@ -196,25 +177,30 @@ def test_a_job_is_in_the_queue_until_slurm_has_forgotten_it(script: str, queued:
 
 
 @pytest.mark.usefixtures("on_a_node")
-def test_a_task_is_one_worker_named_after_it_with_the_cores_it_was_given(
-    small: Recipe, monkeypatch: pytest.MonkeyPatch
+def test_a_task_is_one_worker_named_after_it_and_goes_back_when_time_is_up(
+    small: Recipe, worker: dict[str, Any]
 ) -> None:
-    seen: dict[str, Any] = {}
-    monkeypatch.setattr(slurm, "Supervisor", supervisor(0, seen))
-    task_of(small, ranks=2)()
-    assert [(worker.name, worker.ranks) for worker in seen["workers"]] == [("7_1", 2)]
-    assert (seen["arguments"], seen["threads"]) == (["study", "work", "recipe"], "3")
+    task = task_of(small, ranks=2)
+    task()
+    assert [(one.name, one.ranks) for one in worker["workers"]] == [("7_1", 2)]
+    assert (worker["arguments"], worker["threads"]) == (["study", "work", "recipe"], "3")
+    again = pickle.loads(pickle.dumps(task.checkpoint()))
+    assert worker["ended"]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    assert again.function == task_of(small, ranks=2)
 
 
 @pytest.mark.usefixtures("on_a_node")
-@pytest.mark.parametrize("ends", [EXIT_FAILED, UserError("interrupted", code=EXIT_AGAIN)])
+@pytest.mark.parametrize(
+    ("ends", "code"), [(EXIT_FAILED, EXIT_FAILED), (UserError("interrupted", code=EXIT_AGAIN), EXIT_AGAIN)]
+)
 def test_a_task_ends_as_its_worker_does_and_without_a_traceback(
-    ends: UserError | int, small: Recipe, monkeypatch: pytest.MonkeyPatch
+    ends: UserError | int, code: int, small: Recipe, worker: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(slurm, "Supervisor", supervisor(ends, {}))
+    worker["ends"] = ends
     with pytest.raises(SystemExit) as ended:
         task_of(small)()
-    assert ended.value.code == (ends.code if isinstance(ends, UserError) else ends)
+    assert ended.value.code == code
 
 
 @pytest.mark.usefixtures("on_a_node")
@@ -227,20 +213,6 @@ def test_a_task_that_asked_for_gpus_and_got_none_says_so(
     assert "no GPU on this node" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("on_a_node")
-def test_when_time_is_up_the_ranks_end_and_the_same_task_goes_back(
-    small: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: dict[str, Any] = {}
-    monkeypatch.setattr(slurm, "Supervisor", supervisor(0, seen))
-    task = task_of(small)
-    task()
-    again = pickle.loads(pickle.dumps(task.checkpoint()))
-    assert seen["ended"]
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
-    assert again.function == task_of(small)
-
-
 def test_a_worker_of_one_rank_is_none_of_the_tasks_around_it() -> None:
     around = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "RANK": "3", "WORLD_SIZE": "4", "MASTER_PORT": "29500"}
     found = detect(around | ALONE)
@@ -249,9 +221,17 @@ def test_a_worker_of_one_rank_is_none_of_the_tasks_around_it() -> None:
 
 
 @pytest.mark.parametrize(("state", "code"), [("done", 0), ("failed", EXIT_FAILED)])
-def test_waiting_ends_with_the_study(state: str, code: int, small: Recipe) -> None:
-    set_all(small, state)
-    assert wait(study_runs(small), small, 2, lambda: True) == code
+@pytest.mark.parametrize("queued", [True, False])
+def test_waiting_ends_with_the_study_and_sees_what_the_last_task_did_before_it_left_the_queue(
+    state: str, code: int, queued: bool, small: Recipe
+) -> None:
+    def is_still_queued() -> bool:
+        set_all(small, state)
+        return queued
+
+    if queued:
+        set_all(small, state)
+    assert wait(study_runs(small), small, 2, is_still_queued) == code
 
 
 def test_waiting_ends_with_the_queue_and_says_that_work_is_left(small: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,11 +239,3 @@ def test_waiting_ends_with_the_queue_and_says_that_work_is_left(small: Recipe, m
     answers = iter([True, True, False])
     assert wait(study_runs(small), small, 2, lambda: next(answers)) == EXIT_AGAIN
     assert next(answers, None) is None
-
-
-def test_what_the_last_task_did_before_it_left_the_queue_is_seen(small: Recipe) -> None:
-    def still_queued() -> bool:
-        set_all(small, "done")
-        return False
-
-    assert wait(study_runs(small), small, 2, still_queued) == 0
