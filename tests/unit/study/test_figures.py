@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,6 @@ import made_up
 import pandas as pd
 import pytest
 
-from dist_stilts.analysis.cells import MEAN
-from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.typology import Distances
 from dist_stilts.study.figures import size_ticks
 from dist_stilts.study.figures_curves import draw_curves
@@ -38,29 +37,27 @@ def test_ticks_name_both_ends_and_never_crowd() -> None:
     assert size_ticks([300]) == {300: "300"}
 
 
-def test_few_languages_are_all_named_and_of_many_the_ends() -> None:
+def test_few_languages_are_all_named_and_of_many_the_ends_and_forty_are_drawn_fast() -> None:
     for languages, named in ((made_up.ALL_LANGUAGES[:8], 8), (made_up.ALL_LANGUAGES, 6 + 1)):
-        curves = made_up.curves_of(languages, ("xnli",), ("mnli",))
-        (drawing,) = draw_curves(curves, made_up.scores_of(curves), colouring(made_up.distances_of(languages)))
+        curves, scale = made_up.curves_of(languages, ("xnli",), ("mnli",)), colouring(made_up.distances_of(languages))
+        scores = made_up.scores_of(curves)
+        start = time.process_time()
+        (drawing,) = draw_curves(curves, scores, scale)
+        assert time.process_time() - start < 2
         assert len(set(texts(drawing.figure)) & set(languages)) in (named, named - 1), "English may be an end itself"
         assert "mean" in texts(drawing.figure)
         assert f"a line for each of {len(languages)} languages" in drawing.description
 
 
-def test_curves_that_are_not_monotone_are_dashed_and_named() -> None:
+def test_a_panel_dashes_curves_that_fall_and_bars_run_from_the_lowest_to_the_highest_run() -> None:
     curves = made_up.curves_of(("en", "aa", "ff"), ("xnli",), ("mnli",))
     (drawing,) = draw_curves(curves, made_up.scores_of(curves), None)
-    lines = drawing.figure.axes[0].collections[0]
-    assert [dashes is not None for _, dashes in lines.get_linestyle()] == [False, False, True], "aa, en, ff"
-    assert lines.get_colors()[:, 0].tolist() == [0.6, 0.0, 0.6], "no distance: grey"
+    axes = drawing.figure.axes[0]
+    assert [dashes is not None for _, dashes in axes.collections[0].get_linestyle()] == [False, False, True], "aa en ff"
+    assert axes.collections[0].get_colors()[:, 0].tolist() == [0.6, 0.0, 0.6], "no distance: grey"
     assert "not monotone: ff" in drawing.description
-
-
-def test_bars_run_from_the_lowest_to_the_highest_run() -> None:
-    curves = made_up.curves_of(("en", "aa", "bb"), ("xnli",), ("mnli",), seeds=3)
-    (drawing,) = draw_curves(curves, made_up.scores_of(curves), None)
-    mean = next(curve for curve in curves if curve.language == MEAN)
-    bars = [line.get_xydata() for line in drawing.figure.axes[0].lines if list(line.get_xdata()) == [300, 300]]
+    mean = next(curve for curve in curves if curve.is_mean)
+    bars = [line.get_xydata() for line in axes.lines if list(line.get_xdata()) == [300, 300]]
     assert bars[0][:, 1].tolist() == pytest.approx([mean.means[2] - 0.8, mean.means[2] + 0.8])
 
 
@@ -72,7 +69,7 @@ def test_the_heat_map_names_gains_and_hatches_what_was_not_run() -> None:
     assert len(hatched) == 1
     assert texts(drawing.figure).count("± 1.2") == 3
     assert "Total gain in points of 3 pairs" in drawing.description
-    assert draw_heat_map([curve for curve in curves if curve.language != MEAN]) == []
+    assert draw_heat_map([curve for curve in curves if not curve.is_mean]) == []
 
 
 def test_n_star_beyond_the_sizes_is_an_arrow() -> None:
@@ -131,24 +128,6 @@ def test_the_distance_known_for_most_languages_gives_the_colours() -> None:
 
 
 def test_curves_without_scores_are_not_drawn(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    nothing = Estimate(None, note="no scores")
-    empty = replace(
-        made_up.curves_of(("aa",), ("xnli",), ("mnli",))[0],
-        **dict.fromkeys(("sizes", "means", "seeds", "fits", "grid", "line", "low", "high"), ()),
-        per_doubling={},
-        chosen=None,
-        **dict.fromkeys(("total_gain", "half_gain", "enough"), nothing),
-    )
-    gallery = draw([empty], made_up.scores_of([]), [], None, [], tmp_path / "figures")
-    assert gallery.files == []
+    blank = replace(made_up.curves_of(("aa",), ("xnli",), ("mnli",))[0], sizes=(), means=(), seeds=())
+    assert draw([blank], made_up.scores_of([]), [], None, [], tmp_path / "figures").files == []
     assert not (tmp_path / "figures").exists()
-
-
-def test_a_panel_of_forty_languages_is_drawn_in_well_under_a_second() -> None:
-    curves = made_up.curves_of(made_up.ALL_LANGUAGES, ("xnli",), ("mnli",))
-    scores = made_up.scores_of(curves)
-    start = time.process_time()
-    draw_curves(curves, scores, None)
-    assert time.process_time() - start < 2

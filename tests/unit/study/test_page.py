@@ -51,10 +51,13 @@ class Page(HTMLParser):
         return [attributes[name] for _, attributes in self.found for name in names if name in attributes]
 
 
+ONE_DISTANCE = made_up.distances_of(("en", "aa", "bb", "ff"), ("syntactic",))
+ONE_DISTANCE.observed.loc["aa"] = 0.3
 SMALL: dict[str, Any] = {
-    **{"languages": ("en", "aa", "bb", "ff"), "tasks": ("mnli", "ccg")},
+    "languages": ("en", "aa", "bb", "ff"),
+    "tasks": ("mnli", "ccg"),
     "effects": made_up.effects_of(("mnli", "ccg"), ("syntactic",)),
-    "distances": made_up.distances_of(("en", "aa", "bb", "ff"), ("syntactic",)),
+    "distances": ONE_DISTANCE,
 }
 
 
@@ -181,7 +184,8 @@ def test_names_are_escaped(tmp_path: Path, no_pdf: None) -> None:
 
 NOTHING: dict[str, Any] = {
     **{name: [] for name in ("curves", "effects", "records", "tables", "caveats")},
-    **{"distances": None, "covariates": None, "scores": made_up.scores_of([])},
+    **dict.fromkeys(("distances", "covariates")),
+    "scores": made_up.scores_of([]),
     "runs": [{"name": "xnli@mnli-n100-s0", "state": "queued"}],
 }
 SCORES = made_up.scores_of(made_up.curves_of(("aa",), ("xnli",), ("mnli",)))

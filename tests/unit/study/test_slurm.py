@@ -101,14 +101,12 @@ def test_options_are_those_of_sbatch_with_or_without_a_value() -> None:
 
 
 ILL_FORMED = ["", "=8", "mem=", "-p=debug", "mem 64G", "Mem=64G"]
-DECIDED = {
-    **{"time=10": "Use --hours", "array=0-3": "Use --workers", "partition=long": "Use --partition"},
-    **{"open-mode=truncate": "Leave it out", "signal=USR1@60": "Leave it out"},
-}
+DECIDED = [("time=10", "Use --hours"), ("array=0-3", "Use --workers"), ("partition=long", "Use --partition")]
+DECIDED += [("open-mode=truncate", "Leave it out"), ("signal=USR1@60", "Leave it out")]
 
 
 @pytest.mark.parametrize(
-    ("option", "said"), [(each, f"--slurm-option {each}".strip()) for each in ILL_FORMED] + list(DECIDED.items())
+    ("option", "said"), [(each, f"--slurm-option {each}".strip()) for each in ILL_FORMED] + DECIDED
 )
 def test_an_ill_formed_option_or_one_that_the_study_decides_is_one_clear_line(option: str, said: str) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
