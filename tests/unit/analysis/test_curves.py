@@ -32,28 +32,13 @@ def table(
     rng: np.random.Generator, truth: Truth, *, noise: float = 1.0, seeds: int = 3, sizes: tuple[int, ...] = SIZES
 ) -> pd.DataFrame:
     """Scores of two languages in points; two thirds of a run's noise is shared by them."""
-    rows = []
-    for size in sizes:
-        for seed in range(seeds):
-            shared = rng.normal(0, 0.8 * noise)
-            rows += [
-                {
-                    "intermediate": "mnli" if size else "",
-                    "size": size,
-                    "seed": seed,
-                    "subset_seed": seed,
-                    "trained": True,
-                    "target": "xnli",
-                    "metric": "accuracy",
-                    "language": language,
-                    "value": float(truth(size)) + shared + rng.normal(0, 0.6 * noise),
-                    "count": 1000,
-                    "degenerate": False,
-                    "run": f"{size}-{seed}",
-                }
-                for language in ("de", "sw")
-            ]
-    return pd.DataFrame(rows)
+    runs = [(size, seed, language) for size in sizes for seed in range(seeds) for language in ("de", "sw")]
+    found = pd.DataFrame(runs, columns=["size", "seed", "language"])
+    shared = np.repeat(rng.normal(0, 0.8 * noise, len(runs) // 2), 2)
+    found["value"] = [float(truth(size)) for size in found["size"]] + shared + rng.normal(0, 0.6 * noise, len(runs))
+    found["intermediate"] = np.where(found["size"] > 0, "mnli", "")
+    found["run"] = found["size"].astype(str) + "-" + found["seed"].astype(str)
+    return found.assign(trained=True, target="xnli", metric="accuracy", count=1000, degenerate=False)
 
 
 def one_curve(scores: pd.DataFrame, **options: Any) -> Curve:

@@ -139,16 +139,13 @@ def test_a_bad_table_is_an_error_with_its_place(tmp_path: Path, text: str, place
         from_table(tmp_path / "nowhere.csv")
 
 
-def test_a_simulated_world_gives_its_declared_distances(tmp_path: Path) -> None:
+def test_a_simulated_world_gives_its_declared_distances_and_a_placebo_is_called_one(tmp_path: Path) -> None:
     found = from_world(world(tmp_path))
     assert found.values["grammar"].tolist() == [language.distance for language in languages()]
     assert found.values.loc[["en", "qaa", "qab"], "script"].tolist() == [0.0, 0.0, 1.0]
     assert (found.observed == 1).all(axis=None)
     assert found.source == "simulated world, seed 0"
     assert found.notes == {"script": "1 for 7 of 10 languages, 0 for 3, and nothing between"}
-
-
-def test_a_placebo_world_is_called_one(tmp_path: Path) -> None:
     assert "without a cause" in typology_notes(from_world(world(tmp_path, placebo=True)))[0]
 
 

@@ -54,11 +54,10 @@ def curve(language: str, distance: float, intermediate: str, target: str, seeds:
         return Estimate(value, note="one seed: no interval") if one else Estimate(value, value - half, value + half)
 
     last = sizes[-1]
-    enough = Estimate(None, 0.7 * last, math.inf, f"not reached within {2 * last:,} examples", True)
+    enough = Estimate(None, 0.7 * last, math.inf, f"not reached within {2 * last:,} examples", censored=True)
     if distance > 0.2:
-        enough = Estimate(
-            last * (1.1 - distance), last * (0.8 - distance), last * (1.4 - distance) if distance < 0.5 else math.inf
-        )
+        high = last * (1.4 - distance) if distance < 0.5 else math.inf
+        enough = Estimate(last * (1.1 - distance), last * (0.8 - distance), high)
     return Curve(
         intermediate=intermediate,
         target=target,
@@ -104,40 +103,16 @@ def curves_of(
 
 def scores_of(curves: Sequence[Curve]) -> pd.DataFrame:
     """A frame of scores that agrees with the curves."""
+    names = ["intermediate", "size", "seed", "target", "metric", "language", "value", "count", "run"]
     rows = []
     for one in curves:
         for size, mean, seeds in zip(one.sizes, one.means, one.seeds, strict=True):
-            for seed in range(seeds if one.language != MEAN else 0):
-                name = one.intermediate if size else ""
-                rows.append(
-                    {
-                        "intermediate": name,
-                        "size": size,
-                        "seed": seed,
-                        "target": one.target,
-                        "metric": one.metric,
-                        "language": one.language,
-                        "value": mean + 0.8 * (seed - 1),
-                        "count": one.count,
-                        "degenerate": False,
-                        "reason": "",
-                        "run": f"{one.target}@{name}-n{size}-s{seed}",
-                    }
-                )
-    columns = [
-        "intermediate",
-        "size",
-        "seed",
-        "target",
-        "metric",
-        "language",
-        "value",
-        "count",
-        "degenerate",
-        "reason",
-        "run",
-    ]
-    frame = pd.DataFrame(rows, columns=columns).astype({"degenerate": bool})
+            for seed in range(0 if one.is_mean else seeds):
+                task = one.intermediate if size else ""
+                run = f"{one.target}@{task}-n{size}-s{seed}"
+                value = mean + 0.8 * (seed - 1)
+                rows.append((task, size, seed, one.target, one.metric, one.language, value, one.count, run))
+    frame = pd.DataFrame(rows, columns=names).assign(degenerate=False, reason="")
     return frame.drop_duplicates(["run", "target", "language"])
 
 
@@ -210,12 +185,9 @@ def content(
     **fields: Any,
 ) -> StudyContent:
     curves = curves_of(languages, targets, tasks, seeds)
-    delta = Sheet(
-        "Change by intermediate task",
-        ["after", *targets],
-        [[t, *["+3.2 ± 0.4"] * len(targets)] for t in tasks],
-        ["note"],
-    )
+    lines = [[task, *["+3.2 ± 0.4"] * len(targets)] for task in tasks]
+    delta = Sheet("Change by intermediate task", ["after", *targets], lines, ["note"])
+    covariates = {"fertility": [1.25] * len(languages), "overlap": [0.5] * len(languages)}
     made: dict[str, Any] = {
         "title": "Sizes & languages",
         "commands": ["dist-stilts study run demo", "dist-stilts study report demo"],
@@ -224,9 +196,7 @@ def content(
         "curves": curves,
         "effects": effects_of(tasks),
         "distances": distances_of(languages),
-        "covariates": pd.DataFrame(
-            {"fertility": [1.25] * len(languages), "overlap": [0.5] * len(languages)}, list(languages)
-        ),
+        "covariates": pd.DataFrame(covariates, list(languages)),
         "scores": scores_of(curves),
         "records": layer_records(),
         "tables": [delta],

@@ -57,13 +57,12 @@ def cluster(program: Program) -> None:
 def on_a_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What submitit and Slurm set for the second task of array 7; signals are as before afterwards."""
     values = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
-    for name, value in {**values, "SLURM_PROCID": "0", "SLURM_CPUS_PER_TASK": "6"}.items():
+    for name, value in {**values, "SLURM_PROCID": "0", "SLURM_CPUS_PER_TASK": "6", "OMP_NUM_THREADS": "0"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS")
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
-    os.environ.pop("OMP_NUM_THREADS", None)
 
 
 def task_of(recipe: Recipe, ranks: int = 1, gpus: bool = False) -> ArrayTask:
