@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -68,13 +69,13 @@ def test_gains_that_diminish_beyond_doubt_are_said_to() -> None:
     assert "less than 0.25 points lies within the sizes studied in 1 of 1 rising curve (from 800 to 800 exa" in body
 
 
+UNSURE = replace(RISING, per_doubling={100: Estimate(2.0, 1.0, 3.0), 1000: Estimate(1.5, 0.5, 2.5)})
+
+
 @pytest.mark.parametrize(
     ("curve", "words"),
     [
-        (
-            replace(RISING, per_doubling={100: Estimate(2.0, 1.0, 3.0), 1000: Estimate(1.5, 0.5, 2.5)}),
-            "Gains seem to diminish",
-        ),
+        (UNSURE, "Gains seem to diminish"),
         (STEADY, "no evidence that gains diminish"),
         (FLAT, "no gain that stands out from chance"),
         (replace(RISING, per_doubling={100: Estimate(4.0)}), "cannot be told from these sizes"),
@@ -167,26 +168,20 @@ def test_runs_seeds_languages_and_degenerate_scores_are_counted() -> None:
     assert f"{stuck} scores of {stuck // 4} runs are degenerate" in said
 
 
+UNADJUSTED = replace(EFFECT, unadjusted=(Unadjusted(("share",), "unknown for l04"),))
+
+
 @pytest.mark.parametrize(
-    ("words", "changes"),
+    ("words", "curve", "changes"),
     [
-        ("There is one seed", {"scores": {"seeds": 1}, "curve": {"intervals_over": Over.NOTHING}}),
-        ("over seeds alone", {"curve": {"intervals_over": Over.SEEDS}}),
-        ("Controls: shuffled.", {"controls": ("shuffled",)}),
-        (
-            "not adjusted for share: unknown for l04.",
-            {"effect": {"unadjusted": (Unadjusted(("share",), "unknown for l04"),)}},
-        ),
+        ("There is one seed", RISING, {"scores": scores(seeds=1)}),
+        ("over seeds alone", replace(RISING, intervals_over=Over.SEEDS), {}),
+        ("Controls: shuffled.", RISING, {"controls": ("shuffled",)}),
+        ("not adjusted for share: unknown for l04.", RISING, {"effects": (UNADJUSTED,)}),
     ],
 )
-def test_what_limits_the_answer_is_said_where_it_does(words: str, changes: dict[str, dict[str, object]]) -> None:
-    limited = text(
-        replace(RISING, **changes.get("curve", {})),
-        effects=(replace(EFFECT, **changes.get("effect", {})),),
-        scores=scores(**changes.get("scores", {})),
-        controls=changes.get("controls", ()),
-    )
-    assert words in limited
+def test_what_limits_the_answer_is_said_where_it_does(words: str, curve: Curve, changes: dict[str, Any]) -> None:
+    assert words in text(curve, **changes)
     assert words not in text(RISING)
     assert "No control was run" in text(RISING)
     assert "related ones" in text(RISING)
@@ -194,7 +189,6 @@ def test_what_limits_the_answer_is_said_where_it_does(words: str, changes: dict[
 
 def test_texts_for_readers_decide_nothing() -> None:
     note = "not reached within 2,000 examples; not adjusted for share: unknown for l04"
-    renamed = [
-        replace(curve, language="mean zz", enough=replace(curve.enough, note=note)) for curve in (RISING, STEADY, FLAT)
-    ]
+    noted = [replace(curve, enough=replace(curve.enough, note=note)) for curve in (RISING, STEADY, FLAT)]
+    renamed = [replace(curve, language="mean zz") for curve in noted]
     assert text(*renamed, effects=(replace(EFFECT, note=note),)) == text(RISING, STEADY, FLAT)

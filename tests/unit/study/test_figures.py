@@ -103,13 +103,10 @@ def test_imputed_distances_are_hollow_and_unknown_ones_absent() -> None:
 
 
 def test_layers_are_compared_over_languages_that_all_cells_have() -> None:
-    records = made_up.layer_records()
-    del records[0]  # German, layer 1, none
-    (sweep,) = sweeps(records)
-    assert sweep.languages == 2
+    (sweep,) = sweeps(made_up.layer_records()[1:])  # without German, layer 1, none
+    assert (sweep.languages, list(sweep.lines)) == (2, list(made_up.SIZES))
     assert sweep.lines[0][1] == pytest.approx(20 + 4 - 1 / 3 - 1.5)
-    assert list(sweep.lines) == list(made_up.SIZES)
-    (drawing,) = draw_layers(records)
+    (drawing,) = draw_layers(made_up.layer_records())
     assert "3,000 examples: best at layer 7" in drawing.description
     assert draw_layers(made_up.layer_records(layers=(7,))) == []
 

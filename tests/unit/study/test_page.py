@@ -174,10 +174,8 @@ def test_names_are_escaped(tmp_path: Path, no_pdf: None) -> None:
     runs = [{"name": odd, "state": odd, "reason": odd, "folder": 'javascript:alert("x")'}]
     made = made_up.content(("en", "<b>", "c&d"), (odd,), (odd,), runs=runs, headline=odd, records=[], title=odd)
     html, _ = written(made, tmp_path)
-    assert odd not in html
+    assert [bad for bad in (odd, "<b>", "javascript:") if bad in html] == []
     assert html.count("<script>") == 1
-    assert "<b>" not in html
-    assert "javascript:" not in html
     assert f"<h1>{escape(odd)}</h1>" in unescape(html).replace(odd, escape(odd))
     Page(html)
 
@@ -189,59 +187,29 @@ NOTHING: dict[str, Any] = {
     "runs": [{"name": "xnli@mnli-n100-s0", "state": "queued"}],
 }
 SCORES = made_up.scores_of(made_up.curves_of(("aa",), ("xnli",), ("mnli",)))
-DEGENERATE = {"degenerate": SCORES.index == SCORES.index[-1], "reason": "stuck at chance"}
+STUCK = SCORES.assign(degenerate=SCORES.index == SCORES.index[-1], reason="stuck at chance")
 DRAWN = ["total-gain", "curves-xnli-mnli", "n-star-xnli"]
 
 
 @pytest.mark.parametrize(
-    ("languages", "fields", "said", "figures"),
+    ("languages", "fields", "said", "drawn"),
     [
-        pytest.param(
-            ("en", "aa"),
-            {"seeds": 1, "distances": None},
-            [r"\+\d+\.\d \(one seed: no interval\)", "1 run per size", "95 % intervals over nothing: one seed"],
-            DRAWN,
-            id="one seed",
-        ),
-        pytest.param(
-            ("en", "aa"),
-            {"distances": None, "covariates": None, "effects": []},
-            ["No distances from English were given"],
-            DRAWN,
-            id="no distances",
-        ),
-        pytest.param(("en",), {"effects": []}, ["^(?!.*mean xx)"], DRAWN[1:], id="English alone"),
-        pytest.param(
-            ("en",), NOTHING, ["No run has finished", "xnli@mnli-n100-s0", "0 of 1"], [], id="nothing finished"
-        ),
-        pytest.param(
-            ("en",),
-            {"scores": SCORES.assign(**DEGENERATE), "distances": None},
-            [r"Left out as degenerate: 1 of 15 scores, of 1 runs \(stuck at chance\)\."],
-            DRAWN[1:],
-            id="degenerate",
-        ),
-        pytest.param(
-            ("en",),
-            {"scores": SCORES.assign(at_chance=True), "distances": None},
-            ["Labelled degenerate as is every run of their size and of all smaller ones; kept: 15 runs"],
-            DRAWN[1:],
-            id="at chance",
-        ),
+        ("en aa", {"seeds": 1}, r"\+\d+\.\d \(one seed: no interval\).* 95 % intervals over nothing: one seed", DRAWN),
+        ("en aa", {"covariates": None, "effects": []}, "No distances from English were given", DRAWN),
+        ("en", {"effects": []}, "^(?!.*mean xx)", DRAWN[1:]),
+        ("en", NOTHING, "0 of 1 .*No run has finished.* xnli@mnli-n100-s0", []),
+        ("en", {"scores": STUCK}, r"degenerate: 1 of 15 scores, of 1 runs \(stuck at chance\)\.", DRAWN[1:]),
+        ("en", {"scores": SCORES.assign(at_chance=True)}, "and of all smaller ones; kept: 15 runs", DRAWN[1:]),
     ],
+    ids=["one seed", "no distances", "English alone", "nothing finished", "degenerate", "at chance"],
 )
 def test_what_is_missing_is_said_and_not_drawn(
-    languages: tuple[str, ...],
-    fields: dict[str, Any],
-    said: list[str],
-    figures: list[str],
-    tmp_path: Path,
-    no_pdf: None,
+    languages: str, fields: dict[str, Any], said: str, drawn: list[str], tmp_path: Path, no_pdf: None
 ) -> None:
-    html, files = written(made_up.content(languages, **{"tasks": ("mnli",), "records": [], **fields}), tmp_path)
-    text = Page(html).text
-    assert [words for words in said if not re.search(words, text)] == []
-    assert [file.stem for file in files] == figures
+    defaults: dict[str, Any] = {"tasks": ("mnli",), "records": [], "distances": None}
+    html, files = written(made_up.content(languages.split(), **{**defaults, **fields}), tmp_path)
+    assert re.search(said, Page(html).text)
+    assert [file.stem for file in files] == drawn
 
 
 def test_targets_of_one_panel_stand_in_one_grid_and_larger_figures_are_folded_but_for_the_first(
