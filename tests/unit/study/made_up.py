@@ -15,6 +15,7 @@ from dist_stilts.analysis.curves import Curve
 from dist_stilts.analysis.effects import PER_DOUBLING, TOTAL_GAIN, Effect
 from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.forms import Fit
+from dist_stilts.analysis.noise import Over
 from dist_stilts.analysis.shape import Shape
 from dist_stilts.analysis.typology import Distances
 from dist_stilts.report.render import Sheet
@@ -58,29 +59,25 @@ def curve(language: str, distance: float, intermediate: str, target: str, seeds:
     if distance > 0.2:
         high = last * (1.4 - distance) if distance < 0.5 else math.inf
         enough = Estimate(last * (1.1 - distance), last * (0.8 - distance), high)
+    law = Fit("power law", {"beta": 0.6}, 12.3, 0.41)
+    metric = "f1" if target in ("panx", "udpos") else "accuracy"
+    low, high = ((), ()) if one else (tuple((line - 0.9).tolist()), tuple((line + 0.9).tolist()))
     return Curve(
-        intermediate=intermediate,
-        target=target,
-        metric="f1" if target in ("panx", "udpos") else "accuracy",
-        language=language,
-        sizes=tuple(sizes),
-        means=tuple(means.tolist()),
-        seeds=(seeds,) * len(sizes),
-        count=1000,
+        *(intermediate, target, metric, language, tuple(sizes), tuple(means.tolist()), (seeds,) * len(sizes), 1000),
         left_out=1 if odd else 0,
-        fits=(Fit("power law", {"beta": 0.6}, 12.3, 0.41),),
-        chosen=Fit("power law", {"beta": 0.6}, 12.3, 0.41),
+        fits=(law,),
+        chosen=law,
         shape=Shape.NON_MONOTONE if odd else Shape.FALLING if gain < 0 else Shape.RISING,
         shape_note="falls from 55.1 at 1,000 to 49.0 at 3,000, p = 0.003" if odd else "",
         total_gain=estimate(float(means[-1] - means[0]), 1.2),
         per_doubling={n: estimate(float(np.diff(bends(distance, [n, 2 * n], gain))[0]), 0.3) for n in sizes if n},
         half_gain=estimate(210.0, 60.0),
         enough=Estimate(None, note="not monotone") if odd else enough,
-        intervals_over="nothing: one seed" if one else "seeds and test rows",
+        intervals_over=Over.NOTHING if one else Over.SEEDS_AND_ROWS,
         grid=tuple(grid.tolist()),
         line=tuple(line.tolist()),
-        low=() if one else tuple((line - 0.9).tolist()),
-        high=() if one else tuple((line + 0.9).tolist()),
+        low=low,
+        high=high,
         is_mean=language == MEAN,
     )
 
@@ -141,25 +138,15 @@ def effects_of(tasks: Sequence[str], names: Sequence[str] = DISTANCES) -> list[E
 def layer_records(layers: Sequence[int] = (1, 4, 7, 10)) -> list[dict[str, Any]]:
     return [
         {
-            "task": "tatoeba",
-            "split": "test",
-            "metric": "accuracy",
-            "language": language,
-            "value": 20 + 4 * layer + 0.002 * size - layer**2 / 3 - place,
-            "count": 1000,
-            "layer": layer,
-            "pooling": "mean",
-            "intermediate": "mnli" if size else None,
-            "intermediate_phase": "mnli" if size else None,
-            "intermediate_size": size,
-            "run": f"tatoeba@mnli-n{size}",
-            "seed": 0,
-            "versions": {"torch": "2.13.0"},
+            "task": "tatoeba", "split": "test", "metric": "accuracy", "language": language, "count": 1000,
+            "value": 20 + 4 * layer + 0.002 * size - layer**2 / 3 - place, "layer": layer, "pooling": "mean",
+            "intermediate": "mnli" if size else None, "intermediate_phase": "mnli" if size else None,
+            "intermediate_size": size, "run": f"tatoeba@mnli-n{size}", "seed": 0, "versions": {"torch": "2.13.0"},
         }
         for layer in layers
         for size in SIZES
         for place, language in enumerate(("de", "fr", "th"))
-    ]
+    ]  # fmt: skip
 
 
 def runs_of(targets: Sequence[str], tasks: Sequence[str], seeds: int = 3) -> list[dict[str, Any]]:
