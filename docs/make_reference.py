@@ -28,9 +28,9 @@ HEADER = """\
 
 Made from the code by `python docs/make_reference.py`: change the text there, not here.
 
-A recipe is a YAML file; on the command line `key=value` after it changes any of these (`train.learning_rate=1e-5`). Later wins
-over earlier: defaults, then the file, then the command line. `NAME` stands for a name of your own. A wrong key or type is
-refused, with its line and the nearest right key.
+A recipe is a YAML file; on the command line `key=value` after it changes any of these (`train.learning_rate=1e-5`).
+Later wins over earlier: defaults, then the file, then the command line. `NAME` stands for a name of your own. A wrong
+key or type is refused, with its line and the nearest right key.
 """
 
 
