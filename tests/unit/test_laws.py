@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,10 @@ def test_files_and_tests_that_the_guide_names_exist() -> None:
     for path, test in sorted(named):
         assert (ROOT / path).exists(), path
         assert not test or f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), test
+
+
+def test_the_guide_has_every_room_on_its_floor() -> None:
+    floors = runpy.run_path(str(ROOT / "tests" / "unit" / "test_floors.py"))["FLOORS"]
+    table = {int(floor): rooms for floor, rooms in re.findall(r"^\| (\d) \| (.*?) \|", CONTRIBUTING, re.MULTILINE)}
+    for floor, rooms in floors.items():
+        assert {name.removesuffix(".py") for name in re.findall(r"`([\w.]+)/?`", table[floor])} == rooms
