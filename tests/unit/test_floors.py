@@ -18,7 +18,7 @@ PACKAGE = "dist_stilts"
 ROOT = Path(__file__).parents[2]
 
 FLOORS = {
-    0: {"config", "layout", "errors", "conventions"},
+    0: {"config", "layout", "errors", "conventions", "private_names"},
     1: {"parallel", "tasks", "simulate", "report"},
     2: {"data", "model", "scoring", "search", "analysis", "preflight"},
     3: {"train", "evaluate", "translate"},
