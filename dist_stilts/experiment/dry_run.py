@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dist_stilts.config import dump
 from dist_stilts.errors import UserError
-from dist_stilts.experiment.execute import launch_command
+from dist_stilts.experiment.launch import launch_command
 from dist_stilts.experiment.plan import Run, expand, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.training_data import data_root

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,18 @@ class Progress:
         self._finish("stopped after" if self.total else "done in")
         if self.bar:
             self.bar.stop()
+
+
+def bar(silent: bool = False) -> Callable[[str, int, int], None]:
+    """A callback ``(what, done, total)`` that makes a new bar whenever the first word of ``what`` changes."""
+    bars: dict[str, Progress] = {}
+
+    def update(what: str, done: int, total: int) -> None:
+        title = what.split(" ")[0]
+        if title not in bars:
+            bars[title] = Progress(title, total, silent=silent)
+        bars[title].update(done, what.removeprefix(title).strip())
+        if total and done >= total:
+            bars.pop(title).__exit__()
+
+    return update

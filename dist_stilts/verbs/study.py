@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -168,7 +169,8 @@ def status(recipe: RecipeName, overrides: Overrides = None, workers: Workers = N
     standings = look(runs, config)
     if as_json:
         rows = {
-            name: {"state": found.state, "reason": found.reason, **found.status} for name, found in standings.items()
+            name: {**asdict(found.status), "state": found.state, "reason": found.reason or found.status.reason}
+            for name, found in standings.items()
         }
         print(json.dumps(rows, indent=2))
     else:
