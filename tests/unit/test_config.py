@@ -52,7 +52,7 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def test_file_wins_over_defaults_and_overrides_over_file(recipe: Path) -> None:
-    config = load(Small, recipe, ["train.epochs=4", "train.steps=7", "train.steps=8"])
+    config = load(Small, recipe, ["train.epochs=4", "train.steps=7", "train.steps=8"], name="of the caller")
     assert (config.name, config.train.epochs, config.train.steps) == ("mine", 4.0, 8)
     assert config.train.learning_rate == Train().learning_rate
     assert config.phases["xnli"].sizes == [1, 2]
