@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dist_stilts.conventions import GIB
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
@@ -24,7 +25,6 @@ from dist_stilts.train.engine import deepspeed_config
 from dist_stilts.train.memory import engine_parts, training_dtype
 from dist_stilts.train.plan import AUTO, BatchPlan, derive
 
-GIB = 2**30
 ACTIVATIONS = 17
 """Numbers kept for the backward pass per token, layer and hidden unit, with fused attention: Korthikanti et al. 2022,
 eq. 1 without its last term, which says 34 bytes in 16 bit."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from dist_stilts.config import identity
+from dist_stilts.conventions import fingerprint
 from dist_stilts.evaluate.suite import Job, evaluate
 from dist_stilts.experiment.claim import Claim, claimed
 from dist_stilts.experiment.optimise import optimise
@@ -80,7 +80,7 @@ def train_until_sound(
         attempt = replace(run, seed=seed, head_seed=seed if run.head_seed == run.seed else run.head_seed)
         model, before = start_model(attempt, recipe, tokenizer, data, world)
         claim.note(heads=before.carried)
-        own = replace(data, revision=identity([data.revision, len(failed)]))  # checkpoints of one attempt only
+        own = replace(data, revision=fingerprint([data.revision, len(failed)]))  # checkpoints of one attempt only
         trained = optimise(model, attempt, claim, tokenizer, own, recipe.evaluation, world, goes_on_from)
         claim.note(seed=seed, degenerate=trained.degenerate, dev=trained.dev, exported=trained.chosen)
         if world.is_main:
@@ -89,9 +89,8 @@ def train_until_sound(
             return trained.model, replace(before, degenerate=trained.degenerate)
         if world.is_main:
             say(f"{run.name}: starting again with seed {next_seed(run.seed, len(failed) + 1)}")
-            shutil.rmtree(
-                claim.folder.checkpoints, ignore_errors=True
-            )  # before the note: a crash between loses time only
+            # before the note: a crash between loses time only
+            shutil.rmtree(claim.folder.checkpoints, ignore_errors=True)
         claim.note(restarted=(*failed, Attempt(seed, trained.degenerate)))
         barrier()
 

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from dist_stilts.config import identity, plain
+from dist_stilts.config import plain
+from dist_stilts.conventions import fingerprint
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
 from dist_stilts.experiment.plan import Run, folder_of
@@ -153,7 +154,7 @@ def is_done(run: Run, folder: RunFolder, scoring: EvaluationConfig) -> bool:
 
 def evaluation_id(run: Run, scoring: EvaluationConfig) -> str:
     """Identity of what is scored after the run, and how."""
-    return identity([{name: plain(task) for name, task in run.evaluate.items()}, plain(scoring)])
+    return fingerprint([{name: plain(task) for name, task in run.evaluate.items()}, plain(scoring)])
 
 
 def versions() -> dict[str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from dist_stilts.conventions import OnProgress
 
 SECONDS_BETWEEN_LINES = 5.0
 """Where there is no terminal to redraw, one line every so often."""
@@ -122,7 +123,7 @@ class Progress:
             self.bar.stop()
 
 
-def bar(silent: bool = False) -> Callable[[str, int, int], None]:
+def bar(silent: bool = False) -> OnProgress:
     """A callback ``(what, done, total)`` that makes a new bar whenever the first word of ``what`` changes."""
     bars: dict[str, Progress] = {}
 
