@@ -11,8 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dist_stilts.simulate import write_world
+
+# Folders that tests write to are of one test, not of one example: a property's examples may find each other's files.
+settings.register_profile(
+    "unit", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("unit")
 
 
 @pytest.fixture(scope="session")

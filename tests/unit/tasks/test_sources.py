@@ -101,14 +101,6 @@ def test_a_group_falls_on_the_same_side_in_every_language(root: Path) -> None:
     assert len(below["en"] | above["en"]) == 120
 
 
-def test_published_xnli_groups_never_cross_a_cut(real_data: Path) -> None:
-    below = {row.group for row in load_rows(XNLI, real_data, "dev[:60%]", "en")}
-    whole = {row.group for row in load_rows(XNLI, real_data, "dev", "en")}
-    for language in available_languages(XNLI, real_data, "dev"):
-        above = {row.group for row in load_rows(XNLI, real_data, "dev[60%:]", language)}
-        assert above == whole - below
-
-
 def test_simulated_languages_are_known_where_a_world_declares_them(root: Path, tmp_path: Path) -> None:
     assert known_languages(XNLI, root) == (*XNLI.languages, "qaa")
     assert known_languages(XNLI, None) == XNLI.languages
