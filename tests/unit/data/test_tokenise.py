@@ -31,11 +31,6 @@ def tag(words: list[str], tokenizer: Any, max_length: int) -> list[dict[str, Any
     return list(tokenise("token", UPOS, [row], tokenizer, max_length))
 
 
-def test_the_two_tokenizers_differ_in_special_tokens(tokenizer: Any, bert_tokenizer: Any) -> None:
-    counts = [t.num_special_tokens_to_add(pair=True) for t in (tokenizer, bert_tokenizer)]
-    assert counts == [4, 3]
-
-
 def test_pairs_and_lines_are_what_the_tokenizer_makes_of_them(either: Any) -> None:
     (row,) = tokenise("sequence", NLI, [pair()], either, 64)
     assert list(row["input_ids"]) == either(PREMISE, HYPOTHESIS)["input_ids"]
@@ -46,21 +41,20 @@ def test_pairs_and_lines_are_what_the_tokenizer_makes_of_them(either: Any) -> No
     assert (line["labels"], line["truncated"]) == ([], 0)
 
 
-def test_withheld_gold_is_no_label(tokenizer: Any) -> None:
+def test_the_two_tokenizers_differ_in_special_tokens_and_withheld_gold_is_no_label(
+    tokenizer: Any, bert_tokenizer: Any
+) -> None:
+    assert [t.num_special_tokens_to_add(pair=True) for t in (tokenizer, bert_tokenizer)] == [4, 3]
     assert next(tokenise("sequence", NLI, [pair(None)], tokenizer, 64))["labels"] == []
     assert next(tokenise("choice", (), [ChoiceRow("0", "0", "a", ("b", "c"), None)], tokenizer, 64))["labels"] == []
 
 
-def test_hypothesis_only_hides_the_premise(either: Any) -> None:
+def test_hypothesis_only_hides_the_premise_and_tokens_that_a_pair_loses_are_counted(either: Any) -> None:
     (row,) = tokenise("sequence", NLI, [pair()], either, 64, "hypothesis")
     assert list(row["input_ids"]) == either(HYPOTHESIS)["input_ids"]
-
-
-def test_tokens_that_a_pair_loses_are_counted(either: Any) -> None:
     whole = len(either(PREMISE, HYPOTHESIS)["input_ids"])
     (row,) = tokenise("sequence", NLI, [pair()], either, whole - 4)
-    assert len(row["input_ids"]) == whole - 4
-    assert row["truncated"] == 4
+    assert (len(row["input_ids"]), row["truncated"]) == (whole - 4, 4)
 
 
 def test_a_line_that_does_not_fit_becomes_several_rows_and_loses_nothing(either: Any) -> None:

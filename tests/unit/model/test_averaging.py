@@ -64,7 +64,9 @@ def test_the_average_of_equal_models_is_the_model_to_the_bit(make: Make, tmp_pat
     assert all(torch.equal(tensor, weights(run / "model")[name]) for name, tensor in weights(tmp_path / "out").items())
 
 
-def test_the_average_is_a_model_like_any_other(make: Make, tmp_path: Path) -> None:
+def test_the_average_is_a_model_that_says_what_it_was_made_from_and_was_trained_on_all_of_it(
+    make: Make, tmp_path: Path
+) -> None:
     runs = [make(seed, ("xnli", "udpos")) for seed in range(2)]
     made, doubts = average([runs[0], runs[1] / "model"], tmp_path / "out")
     model, _, provenance = load_model(str(tmp_path / "out"), [XNLI, UDPOS])
@@ -74,15 +76,10 @@ def test_the_average_is_a_model_like_any_other(make: Make, tmp_path: Path) -> No
     assert doubts == []
     tokenizers = {(folder / "tokenizer.json").read_bytes() for folder in (tmp_path / "out", runs[0] / "model")}
     assert len(tokenizers) == 1
-
-
-def test_the_average_says_what_it_was_made_from_and_was_trained_on_all_of_it(make: Make, tmp_path: Path) -> None:
-    runs = [make(seed) for seed in (0, 1)]
-    made, _ = average(runs, tmp_path / "out")
     parts = [json.loads((run / "model" / PROVENANCE).read_text()) for run in runs]
     assert made.averaged_from == [{key: part[key] for key in ("run", "run_id", "digest")} for part in parts]
-    assert [entry["split"] for entry in made.trained_on] == ["dev[:10%]", "dev[:11%]"]
-    assert made.heads == {head_name(XNLI): ["xnli"]}
+    assert [entry["split"] for entry in made.trained_on] == ["dev[:10%]"] * 2 + ["dev[:11%]"] * 2
+    assert made.heads == {head_name(XNLI): ["xnli"], head_name(UDPOS): ["udpos"]}
     assert (made.start, made.start_heads, made.origin) == ("start", "heads", "pretrained")
 
 
@@ -145,19 +142,16 @@ def test_a_model_that_was_changed_since_or_lacks_a_file_is_refused(make: Make, t
         average(runs, tmp_path / "out")
 
 
-def test_heads_that_began_apart_are_warned_of(make: Make, tmp_path: Path) -> None:
-    made, doubts = average([make(0), make(1, start_heads="others")], tmp_path / "a")
+def test_heads_that_began_apart_and_degenerate_models_are_warned_of(make: Make, tmp_path: Path) -> None:
+    first = make(0)
+    made, doubts = average([first, make(1, start_heads="others")], tmp_path / "a")
     assert len(doubts) == 1
     assert "heads did not begin alike" in doubts[0]
     assert made.start_heads == ""
     encoders = [make(seed, tasks=(), start_heads=str(seed)) for seed in (0, 1)]
     assert average(encoders, tmp_path / "b")[1] == []
-
-
-def test_degenerate_models_are_never_averaged_in_silence(make: Make, tmp_path: Path) -> None:
-    runs = [make(0), make(1, degenerate="one class")]
-    _, doubts = average(runs, tmp_path / "out")
-    assert doubts == [f"{runs[1] / 'model'}: degenerate: one class"]
+    one_class = make(1, degenerate="one class")
+    assert average([first, one_class], tmp_path / "c")[1] == [f"{one_class / 'model'}: degenerate: one class"]
 
 
 def test_provenance_of_earlier_versions_is_read(make: Make) -> None:
