@@ -51,11 +51,8 @@ def test_the_two_places_of_a_drawn_pair_are_exchangeable() -> None:
     assert all(first[item] == pytest.approx(second[item], rel=0.05) for item in "abc")
 
 
-def test_another_seed_is_another_world(concepts: ConceptWorld) -> None:
+def test_another_seed_is_another_world_and_voice_is_no_part_of_an_event(concepts: ConceptWorld) -> None:
     assert ConceptWorld(1).objects["bought"].probabilities != concepts.objects["bought"].probabilities
     assert ConceptWorld(0).objects["bought"].probabilities == concepts.objects["bought"].probabilities
-
-
-def test_voice_is_no_part_of_an_event(concepts: ConceptWorld) -> None:
     event = concepts.event(random.Random(0))
     assert fingerprint(replace(event, passive=True)) == fingerprint(replace(event, passive=False))

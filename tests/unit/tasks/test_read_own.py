@@ -255,9 +255,7 @@ def test_an_entry_of_a_recipe_becomes_a_task_and_may_say_labels_and_languages() 
     ],
 )
 def test_a_mistake_in_the_entry_is_named(own: OwnTask, message: str) -> None:
-    with pytest.raises(UserError) as error:
-        own_spec("mine", own)
-    assert message in str(error.value)
+    assert message in refusal(own_spec, "mine", own)
 
 
 @pytest.mark.parametrize(
