@@ -48,36 +48,32 @@ def bert_tokenizer() -> Any:
         "[CLS]",
         "[SEP]",
         "[MASK]",
-        *["the", "a", "hot", "sailor", "never", "lifted", "lamp", "good", "bad", "cat"],
+        "the",
+        "a",
+        "hot",
+        "sailor",
+        "never",
+        "lifted",
+        "lamp",
+        "good",
+        "bad",
+        "cat",
     ]
     backend = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **names)
 
 
 @pytest.fixture(scope="session")
 def tiny_config() -> dict[str, Any]:
     """The architecture of a two-layer XLM-R of width 16."""
-    return {
-        "model_type": "xlm-roberta",
-        "num_hidden_layers": 2,
-        "hidden_size": 16,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-        "max_position_embeddings": 130,
-        "type_vocab_size": 1,
-        "initializer_range": 0.1,
-    }
+    sizes = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
+    positions = {"max_position_embeddings": 130, "type_vocab_size": 1}
+    return {"model_type": "xlm-roberta", "initializer_range": 0.1, **sizes, **positions}
 
 
 @pytest.fixture
