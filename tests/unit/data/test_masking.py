@@ -33,10 +33,6 @@ def test_every_row_has_exactly_its_share_of_targets(rate: float) -> None:
     assert ((labels != IGNORED).sum(1) == round(41 * rate)).all()
 
 
-def test_targets_per_row_are_the_nearest_whole_number_and_at_least_one_of_any() -> None:
-    assert number_of_targets(np.array([0, 1, 3, 10, 100]), 0.15).tolist() == [0, 1, 1, 2, 15]
-
-
 def test_of_the_targets_80_percent_are_masked_10_replaced_10_kept_and_other_tokens_stay() -> None:
     ids = batch(2000, 102)
     after, labels = masked(ids)
@@ -68,7 +64,8 @@ def test_specials_and_padding_are_never_chosen() -> None:
     assert (labels[~np.isin(ids, [0, 1, 2])] != IGNORED).all()
 
 
-def test_a_row_without_ordinary_tokens_has_no_target() -> None:
+def test_targets_per_row_are_the_nearest_whole_number_and_at_least_one_of_any_ordinary_token() -> None:
+    assert number_of_targets(np.array([0, 1, 3, 10, 100]), 0.15).tolist() == [0, 1, 1, 2, 15]
     ids = np.array([[0, 2, PAD, PAD], [0, 7, 2, PAD]])
     after, labels = masked(ids)
     assert (after[0] == ids[0]).all()

@@ -109,14 +109,6 @@ def test_models_that_are_not_alike_have_no_average(
     assert not (tmp_path / "out").exists()
 
 
-def test_models_of_other_tokenizers_have_no_average(make: Make, tmp_path: Path) -> None:
-    runs = [make(0), make(1)]
-    file = runs[1] / "model" / "tokenizer.json"
-    file.write_text(file.read_text(encoding="utf-8").replace("▁", "_", 1), encoding="utf-8")
-    with pytest.raises(UserError, match="not the same tokenizer"):
-        average(runs, tmp_path / "out")
-
-
 def test_what_is_no_list_of_models_is_refused(make: Make, tmp_path: Path) -> None:
     run = make(0)
     for models, message in (
@@ -131,15 +123,19 @@ def test_what_is_no_list_of_models_is_refused(make: Make, tmp_path: Path) -> Non
         average([run, make(1)], run)
 
 
-def test_a_model_that_was_changed_since_or_lacks_a_file_is_refused(make: Make, tmp_path: Path) -> None:
-    runs = [make(0), make(1)]
-    other = make(2) / "model"
-    shutil.copy(other / "model.safetensors", runs[1] / "model" / "model.safetensors")
-    with pytest.raises(UserError, match="not the parent's weights"):
-        average(runs, tmp_path / "out")
-    (runs[1] / "model" / "tokenizer.json").unlink()
+def test_a_model_that_was_changed_since_has_another_tokenizer_or_lacks_a_file_is_refused(
+    make: Make, tmp_path: Path
+) -> None:
+    first, second, other = (make(seed) for seed in range(3))
+    shutil.copy(other / "model" / "model.safetensors", second / "model" / "model.safetensors")
+    tokenizer = other / "model" / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text(encoding="utf-8").replace("▁", "_", 1), encoding="utf-8")
+    for run, message in ((second, "not the parent's weights"), (other, "not the same tokenizer")):
+        with pytest.raises(UserError, match=message):
+            average([first, run], tmp_path / "out")
+    (second / "model" / "tokenizer.json").unlink()
     with pytest.raises(UserError, match=r"tokenizer\.json: the model lacks a file"):
-        average(runs, tmp_path / "out")
+        average([first, second], tmp_path / "out")
 
 
 def test_heads_that_began_apart_and_degenerate_models_are_warned_of(make: Make, tmp_path: Path) -> None:

@@ -81,17 +81,16 @@ def test_export_cuts_no_text_and_needs_no_heads(tiny_encoder: Any, tokenizer: An
     assert encoder_digest(load_encoder(str(tmp_path))[0]) == encoder_digest(tiny_encoder)
 
 
-def test_provenance_comes_back_as_written(exported: Path, tiny_encoder: Any) -> None:
-    assert read_provenance(exported) == provenance_of(tiny_encoder)
-    (exported / PROVENANCE).unlink()
-    assert read_provenance(exported) is None
-
-
-def test_loaded_encoder_is_the_one_that_was_exported(exported: Path, tiny_encoder: Any, tokenizer: Any) -> None:
+def test_loaded_encoder_and_provenance_are_those_that_were_exported(
+    exported: Path, tiny_encoder: Any, tokenizer: Any
+) -> None:
     encoder, report = load_encoder(str(exported), expected_digest=encoder_digest(tiny_encoder))
     torch.testing.assert_close(outputs(encoder.eval(), tokenizer), outputs(tiny_encoder, tokenizer), rtol=0, atol=0)
     assert set(report.loaded) >= {name for name, _ in tiny_encoder.named_parameters()}
     assert (report.fresh, report.dropped) == ([], [])
+    assert read_provenance(exported) == provenance_of(tiny_encoder)
+    (exported / PROVENANCE).unlink()
+    assert read_provenance(exported) is None
 
 
 def test_tensors_that_nobody_reads_are_reported(exported: Path) -> None:
