@@ -16,13 +16,14 @@ from typing import Any, cast
 
 import numpy as np
 
+from dist_stilts.conventions import OnProgress
 from dist_stilts.data.features import Features
 from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.answers import answer_scores
 from dist_stilts.evaluate.conditions import already_scored, conditions, reading
-from dist_stilts.evaluate.embedding import Embedder, Progress
+from dist_stilts.evaluate.embedding import Embedder
 from dist_stilts.evaluate.predict import evaluation_dtype, predict, predict_answers
 from dist_stilts.evaluate.retrieval import (
     RetrievalConfig,
@@ -118,7 +119,7 @@ class Unit:
     layer: int | None = None
 
 
-def evaluate(job: Job, world: World, progress: Progress | None = None) -> list[Record]:
+def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list[Record]:
     """Score everything that ``job.results`` does not hold yet, and return all records of the job.
 
     Raises:
@@ -163,7 +164,7 @@ def is_scored(unit: Unit, job: Job, done: dict[tuple[str, str, str, int | None],
     return revision == data_revision(unit.spec, job.root, unit.split, unit.language)
 
 
-def prepare_job(job: Job, progress: Progress | None = None) -> list[Record]:
+def prepare_job(job: Job, progress: OnProgress | None = None) -> list[Record]:
     """Tokenise all rows that the job scores; returns what tokenising did. Retrieval reads its texts when it scores."""
     tokenizer = load_tokenizer(job.model)
     return [

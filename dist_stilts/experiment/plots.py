@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dist_stilts.report.correlation import ENGLISH, correlate
+from dist_stilts.conventions import ENGLISH
+from dist_stilts.report.correlation import correlate
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, End, distance_colours, name_ends, save, size_axis
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.records import Record, main_metric

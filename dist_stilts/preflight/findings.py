@@ -10,7 +10,6 @@ from typing import Any, Literal
 State = Literal["ok", "warning", "FAIL"]
 Facts = Mapping[str, Mapping[str, Any]]
 """What each host said, by the host's name; the first is the master."""
-GIB = 1024**3
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder
 from dist_stilts.report import records as result_records
@@ -167,7 +168,7 @@ def pivot(records: Iterable[Record], distances: Mapping[str, float] | None = Non
 def _table(key: tuple[str, str, str], group: list[Record], distances: Mapping[str, float]) -> Table:
     languages = sorted(
         {record["language"] for record in group},
-        key=lambda lang: (lang != "en", distances.get(lang, math.inf), lang),
+        key=lambda lang: (lang != ENGLISH, distances.get(lang, math.inf), lang),
     )
     runs: dict[tuple[object, ...], list[Record]] = {}
     for record in sorted(group, key=_row_order):
@@ -208,8 +209,8 @@ def _row(name: str, run: list[Record], languages: Sequence[str], metric: str) ->
         for lang in languages
         if lang in scores
     }
-    zero_shot = {lang: cell for lang, cell in cells.items() if lang != "en"}
-    mean_xx = _mean(zero_shot.values(), metric) if "en" in languages else None
+    zero_shot = {lang: cell for lang, cell in cells.items() if lang != ENGLISH}
+    mean_xx = _mean(zero_shot.values(), metric) if ENGLISH in languages else None
     return TableRow(name, cells, _mean(cells.values(), metric), mean_xx)
 
 

@@ -8,7 +8,7 @@ import pytest
 from dist_stilts.simulate import Language
 from dist_stilts.simulate.frames import Frame, Phrase
 from dist_stilts.simulate.grammar import realise, sentence, spell
-from dist_stilts.simulate.languages import ENGLISH, Typology
+from dist_stilts.simulate.languages import ENGLISH_GRAMMAR, Typology
 
 EVENT = Frame(
     "sold", Phrase("farmer", "old"), Phrase("boat", "red", "3", plural=True), "near", "river", "twice", negated=True
@@ -38,15 +38,15 @@ def gloss(frame: Frame, typology: Typology, english: Language) -> str:
     ],
 )
 def test_each_parameter_does_what_it_says(change: dict[str, Any], text: str, tongues: dict[str, Language]) -> None:
-    assert gloss(EVENT, replace(ENGLISH, **change), tongues["en"]) == text
+    assert gloss(EVENT, replace(ENGLISH_GRAMMAR, **change), tongues["en"]) == text
 
 
 def test_the_passive_makes_the_patient_the_subject_and_only_subject_pronouns_are_dropped(
     tongues: dict[str, Language],
 ) -> None:
     text = "the 3 red boats was never sold by the old farmer near the river twice ."
-    assert gloss(replace(EVENT, passive=True), ENGLISH, tongues["en"]) == text
-    dropping = replace(ENGLISH, subject_pronoun="dropped")
+    assert gloss(replace(EVENT, passive=True), ENGLISH_GRAMMAR, tongues["en"]) == text
+    dropping = replace(ENGLISH_GRAMMAR, subject_pronoun="dropped")
     frame = Frame("sold", Phrase("he"), Phrase("boat"))
     assert gloss(frame, dropping, tongues["en"]) == "sold the boat ."
     assert gloss(replace(frame, passive=True), dropping, tongues["en"]) == "the boat was sold by he ."

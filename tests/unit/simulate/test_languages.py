@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from dist_stilts.simulate import languages
-from dist_stilts.simulate.languages import ENGLISH, PARAMETERS, Typology
+from dist_stilts.simulate.languages import ENGLISH_GRAMMAR, PARAMETERS, Typology
 
 
 def test_distances_are_shares_of_parameters_that_differ_from_english_from_a_tenth_to_one_in_order() -> None:
@@ -11,7 +11,7 @@ def test_distances_are_shares_of_parameters_that_differ_from_english_from_a_tent
     assert (english.code, english.iso3, english.distance) == ("en", "eng", 0)
     assert [language.distance for language in others] == [k / 10 for k in range(1, 11)]
     for language in others:
-        different = sum(getattr(language.typology, name) != getattr(ENGLISH, name) for name in PARAMETERS)
+        different = sum(getattr(language.typology, name) != getattr(ENGLISH_GRAMMAR, name) for name in PARAMETERS)
         assert language.distance == different / 10
         assert "qaa" <= language.code == language.iso3 <= "qtz", "reserved for private use"
 
@@ -25,5 +25,5 @@ def test_every_parameter_varies_and_scripts_do_too() -> None:
 
 def test_the_placebo_has_english_grammar_and_the_same_labels_and_words() -> None:
     for real, placebo in zip(languages(seed=3), languages(seed=3, placebo=True), strict=True):
-        assert placebo.typology == ENGLISH
+        assert placebo.typology == ENGLISH_GRAMMAR
         assert (placebo.code, placebo.distance, placebo.lexicon) == (real.code, real.distance, real.lexicon)
