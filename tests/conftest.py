@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 
 LONGEST_FIRST = (
-    ("ranks/test_zero_is_plain_training.py", "ranks/test_collectives.py", "ranks/test_scores.py", "ranks/test_failure.py"),
+    (
+        "ranks/test_zero_is_plain_training.py",
+        "ranks/test_collectives.py",
+        "ranks/test_scores.py",
+        "ranks/test_failure.py",
+    ),
     ("multinode/test_two_hosts.py",),
     ("end_to_end/test_faults.py", "end_to_end/test_kills.py"),
 )
@@ -58,7 +63,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     seconds, _reason = marker.args if marker else (ALLOWED_SECONDS, "")
     if used > seconds and not item.get_closest_marker("slow") and "COVERAGE_PROCESS_START" not in os.environ:
         said = (
-            f"{used:.0f} s of processor time; {seconds:.0f} s are allowed in the default tier: make it faster, mark it "
+            f"{used:.0f} s of processor time; {seconds:g} s are allowed in the default tier: make it faster, mark it "
             "slow, or allow it more with a reason: @pytest.mark.allowed_seconds(SECONDS, WHY)"
         )
         if used > SLACK * seconds:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,33 +193,3 @@ def test_a_study_that_makes_no_sense_is_refused_before_anything_starts(
     refused: Callable, tiny: Path, tmp_path: Path, verb: str, change: str, said: str
 ) -> None:
     assert said in refused("study", verb, str(tiny), f"out={tmp_path}", change)
-
-
-def test_ctrl_c_is_one_line_and_leaves_no_process(
-    start: Callable, kill: Callable, finished: Path, tiny: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(finished / "world", tmp_path / "tiny/world")
-    process = start("run", str(tiny), f"out={tmp_path}", "train.steps=100000")
-    try:
-        deadline = time.monotonic() + 160
-        while not (tmp_path / "tiny/pretrain/checkpoints/step-000008").exists():
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=80)
-    finally:
-        kill(process.pid)
-    assert process.returncode == 130
-    (said,) = [line for line in err.splitlines() if line.startswith("error:")]
-    assert "asked to stop at step" in said
-    assert "saved. The same command continues" in said
-    assert "Traceback" not in err
-    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _read(path)]
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
