@@ -12,21 +12,17 @@ from typing import Any
 import pytest
 
 LONGEST_FIRST = (
-    (
-        "ranks/test_zero_is_plain_training.py",
-        "ranks/test_collectives.py",
-        "ranks/test_scores.py",
-        "ranks/test_failure.py",
-    ),
-    ("multinode/test_two_hosts.py",),
     ("end_to_end/test_faults.py", "end_to_end/test_kills.py"),
+    tuple(f"end_to_end/test_{name}.py" for name in ("pipeline", "bad_input", "retrieval", "own_pairs")),
+    ("multinode/test_two_hosts.py", "multinode/test_same_by_every_launcher.py"),
+    tuple(f"ranks/test_{name}.py" for name in ("collectives", "scores")),
 )
 """Files of tests that share a costly fixture, the longest group first. Others are shared out one by one after them."""
-ALLOWED_SECONDS = 10.0
-"""Processor time that a test of the default tier may take, with that of its fixtures and of all that it starts."""
+ALLOWED_SECONDS, ALLOWED_SHARED_SECONDS = 10.0, 30.0
+"""Processor time that a test of the default tier may take with all that it starts, and a fixture that several share."""
 SLACK = 2.0
 """Processors differ: so many times what is allowed is refused, less is warned of."""
-BEGAN = pytest.StashKey[float]()
+BEGAN, SHARED = pytest.StashKey[float](), pytest.StashKey[float]()
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -46,30 +42,55 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     """Begin to count."""
-    item.stash[BEGAN] = processor_seconds()
+    item.stash[BEGAN], item.config.stash[SHARED] = processor_seconds(), 0.0
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Refuse a test that is too slow for the default tier.
+def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Count what several tests share apart: which of them pays for it is chance."""
+    if fixturedef.scope == "function":
+        return (yield)
+    before = processor_seconds()
+    value = yield
+    used = processor_seconds() - before
+    request.config.stash[SHARED] += used
+    if not slow_tier(request.node):
+        refuse_beyond(ALLOWED_SHARED_SECONDS, used, f"the fixture {fixturedef.argname}")
+    return value
 
-    The clock of the processor counts and not that on the wall, so that a busy machine fails no test.
-    """
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Refuse a test that is too slow for the default tier."""
     outcome = yield
-    used = processor_seconds() - item.stash[BEGAN]
+    used = processor_seconds() - item.stash[BEGAN] - item.config.stash[SHARED]
     item.user_properties.append(("processor_seconds", round(used, 2)))
+    item.user_properties.append(("shared_seconds", round(item.config.stash[SHARED], 2)))
     marker = item.get_closest_marker("allowed_seconds")
-    seconds, _reason = marker.args if marker else (ALLOWED_SECONDS, "")
-    if used > seconds and not item.get_closest_marker("slow") and "COVERAGE_PROCESS_START" not in os.environ:
-        said = (
-            f"{used:.0f} s of processor time; {seconds:g} s are allowed in the default tier: make it faster, mark it "
-            "slow, or allow it more with a reason: @pytest.mark.allowed_seconds(SECONDS, WHY)"
-        )
-        if used > SLACK * seconds:
-            pytest.fail(said, pytrace=False)
-        warnings.warn(said, stacklevel=1)
+    if not slow_tier(item):
+        seconds, _reason = marker.args if marker else (ALLOWED_SECONDS, "")
+        refuse_beyond(seconds, used, "this test")
     return outcome
+
+
+def slow_tier(node: Any) -> bool:
+    """Whether time does not count: of a slow test, of a session's fixture in a run of slow tests, under coverage."""
+    return bool(
+        node.get_closest_marker("slow") if isinstance(node, pytest.Item) else node.config.option.markexpr != "not slow"
+    ) or ("COVERAGE_PROCESS_START" in os.environ)
+
+
+def refuse_beyond(allowed: float, used: float, what: str) -> None:
+    """The clock of the processor counts and not that on the wall, so that a busy machine fails no test."""
+    said = (
+        f"{what} took {used:.0f} s of processor time; {allowed:g} s are allowed in the default tier: make it faster, "
+        "mark it slow, or allow a test more with a reason: @pytest.mark.allowed_seconds(SECONDS, WHY)"
+    )
+    if used > SLACK * allowed:
+        pytest.fail(said, pytrace=False)
+    if used > allowed:
+        warnings.warn(said, stacklevel=1)
 
 
 def processor_seconds() -> float:

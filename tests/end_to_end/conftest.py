@@ -125,3 +125,9 @@ def faults_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(faults_out: Path) -> Callable[[str], Outcome]:
     """``whole(phase)``: how a phase of ``faults.yaml`` ends if it is left alone; each is run once."""
     return functools.cache(lambda phase: reference(Job(RECIPE, phase, faults_out)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _server_of_forks() -> None:
+    """It imports for seconds, which no test is to pay for."""
+    warm.server()

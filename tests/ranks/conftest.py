@@ -149,3 +149,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Any]]:
         return found
 
     return results
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _server_of_forks() -> None:
+    """It imports for seconds, which no test is to pay for."""
+    warm.server()
