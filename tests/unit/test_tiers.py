@@ -49,10 +49,7 @@ def suite(tmp_path: Path) -> Callable[..., str]:
 def test_work_beyond_what_is_allowed_is_refused_on_workers_too(suite: Callable[..., str]) -> None:
     said = suite("--numprocesses", "1")
     assert "PASSED tests/test_made_up.py::test_sleeps" in said
-    assert (
-        "FAILED tests/test_made_up.py::test_burns - Failed: this test took 1 s of processor time; 0.2 s are allowed"
-        in said
-    )
+    assert re.search(r"FAILED \S+::test_burns - Failed: this test took \d+ s of .*; 0.2 s are allowed", said)
     assert "test_slow" not in said
 
 
