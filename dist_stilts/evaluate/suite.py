@@ -43,6 +43,7 @@ from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.sources import (
     available_languages,
     check_language,
+    check_source,
     data_revision,
     known_languages,
     load_bitext,
@@ -190,6 +191,7 @@ def units(job: Job) -> Iterator[Unit]:
         spec = task(name, job.root)
         if spec.family == "mlm":
             raise UserError("mlm has no score to evaluate", fix="Leave it out of evaluate")
+        check_source(spec, job.root)
         for split in wanted.splits:
             layers = layers_of(job) if spec.family in RETRIEVAL else (None,)
             for language in languages_of(spec, job.root, split, wanted.languages):

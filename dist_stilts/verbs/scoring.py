@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.verbs import complete
 from dist_stilts.verbs.common import Json, completed_by, say
 
 if TYPE_CHECKING:
@@ -24,8 +25,11 @@ def _retrieval(text: str) -> Any:
 def evaluate(
     model: Annotated[str, typer.Option(help="Model folder (or Hub name, for retrieval).")],
     out: Annotated[Path, typer.Option(help="Folder for results.jsonl, predictions and pictures.")],
-    tasks: Annotated[str | None, typer.Option(help="Comma-separated tasks.", show_default=False)] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder.", show_default=False)] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated tasks.", show_default=False, autocompletion=complete.several_tasks),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder; default: the Hub.", show_default=False)] = None,
     languages: Annotated[str, typer.Option(help="Comma-separated codes, or all that the data has.")] = "all",
     split: Annotated[str, typer.Option(help="Split or slice, such as dev[60%:].")] = "test",
     max_length: Annotated[int, typer.Option(help="Most tokens per text or pair.")] = 256,
@@ -61,11 +65,12 @@ def evaluate(
 
     if pairs:
         wanted, data = {_own_pairs(*pairs): EvalTask()}, pairs[0].parent
-    elif tasks and data:
+    elif tasks:
         wanted = {task: EvalTask([split], languages.split(",")) for task in tasks.split(",")}
     else:
-        raise UserError("nothing to score", fix="Give --tasks and --data, or two aligned files with --pairs")
-    if not data.is_dir():
+        fix = "Give --tasks (with --data, or they are read from the Hub), or two aligned files with --pairs"
+        raise UserError("nothing to score", fix=fix)
+    if data and not data.is_dir():
         raise UserError("the data folder does not exist", where=data)
     retrieval = RetrievalConfig(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
@@ -123,7 +128,7 @@ def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool)
 
 
 def score(
-    predictions: Annotated[Path, typer.Option(help="Folder with <task>/test-<language>.tsv, .json for questions.")],
+    predictions: Annotated[Path, typer.Option(help="Folder with `<task>/test-<language>.tsv`, `.json` for questions.")],
     labels: Annotated[Path, typer.Option(help="Folder of the same layout with gold labels.")],
     as_json: Json = False,
 ) -> None:
@@ -136,6 +141,9 @@ def score(
 
     scores = score_folder(predictions, labels)
     print(json.dumps(scores, indent=2) if as_json else score_lines(scores))
+    if refused := scores["refused"]:
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        raise UserError(f"not scored: {refused[0]}{more}")
 
 
 def table(
