@@ -164,7 +164,7 @@ def _curve_table(found: Sequence[Curve]) -> pd.DataFrame:
     rows = []
     for curve in found:
         row = {name: getattr(curve, name) for name in ("intermediate", "target", "metric", "language", "count")}
-        row |= {"left_out": curve.left_out, "intervals_over": curve.intervals_over}
+        row |= {"is_mean": curve.is_mean, "left_out": curve.left_out, "intervals_over": curve.intervals_over}
         row |= {"shape": curve.shape, "shape_note": curve.shape_note, "form": curve.chosen.form if curve.chosen else ""}
         for fit in curve.fits:
             row |= {f"{fit.form} AICc": fit.aicc, f"{fit.form} held-out error": fit.held_out_error}
@@ -175,6 +175,7 @@ def _curve_table(found: Sequence[Curve]) -> pd.DataFrame:
         for name, estimate in estimates.items():
             row |= {name: estimate.value, f"{name} low": estimate.low, f"{name} high": estimate.high}
             row |= {f"{name} note": estimate.note}
+        row["enough reached"] = curve.enough.reached
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -182,4 +183,7 @@ def _curve_table(found: Sequence[Curve]) -> pd.DataFrame:
 def _table(found: Sequence[Effect]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame([asdict(effect) for effect in found])
+    rows = [asdict(effect) for effect in found]
+    for row, effect in zip(rows, found, strict=True):
+        row["unadjusted"] = " ".join(name for part in effect.unadjusted for name in part.covariates)
+    return pd.DataFrame(rows)
