@@ -26,14 +26,12 @@ from dist_stilts.analysis.verdict import Verdict, verdict
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvalTask
-from dist_stilts.experiment.phases import bar, recipe_tokenizer
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.experiment.training_data import data_root
+from dist_stilts.experiment.training_data import data_root, recipe_tokenizer
 from dist_stilts.layout import StudyFolder, world_file, write_text
-from dist_stilts.parallel.world import current
 from dist_stilts.report import records as result_records
-from dist_stilts.report.progress import say
+from dist_stilts.report.progress import bar, say
 from dist_stilts.report.records import Record
 from dist_stilts.study.covariates import covariates
 from dist_stilts.study.design import study_runs
@@ -61,7 +59,7 @@ def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:
 
     scores = frame(records)
     outcomes = load(records, folder_of(recipe).run)
-    progress = partial(bar(current()), "curves")
+    progress = partial(bar(), "curves")
     found = curves(scores, outcomes, delta=recipe.study.delta, draws=recipe.study.draws, progress=progress)
     distances = distances_of(recipe, sorted(set(scores["language"]) - {ENGLISH}))
     known = covariates_of(recipe, scores)

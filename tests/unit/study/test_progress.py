@@ -7,7 +7,7 @@ import pytest
 
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.experiment.status import evaluation_id, read_status, write_status
+from dist_stilts.experiment.status import RunStatus, State, evaluation_id, read_status, write_status
 from dist_stilts.parallel.once import hold
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.progress import MOST_STARTS, Standing, counts, line, look, requeue, seconds_left
@@ -25,7 +25,7 @@ def set_status(recipe: Recipe, name: str, state: str, **more: Any) -> Run:
     run = next(run for run in study_runs(recipe) if run.name == name)
     if state == "done":
         more |= {"run_id": run.id, "evaluated": evaluation_id(run, recipe.evaluation)}
-    write_status(folder_of(recipe).run(name), state, **more)
+    write_status(folder_of(recipe).run(name), RunStatus(State(state), **more))
     return run
 
 
@@ -72,7 +72,7 @@ def test_what_failed_is_tried_again_when_asked(small: Recipe) -> None:
     set_status(small, "mnli-n100", "failed", reason="x", starts=1)
     assert requeue(study_runs(small), small) == ["mnli-n100"]
     assert states(small)["mnli-n100"] == "ready"
-    assert read_status(folder_of(small).run("mnli-n100"))["starts"] == 0
+    assert read_status(folder_of(small).run("mnli-n100")).starts == 0
 
 
 def test_the_time_left_is_that_of_runs_alike_shared_by_the_workers(small: Recipe) -> None:

@@ -15,7 +15,7 @@ import pytest
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.experiment.status import evaluation_id, write_status
+from dist_stilts.experiment.status import RunStatus, State, evaluation_id, write_status
 from dist_stilts.layout import StudyFolder
 from dist_stilts.report import records
 from dist_stilts.study.design import study_runs
@@ -41,8 +41,8 @@ def finish(recipe: Recipe, skip: tuple[str, ...] = (), degenerate: tuple[str, ..
     for run in study_runs(recipe):
         if run.name not in skip:
             folder = folder_of(recipe).run(run.name)
-            done = {"run_id": run.id, "evaluated": evaluation_id(run, recipe.evaluation), "seconds": 5.0}
-            write_status(folder, "done", **done)
+            scored = evaluation_id(run, recipe.evaluation)
+            write_status(folder, RunStatus(State.DONE, run_id=run.id, evaluated=scored, seconds=5.0))
             for language in LANGUAGES if run.evaluate else ():
                 records.append(folder.results, record(run, language, run.name in degenerate))
 

@@ -14,7 +14,7 @@ import pytest
 from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, UserError
 from dist_stilts.experiment.plan import folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.experiment.status import evaluation_id, write_status
+from dist_stilts.experiment.status import RunStatus, State, evaluation_id, write_status
 from dist_stilts.layout import StudyFolder
 from dist_stilts.parallel.launchers import detect
 from dist_stilts.study import slurm
@@ -72,7 +72,7 @@ def task_of(recipe: Recipe, ranks: int = 1, gpus: bool = False) -> ArrayTask:
 def set_all(recipe: Recipe, state: str) -> None:
     for run in study_runs(recipe):
         done = {"run_id": run.id, "evaluated": evaluation_id(run, recipe.evaluation)} if state == "done" else {}
-        write_status(folder_of(recipe).run(run.name), state, **done)
+        write_status(folder_of(recipe).run(run.name), RunStatus(State(state), **done))
 
 
 @pytest.fixture
