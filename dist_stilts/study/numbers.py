@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 UNKNOWN = "–"
 NO_INTERVAL = "no interval"
 NOT_REACHED = "not reached"
+LEAST_P = 0.001
+"""Smaller p values are only said to be below it."""
 
 
 def show(estimate: Estimate, number: Callable[[float], str]) -> str:
@@ -73,10 +75,9 @@ def p_value(p: float) -> str:
     """Three decimals, or below which."""
     if math.isnan(p):
         return UNKNOWN
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return f"< {LEAST_P}" if p < LEAST_P else f"{p:.3f}"
 
 
 def p_equals(p: float) -> str:
     """With its relation, for a sentence: ``= 0.012``, ``< 0.001``."""
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
+    return p_value(p) if p < LEAST_P else f"= {p_value(p)}"
