@@ -4,7 +4,7 @@
 
 A target's score is the unweighted mean over its languages, and the average weighs every task alike, as in XTREME (Hu et
 al. 2020). Two rows are compared over the languages that all of their sound runs have, and no others.
-Degenerate scores are in no mean; how many runs lack one is counted (law 10).
+Degenerate scores are in no mean; how many runs lack one is counted (law 11).
 """
 
 from __future__ import annotations

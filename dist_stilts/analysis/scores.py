@@ -2,7 +2,7 @@
 
     result records -> main metric, test split, no controls -> frame
 
-Nothing is averaged, and a degenerate score keeps its row: who computes with it decides, and counts it (law 10). Two
+Nothing is averaged, and a degenerate score keeps its row: who computes with it decides, and counts it (law 11). Two
 scores of one target that were taken in different settings (split, layer, ...) never share the target's name.
 """
 
