@@ -17,6 +17,7 @@ import torch
 
 from dist_stilts.config import identity
 from dist_stilts.errors import EXIT_FAILED, UserError
+from dist_stilts.evaluate.conditions import training_of
 from dist_stilts.evaluate.suite import Job, evaluate
 from dist_stilts.experiment.optimise import optimise
 from dist_stilts.experiment.plan import Run, folder_of
@@ -45,7 +46,7 @@ from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.watch import last_words
 from dist_stilts.parallel.world import World, lost_rank
 from dist_stilts.report.monitor import Progress, record_final, say
-from dist_stilts.tasks.registry import get_task
+from dist_stilts.results.record import ResultRecord, Training
 from dist_stilts.train.stability import next_seed
 
 
@@ -244,6 +245,7 @@ def score_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
         run.inputs,
         recipe.data.qa,
         conditions_of(run, provenance, broadcast_value(_training_story(run, recipe))),
+        versions(),
     )
     records = evaluate(job, world, bar(world))
     if world.is_main:
@@ -252,16 +254,16 @@ def score_phase(run: Run, recipe: Recipe, folder: RunFolder, world: World) -> No
         record_final(folder, int(read_status(folder).get("step", 0)), mean_scores(records))
 
 
-def mean_scores(records: list[dict[str, Any]]) -> dict[str, float]:
+def mean_scores(records: list[ResultRecord]) -> dict[str, float]:
     """Each task's main score, the mean over its languages, for TensorBoard."""
     found: dict[str, list[float]] = {}
     for record in records:
-        if record["metric"] == get_task(record["task"]).metric and record["value"] is not None:
-            found.setdefault(f"{record['task']} {record['split']}", []).append(record["value"])
+        if record.main and record.value is not None:
+            found.setdefault(f"{record.task} {record.split}", []).append(record.value)
     return {f"{name} (mean of {len(values)})": sum(values) / len(values) for name, values in found.items()}
 
 
-def _training_story(run: Run, recipe: Recipe) -> dict[str, Any]:
+def _training_story(run: Run, recipe: Recipe) -> Training:
     """The seed that the run was trained with in the end, its score on English dev, and why it or one before it is
     degenerate, if so. A trunk is on its way: whether it led to anything shows in its branches."""
     statuses = {
@@ -271,38 +273,29 @@ def _training_story(run: Run, recipe: Recipe) -> dict[str, Any]:
     }
     reasons = [f"run {name}, {status['degenerate']}" for name, status in statuses.items() if status.get("degenerate")]
     own = statuses[run.name]
-    return {
-        "seed": own.get("seed", run.seed),
-        "restarts": len(own.get("restarted", [])),
-        "dev": own.get("dev"),
-        "degenerate": "; ".join(reasons) or None,
-    }
+    return Training(
+        seed=own.get("seed", run.seed),
+        restarts=len(own.get("restarted", [])),
+        dev=own.get("dev"),
+        collapsed="; ".join(reasons) or None,
+    )
 
 
-def conditions_of(run: Run, provenance: Provenance | None, story: dict[str, Any]) -> dict[str, Any]:
+def conditions_of(run: Run, provenance: Provenance | None, story: Training) -> Training:
     """What every record of a run says of it."""
-    trained = provenance.trained_on if provenance else []
-    own = [entry for entry in trained if (entry["phase"], entry["role"]) == (run.phase, run.role)]
-    before = [entry for entry in trained if entry["role"] == "intermediate"]
-    labelled = [entry for entry in before if entry["task"] != "mlm"] or before  # plain text is no English task data
-    return {
-        "run": run.name,
-        "run_id": run.id,
-        "phase": run.phase,
-        "role": run.role,
-        "train_tasks": [entry["task"] for entry in own],
-        "train_size": sum(entry["examples"] for entry in own) or None,
-        "intermediate": ",".join(entry["task"] for entry in before) or None,
-        "intermediate_phase": "+".join(dict.fromkeys(entry["phase"] for entry in before)) or None,
-        "intermediate_size": sum(entry["examples"] for entry in labelled),
-        "branched": any(ancestor.role == TRUNK for ancestor in run.lineage()),
-        "origin": run.origin,
-        **story,
-        "planned_seed": run.seed,
-        "subset_seed": subset_seed_of(run),
-        "train": asdict(run.train),
-        "versions": versions(),
-    }
+    return replace(
+        training_of(provenance, run.phase, run.role),
+        run=run.name,
+        run_id=run.id,
+        branched=any(ancestor.role == TRUNK for ancestor in run.lineage()),
+        seed=story.seed,
+        planned_seed=run.seed,
+        subset_seed=subset_seed_of(run),
+        restarts=story.restarts,
+        dev=story.dev,
+        collapsed=story.collapsed,
+        train=asdict(run.train),
+    )
 
 
 def subset_seed_of(run: Run) -> int:

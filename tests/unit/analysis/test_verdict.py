@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from planted import Design, study
 
 from dist_stilts.analysis.curves import Curve
 from dist_stilts.analysis.effects import ALL, CURVATURE, ENDS, PER_DOUBLING, TOTAL_GAIN, Effect
 from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.verdict import verdict
-from dist_stilts.simulate.results import Design, study
 
 SIZES = (0, 100, 300, 1000)
 RISING = Curve(

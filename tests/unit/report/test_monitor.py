@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dist_stilts.report.records import read
 
 from dist_stilts.errors import EXIT_AGAIN, UserError
 from dist_stilts.layout import RunFolder
 from dist_stilts.report import progress
 from dist_stilts.report.monitor import Monitor, note, record_final
-from dist_stilts.report.records import read
 
 VALUES = {"loss": 1.0324, "learning_rate": 9.1e-6, "grad_norm": 1.518, "tokens_per_second": 12_600.0, "padding": 0.12}
 TOLD = {

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dist_stilts.report.records import append, latest, read
 
 from dist_stilts.errors import UserError
-from dist_stilts.report.records import append, latest, read
 
 
 def test_records_come_back_in_the_order_written(tmp_path: Path) -> None:

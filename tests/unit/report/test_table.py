@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dist_stilts.report.records import append
 
 from dist_stilts.errors import UserError
 from dist_stilts.report.intervals import mean_of_languages
-from dist_stilts.report.records import append
 from dist_stilts.report.table import collect, header, label, lines, pivot, render, sheets
 
 

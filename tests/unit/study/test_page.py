@@ -11,7 +11,8 @@ import made_up
 import pandas as pd
 import pytest
 
-from dist_stilts.study.numbers import fine_points, p_value, plain, points, rounded_size, show, signed
+from dist_stilts.report.numbers import fine_points, p_value, plain, points, rounded_size, signed
+from dist_stilts.study.numbers import show
 from dist_stilts.study.page import StudyContent, write_study_page
 
 VOID = {"meta", "br", "link", "img", "input", "hr", "col", "source", "wbr"}

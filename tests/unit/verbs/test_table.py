@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dist_stilts.report.records import append
 
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder, write_text
-from dist_stilts.report.records import append
 from dist_stilts.verbs.scoring import table
 
 

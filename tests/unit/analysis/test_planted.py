@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-
-from dist_stilts.simulate.results import Design, TrueCurve, logit, study
+from planted import Design, TrueCurve, logit, study
 
 
 def test_same_seed_same_table_and_another_seed_another() -> None:
