@@ -6,8 +6,6 @@ This module knows no field of any recipe: each config dataclass lives beside the
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
@@ -19,6 +17,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from dist_stilts.conventions import KIB
 from dist_stilts.errors import UserError, nearest
 
 T = TypeVar("T")
@@ -90,12 +89,6 @@ def plain(config: Any) -> Any:
     return asdict(config) if is_dataclass(config) and not isinstance(config, type) else config
 
 
-def identity(content: Any) -> str:
-    """A 12-digit hash of plain content: equal content, equal identity, on every machine."""
-    text = json.dumps(plain(content), sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
 def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
     """List what differs between two plain configs, as ``key: old -> new``."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
@@ -148,7 +141,7 @@ def number_of_bytes(text: str) -> int:
         UserError: not an amount of memory, or none.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    size = int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ")) if match else 0
+    size = int(float(match[1]) * KIB ** " KMGT".index(match[2].upper() or " ")) if match else 0
     if size < 1:
         raise UserError(f"'{text}' is no amount of memory", fix="Write it as 256M or 1.5GiB")
     return size

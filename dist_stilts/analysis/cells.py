@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dist_stilts.conventions import ENGLISH
+
 Floats = NDArray[np.floating[Any]]
 Outcomes = Mapping[tuple[str, str, str], np.ndarray]
 """(run, target, language) -> what was got right, 0..1, per test row in an order common to all runs."""
@@ -69,7 +71,7 @@ def cells(scores: pd.DataFrame, outcomes: Outcomes) -> Iterator[Cells]:
 def _of_target(name: tuple[str, str, str], group: pd.DataFrame, outcomes: Outcomes) -> Iterator[Cells]:
     for language, rows in group.groupby("language", sort=True):
         yield _of_language(name, str(language), rows, outcomes)
-    others = group[group["language"] != "en"]
+    others = group[group["language"] != ENGLISH]
     if len(others):
         yield _of_mean(name, others, outcomes)
 

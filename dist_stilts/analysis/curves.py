@@ -8,7 +8,6 @@ deterministic given ``seed``; what cannot be known is None and says why; no clai
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +21,7 @@ from dist_stilts.analysis.forms import Fit, choose, fit_forms
 from dist_stilts.analysis.noise import noise, relative_variances
 from dist_stilts.analysis.quantities import between, interpolated, modelled, total_gain, unmodelled
 from dist_stilts.analysis.shape import course
+from dist_stilts.conventions import OnCount
 
 Floats = NDArray[np.floating[Any]]
 
@@ -75,7 +75,7 @@ def curves(
     delta: float = 0.25,
     draws: int = 1000,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: OnCount | None = None,
 ) -> list[Curve]:
     """Every curve of a study: one per (intermediate, target, language), and one for the mean of all but English.
 

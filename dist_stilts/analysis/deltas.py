@@ -28,6 +28,7 @@ from dist_stilts.analysis.delta_rows import (
     rows_of,
     task_of,
 )
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.numbers import ABSENT, COLLAPSED, plus_minus
 from dist_stilts.report.render import Sheet, write_as
 
@@ -58,7 +59,7 @@ def delta_tables(scores: pd.DataFrame, size: int | None = None) -> list[DeltaTab
     Raises:
         UserError: no intermediate phase has that size.
     """
-    english = scores["language"] == "en"
+    english = scores["language"] == ENGLISH
     variants = {"all languages": scores, **({"zero-shot": scores[~english]} if english.any() else {})}
     return [_table(variant, part, size) for variant, part in variants.items() if len(part)]
 

@@ -36,12 +36,12 @@ from dist_stilts.analysis.regression import (
     weighted_slope,
     weights_of,
 )
+from dist_stilts.conventions import ENGLISH
 
 if TYPE_CHECKING:
     from dist_stilts.analysis.curves import Curve
     from dist_stilts.analysis.typology import Distances
 
-ENGLISH = "en"
 ALL = "all"
 PER_DOUBLING = "gain per doubling x distance"
 ENDS = "size where gains end"

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import parse_object, read_lines, read_whole, shown
 
-ENGLISH = "en"
 OBSERVED = " observed"
 """Ending of the column that holds the observed shares of the distance named before it."""
 LABELS = ("iso", "glottocode")

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dist_stilts.analysis import association
-from dist_stilts.analysis.effects import ENGLISH, Effect
+from dist_stilts.analysis.effects import Effect
 from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.regression import many
+from dist_stilts.conventions import ENGLISH
 
 if TYPE_CHECKING:
     from dist_stilts.analysis.curves import Curve

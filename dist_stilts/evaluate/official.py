@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError
 from dist_stilts.scoring.classify import accuracy
 from dist_stilts.scoring.spans import MLQA_LANGUAGES, squad_scores
@@ -34,7 +35,7 @@ GROUPS = {
 
 LANGUAGES = {
     **{task: get_task(task).languages for group in GROUPS.values() for task in group},
-    "xcopa": tuple(language for language in get_task("xcopa").languages if language != "en"),
+    "xcopa": tuple(language for language in get_task("xcopa").languages if language != ENGLISH),
 }
 """The languages that a task's average is over; English only where the task has it."""
 

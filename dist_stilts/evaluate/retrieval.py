@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dist_stilts.config import identity, number_of_bytes
+from dist_stilts.config import number_of_bytes
+from dist_stilts.conventions import OnProgress, fingerprint
 from dist_stilts.data.prepare import tokenizer_digest
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.centred import Centred
-from dist_stilts.evaluate.embedding import Embedder, Progress, Reading
+from dist_stilts.evaluate.embedding import Embedder, Reading
 from dist_stilts.evaluate.scores import Score, outcomes
 from dist_stilts.model.encoder import encoder_digest, most_tokens
 from dist_stilts.model.pooling import POOLINGS
@@ -117,13 +118,13 @@ def open_embedder(
     max_length: int,
     cache: Path,
     world: World,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Embedder:
     """What embeds texts as the settings say, cut at the most tokens that the encoder has positions for."""
     batch_tokens = config.batch_tokens or BATCH_TOKENS.get(world.device.type, BATCH_TOKENS["cuda"])
     return Embedder(
         model,
-        identity([encoder_digest(model.encoder), tokenizer_digest(tokenizer)]) if world.is_main else "",
+        fingerprint([encoder_digest(model.encoder), tokenizer_digest(tokenizer)]) if world.is_main else "",
         tokenizer,
         world,
         Reading(layers, config.pooling, config.special_tokens),
@@ -167,7 +168,7 @@ class Neighbourhood(NamedTuple):
 
 
 def search(
-    source: Any, target: Any, config: RetrievalConfig, world: World, progress: Progress | None = None
+    source: Any, target: Any, config: RetrievalConfig, world: World, progress: OnProgress | None = None
 ) -> Neighbourhood:
     """Find the nearest rows in both directions; every rank searches its share and gets the whole.
 

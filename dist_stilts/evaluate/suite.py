@@ -16,13 +16,14 @@ from typing import Any, cast
 
 import numpy as np
 
+from dist_stilts.conventions import JsonObject, OnProgress
 from dist_stilts.data.features import Features
 from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.answers import answer_scores
 from dist_stilts.evaluate.conditions import model_of, reading, scoring, training_of, unscored
-from dist_stilts.evaluate.embedding import Embedder, Progress
+from dist_stilts.evaluate.embedding import Embedder
 from dist_stilts.evaluate.predict import evaluation_dtype, predict, predict_answers
 from dist_stilts.evaluate.retrieval import (
     RetrievalConfig,
@@ -119,7 +120,7 @@ class Unit:
     layer: int | None = None
 
 
-def evaluate(job: Job, world: World, progress: Progress | None = None) -> list[ResultRecord]:
+def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list[ResultRecord]:
     """Score everything that ``job.results`` does not hold yet, and return all that it then holds.
 
     Raises:
@@ -169,7 +170,7 @@ def completed(
     return [replace(record, collapsed=record.collapsed or training.collapsed, **same) for record in records]
 
 
-def prepare_job(job: Job, progress: Progress | None = None) -> list[dict[str, Any]]:
+def prepare_job(job: Job, progress: OnProgress | None = None) -> list[JsonObject]:
     """Tokenise all rows that the job scores; returns what tokenising did. Retrieval reads its texts when it scores."""
     tokenizer = load_tokenizer(job.model)
     return [

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dist_stilts.config import dump
+from dist_stilts.conventions import GIB
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.execute import launch_command
 from dist_stilts.experiment.plan import Run, expand, folder_of
@@ -20,7 +21,6 @@ from dist_stilts.tasks.sources import parse_split, stream_rows
 from dist_stilts.train.engine import deepspeed_config
 from dist_stilts.train.plan import AUTO, BatchPlan, derive, task_probabilities
 
-GIB = 2**30
 ACTIVATION_BYTES = 34
 """Per token, layer and hidden unit, 16-bit, fused attention: Korthikanti et al. 2022, eq. 1 without its last term."""
 

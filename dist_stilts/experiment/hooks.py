@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dist_stilts.conventions import GIB, KIB
 from dist_stilts.evaluate.suite import EvaluationConfig, score_rows
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.status import read_status, write_status
@@ -92,7 +93,7 @@ class PhaseHooks:
         """The closing report, on rank 0: returned, kept in the status, and what it ended with in TensorBoard."""
         gpu = self.world.device.type == "cuda"
         kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        memory = gather_values(torch.cuda.max_memory_allocated() / 2**30 if gpu else kib / 2**20)
+        memory = gather_values((torch.cuda.max_memory_allocated() if gpu else kib * KIB) / GIB)
         if not self.world.is_main:
             return ""
         figures = Figures(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dist_stilts.config import identity
+from dist_stilts.conventions import fingerprint
 from dist_stilts.data.batches import words_used
 from dist_stilts.data.mixture import plan as plan_mixture
 from dist_stilts.errors import UserError
@@ -86,7 +86,7 @@ def optimise(
         checkpoint_activations(model.encoder)
     embeddings = only_words_used(model, run, data)
     if embeddings:  # checkpoints hold other parameters than with all of them
-        data = replace(data, revision=identity([data.revision, "words used"]))
+        data = replace(data, revision=fingerprint([data.revision, "words used"]))
     work = plan_work(model, run, folder, tokenizer, data, world)
     config, plan = work.config, work.plan
     settings = deepspeed_config(config.deepspeed, config, plan)

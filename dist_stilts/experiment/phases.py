@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from dist_stilts.config import identity
+from dist_stilts.conventions import OnProgress, fingerprint
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.evaluate.conditions import training_of
 from dist_stilts.evaluate.suite import Job, evaluate
@@ -149,7 +149,7 @@ def train_until_sound(
         seed = next_seed(run.seed, len(failed))
         attempt = replace(run, seed=seed, head_seed=seed if run.head_seed == run.seed else run.head_seed)
         model, before = start_model(attempt, recipe, tokenizer, data, world)
-        own = replace(data, revision=identity([data.revision, len(failed)]))  # checkpoints of one attempt only
+        own = replace(data, revision=fingerprint([data.revision, len(failed)]))  # checkpoints of one attempt only
         trained = optimise(model, attempt, folder, tokenizer, own, recipe.evaluation, world, goes_on_from)
         if world.is_main:
             say(f"{run.name}: {trained.chosen}" + (f"; degenerate: {trained.degenerate}" if trained.degenerate else ""))
@@ -309,7 +309,7 @@ def read_provenance_of(path: str) -> Provenance | None:
     return read_provenance(Path(path)) if Path(path).is_dir() else None
 
 
-def bar(world: World) -> Any:
+def bar(world: World) -> OnProgress:
     """A progress callback that makes a new bar whenever the work changes; silent on all ranks but one."""
     bars: dict[str, Progress] = {}
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from dist_stilts.report.correlation import ENGLISH, correlate
+from dist_stilts.conventions import ENGLISH
+from dist_stilts.report.correlation import correlate
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, End, distance_colours, name_ends, save, size_axis
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.results.record import ResultRecord

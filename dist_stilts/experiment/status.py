@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from dist_stilts.config import differences, dump, identity, plain
+from dist_stilts.config import differences, dump, plain
+from dist_stilts.conventions import fingerprint
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
 from dist_stilts.experiment.plan import Run
@@ -46,7 +47,7 @@ def is_done(run: Run, folder: RunFolder, scoring: EvaluationConfig) -> bool:
 
 def evaluation_id(run: Run, scoring: EvaluationConfig) -> str:
     """Identity of what is scored after the run, and how."""
-    return identity([{name: plain(task) for name, task in run.evaluate.items()}, plain(scoring)])
+    return fingerprint([{name: plain(task) for name, task in run.evaluate.items()}, plain(scoring)])
 
 
 def check_folder(run: Run, folder: RunFolder) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dist_stilts.config import identity
+from dist_stilts.conventions import ENGLISH, OnProgress, fingerprint
 from dist_stilts.data.batches import Stream, Vocabulary
 from dist_stilts.data.features import Features, concatenated
 from dist_stilts.data.mixture import repeated
@@ -24,7 +24,6 @@ from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import load_bitext, task
 from dist_stilts.tasks.spec import RETRIEVAL, Family, TaskSpec
 
-Progress = Callable[[str, int, int], None]
 MLM_SAMPLING = 0.3
 """Exponent by which languages share masked language modelling (Conneau et al. 2020, section 3.1)."""
 
@@ -73,7 +72,7 @@ def to_watch(run: Run, recipe: Recipe) -> dict[str, Wanted]:
     for name, train in run.tasks.items():
         spec = task(name, data_root(recipe))
         if train.dev and has_dev(name, train):
-            found[spec.name] = _wanted(run, recipe, spec, train.dev, "en")
+            found[spec.name] = _wanted(run, recipe, spec, train.dev, ENGLISH)
     return found
 
 
@@ -115,7 +114,7 @@ def _wanted(run: Run, recipe: Recipe, spec: TaskSpec, split: str, language: str)
 
 
 def prepare_all(
-    runs: Sequence[Run], recipe: Recipe, tokenizer: Any, progress: Progress | None = None
+    runs: Sequence[Run], recipe: Recipe, tokenizer: Any, progress: OnProgress | None = None
 ) -> dict[str, dict[str, Any]]:
     """Tokenise all that runs train on and are scored on; returns what tokenising did, by title.
 
@@ -133,7 +132,7 @@ def prepare_all(
 
 
 def load_training_data(
-    run: Run, recipe: Recipe, tokenizer: Any, progress: Progress | None = None, *, may_build: bool = True
+    run: Run, recipe: Recipe, tokenizer: Any, progress: OnProgress | None = None, *, may_build: bool = True
 ) -> TrainingData:
     """Open all that ``run`` trains on, tokenising what is not yet if that is allowed.
 
@@ -155,7 +154,7 @@ def load_training_data(
         examples.append(len(chosen))
         revisions.append([name, [part.revision for part in opened], len(chosen)])
         truncated[name] = float((joined.truncated > 0).mean())
-    return TrainingData(specs, features, rows, examples, dev, identity([run.id, revisions]), truncated)
+    return TrainingData(specs, features, rows, examples, dev, fingerprint([run.id, revisions]), truncated)
 
 
 def streams(data: TrainingData, run: Run, tokenizer: Any, micro_tokens: int, packs: bool) -> list[Stream]:

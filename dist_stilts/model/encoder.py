@@ -7,7 +7,6 @@ weights, so that the next phase can check that it starts from these weights and 
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dist_stilts.conventions import sha256_of
 from dist_stilts.errors import UserError
 from dist_stilts.layout import write_text
 from dist_stilts.tasks.sources import fetch_model
@@ -248,11 +248,12 @@ def checkpoint_activations(encoder: Any) -> None:
 
 def encoder_digest(encoder: nn.Module) -> str:
     """SHA-256 over all tensors of an encoder, or of heads, in order of name, as fp32."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    named = sorted(encoder.state_dict().items())
+    return sha256_of(
+        part
+        for name, tensor in named
+        for part in (name.encode(), tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    )
 
 
 def export(folder: Path, encoder: nn.Module, heads: nn.ModuleDict, tokenizer: Any, provenance: Provenance) -> None:

@@ -6,13 +6,13 @@ the *sum* of its losses: dividing by the global number of targets is the loop's 
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, gelu, linear
 
+from dist_stilts.conventions import sha256_of_text
 from dist_stilts.model.packing import Batch, segments_of, to_grid
 from dist_stilts.tasks.spec import IGNORED, UNSEEN, TaskSpec
 
@@ -23,7 +23,7 @@ MLM = "mlm"
 def head_name(spec: TaskSpec) -> str:
     """The head that a task uses; labels are part of its name, so that other labels are another head."""
     name = spec.head or spec.name
-    digest = hashlib.sha256("\t".join(spec.labels).encode()).hexdigest()[:6]
+    digest = sha256_of_text("\t".join(spec.labels))[:6]
     return f"{name}-{len(spec.labels)}-{digest}" if spec.labels else name
 
 

@@ -12,7 +12,6 @@ from dist_stilts.report.columns import aligned
 State = Literal["ok", "warning", "FAIL"]
 Facts = Mapping[str, Mapping[str, Any]]
 """What each host said, by the host's name; the first is the master."""
-GIB = 1024**3
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.numbers import ABSENT, COLLAPSED, plus_minus, score
 from dist_stilts.report.render import Sheet, write_as
 from dist_stilts.results.metrics import READ_FIRST
-from dist_stilts.results.order import ENGLISH, languages
+from dist_stilts.results.order import languages
 from dist_stilts.results.record import HYPOTHESIS_ONLY, RANDOM_ENCODER, ResultRecord
 from dist_stilts.results.settings import SETTINGS, label, tell_apart
 

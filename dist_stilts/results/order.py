@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.tasks.registry import INTERMEDIATE
 
-ENGLISH = "en"
 XTREME = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
 """Targets in the order of XTREME's table."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dist_stilts.analysis.cells import MEAN
-from dist_stilts.report.correlation import ENGLISH
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, End, distance_colours, name_ends, size_axis
 from dist_stilts.report.numbers import exact_size, points
 from dist_stilts.study.figures import FAINT, INK, MEAN_COLOUR, Drawing, panel, size_ticks

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from dist_stilts.report.correlation import ENGLISH
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.figures import End, name_ends
 from dist_stilts.report.numbers import exact_size, short_size
 from dist_stilts.report.retrieval_plots import layer_axis

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dist_stilts.analysis.cells import MEAN
-from dist_stilts.report.correlation import ENGLISH
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, size_axis
 from dist_stilts.report.numbers import points, rounded_size
 from dist_stilts.study.figures import FAINT, INK, RULE, Drawing, size_ticks

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dist_stilts.analysis.effects import ALL
-from dist_stilts.report.correlation import ENGLISH
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.results.record import ResultRecord
 from dist_stilts.study.figures import Picture, write
 from dist_stilts.study.figures_curves import Scale, draw_curves

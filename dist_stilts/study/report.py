@@ -23,6 +23,7 @@ from dist_stilts.analysis.pretraining import pretraining
 from dist_stilts.analysis.scores import frame
 from dist_stilts.analysis.typology import Distances, from_table, from_world, missing, uriel
 from dist_stilts.analysis.verdict import Verdict, verdict
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.experiment.phases import bar, recipe_tokenizer
@@ -42,8 +43,6 @@ from dist_stilts.study.progress import DONE, Standing, look
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ENGLISH = "en"
 
 
 def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:

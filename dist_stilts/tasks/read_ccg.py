@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.files import Where, locate, read_columns, read_lines, shown
 from dist_stilts.tasks.spec import TaggedRow
@@ -24,7 +25,7 @@ _DOCUMENT = "# newdoc id = "
 
 def find_ccg(folder: Path, split: str, language: str) -> list[Path]:
     """``<language>/gold/<split>.conll`` (Parallel Meaning Bank); English only: ``ccg.<split>`` or ``<split>.tsv``."""
-    lines = (f"ccg.{split}", f"{split}.tsv") if language == "en" else ()
+    lines = (f"ccg.{split}", f"{split}.tsv") if language == ENGLISH else ()
     return [locate(folder, f"{language}/gold/{split}.conll", *lines)]
 
 

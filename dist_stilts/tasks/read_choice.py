@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.conventions import text_hash
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.files import Where, locate, read_csv_rows, read_json_lines, require_new, shown, text_field
 from dist_stilts.tasks.spec import ChoiceRow
@@ -89,11 +89,6 @@ def choice_index(record: dict[str, Any], choices: int, where: Where) -> int:
     return int(str(label))
 
 
-def text_group(text: str) -> str:
-    """Return a short name for all rows about one text."""
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
 def _cosmos_records(path: Path, split: str) -> Iterator[tuple[Where, dict[str, Any]]]:
     if ".csv" not in path.name:
         return read_json_lines(path)
@@ -102,7 +97,7 @@ def _cosmos_records(path: Path, split: str) -> Iterator[tuple[Where, dict[str, A
 
 def _cosmos_row(texts: list[str], label: int | None) -> ChoiceRow:
     key, context, question, *choices = texts
-    return ChoiceRow(key, text_group(context), f"{context} {question}", tuple(choices), label)
+    return ChoiceRow(key, text_hash(context).hex(), f"{context} {question}", tuple(choices), label)
 
 
 def _choices(question: dict[str, Any], where: Where) -> tuple[list[str], tuple[str, ...]]:

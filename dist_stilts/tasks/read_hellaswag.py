@@ -14,9 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.conventions import text_hash
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.files import Where, locate, read_json_lines, read_lines, require_new, shown, text_field
-from dist_stilts.tasks.read_choice import choice_index, text_group
+from dist_stilts.tasks.read_choice import choice_index
 from dist_stilts.tasks.spec import ChoiceRow
 
 _NAMES = {"train": "train", "dev": "val", "test": "test"}
@@ -81,7 +82,7 @@ def _from_text(path: Path, split: str) -> Iterator[ChoiceRow]:
         begun = _BEGUN.fullmatch(context)
         prompt, rest = (begun["finished"], begun["begun"]) if begun else (context, "")
         yield _row(
-            f"{split}-{number}", text_group(headed[: len(activity + colon + prompt)]), prompt, rest, endings, index
+            f"{split}-{number}", text_hash(headed[: len(activity + colon + prompt)]).hex(), prompt, rest, endings, index
         )
 
 

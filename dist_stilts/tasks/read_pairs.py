@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, exists, locate, read_columns, read_lines, read_table, require_new, shown
 from dist_stilts.tasks.spec import PairRow, Quirk
@@ -68,7 +69,7 @@ def read_plain(files: list[Path], labels: tuple[str, ...], *, may_lack_gold: boo
 
 def find_pawsx(folder: Path, split: str, language: str) -> list[Path]:
     """XTREME's plain file and labels, else the original release's, else XTREME's machine-translated training file."""
-    original = "train" if (split, language) == ("train", "en") else _ORIGINAL_NAMES[split]
+    original = "train" if (split, language) == ("train", ENGLISH) else _ORIGINAL_NAMES[split]
     names = [f"{split}-{language}.tsv", f"{language}/{original}.tsv"]
     if split == "train":
         names += translate_train_names(language)

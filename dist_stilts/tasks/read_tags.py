@@ -6,11 +6,11 @@ reader's business. Nor is it the reader's whether the tags of an entity begin wi
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.conventions import text_hash
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, exists, locate, read_lines, shown
 from dist_stilts.tasks.languages import languages
@@ -103,8 +103,7 @@ def panx_from_hub(row: int, record: dict[str, Any], split: str) -> TaggedRow | N
 
 
 def _part(words: tuple[str, ...]) -> str:
-    digest = hashlib.blake2b("\t".join(words).encode(), digest_size=8).digest()
-    place = int.from_bytes(digest, "big") % 100
+    place = int.from_bytes(text_hash("\t".join(words)), "big") % 100
     if place < _TRAIN_PERCENT:
         return "train"
     return "dev" if place < _TRAIN_PERCENT + _DEV_PERCENT else "test"

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, locate, read_json_lines, require_new, shown, text_field
 from dist_stilts.tasks.languages import languages
@@ -48,7 +49,7 @@ def find_xcopa(folder: Path, split: str, language: str) -> list[Path]:
     name = _NAMES[split]
     file = f"{name}.{language}.jsonl"
     # The repository has machine translations under the same names in a folder beside data/, so that this goes first.
-    folders = (f"COPA/{name}.jsonl",) if language == "en" else (f"data/{language}/{file}", f"{language}/{file}")
+    folders = (f"COPA/{name}.jsonl",) if language == ENGLISH else (f"data/{language}/{file}", f"{language}/{file}")
     return [locate(folder, *folders, file, f"{name}-{language}.jsonl")]
 
 

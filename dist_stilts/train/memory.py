@@ -16,7 +16,6 @@ from dist_stilts.parallel import allocator
 from dist_stilts.parallel.collectives import sum_by_index
 from dist_stilts.parallel.world import World
 
-GIB = 2**30
 FP32 = 4
 BUCKET = 500_000_000
 """DeepSpeed's ``reduce_bucket_size``, in elements, where the config does not say."""

@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from torch.func import functional_call
 
+from dist_stilts.conventions import GIB
 from dist_stilts.data.batches import Batch, Stream, collate, masked, padded_places, to_device
 from dist_stilts.errors import UserError
 from dist_stilts.layout import write_text
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.collectives import broadcast_value, least
 from dist_stilts.parallel.world import World
-from dist_stilts.train.memory import GIB, free_bytes
+from dist_stilts.train.memory import free_bytes
 
 GPU_SPARE = 0.05
 """Share of a GPU's memory that stays free: communication and matrix libraries take theirs past torch."""

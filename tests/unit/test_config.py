@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dist_stilts.config import (
     differences,
     dump,
     find_recipe,
-    identity,
     load,
     merge_into,
     number_of_bytes,
@@ -160,20 +157,6 @@ def test_every_shipped_recipe_is_found_by_name() -> None:
 def test_missing_recipe_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.yaml: no such recipe file"):
         find_recipe(str(tmp_path / "none.yaml"))
-
-
-def test_identity_is_the_same_on_every_machine() -> None:
-    assert identity({"a": 1, "b": [0.5, None, "ё"]}) == "03d2b8fea25d"
-
-
-@given(st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False) | st.text() | st.none()))
-def test_identity_does_not_depend_on_order(content: dict[str, Any]) -> None:
-    assert identity(content) == identity(dict(reversed(content.items())))
-
-
-def test_identity_of_a_config_is_that_of_its_content() -> None:
-    assert identity(Small()) == identity({"phases": {}, "name": "small", "train": Train().__dict__})
-    assert identity(Small()) != identity(Small(train=Train(epochs=3)))
 
 
 def test_differences_name_the_key_with_old_and_new() -> None:

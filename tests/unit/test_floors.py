@@ -18,7 +18,7 @@ PACKAGE = "dist_stilts"
 ROOT = Path(__file__).parents[2]
 
 FLOORS = {
-    0: {"config", "layout", "errors"},
+    0: {"config", "layout", "errors", "conventions"},
     1: {"parallel", "tasks", "simulate"},
     2: {"results"},
     3: {"report"},
@@ -155,6 +155,23 @@ def network_only_in_sources(source: Source) -> list[str]:
     return found + importers(source, NETWORK, "network library outside tasks/sources.py", allowed=("tasks", "sources"))
 
 
+def hashlib_only_in_conventions(source: Source) -> list[str]:
+    """Only ``conventions.py`` hashes by itself."""
+    return importers(source, {"hashlib"}, "hashlib outside conventions.py", allowed=("conventions",))
+
+
+def english_has_a_name(source: Source) -> list[str]:
+    """English is ``conventions.ENGLISH``; a literal "en" stands only among other literals, in a table of languages."""
+    literals, tabled = [], set()
+    for node in ast.walk(source.tree):
+        entries = getattr(node, "keys", None) or getattr(node, "elts", None) or []
+        if len(entries) > 1 and all(isinstance(entry, ast.Constant) for entry in entries):
+            tabled |= set(entries)
+        if isinstance(node, ast.Constant) and node.value == "en" and source.parts != ("conventions",):
+            literals.append(node)
+    return [source.at(node, 'a literal "en", not ENGLISH') for node in literals if node not in tabled]
+
+
 def importers(source: Source, modules: set[str], what: str, *, allowed: tuple[str, ...]) -> list[str]:
     """Imports of ``modules`` in any file but the module ``allowed``."""
     if source.parts == allowed:
@@ -211,6 +228,8 @@ RULES: list[Rule] = [
     torch_distributed_only_in_parallel,
     deepspeed_only_in_engine,
     network_only_in_sources,
+    hashlib_only_in_conventions,
+    english_has_a_name,
     pure_rooms_import_no_torch,
     no_logging_set_up_at_import,
     files_are_short,
@@ -238,6 +257,10 @@ VIOLATIONS: list[tuple[Rule, str, str]] = [
     (network_only_in_sources, "data/prepare.py", "import urllib.request"),
     (network_only_in_sources, "data/prepare.py", "from datasets import load_dataset"),
     (network_only_in_sources, "data/prepare.py", "import datasets as d\nd.load_dataset('xnli')"),
+    (hashlib_only_in_conventions, "tasks/files.py", "from hashlib import sha256"),
+    (english_has_a_name, "report/table.py", "english = language == 'en'"),
+    (english_has_a_name, "report/table.py", "def f(languages=('en',)):\n    pass"),
+    (english_has_a_name, "report/table.py", "for code in (language, 'en'):\n    pass"),
     (pure_rooms_import_no_torch, "report/table.py", "def f():\n    from torch.nn import Module"),
     (pure_rooms_import_no_torch, "simulate/world.py", "import torch"),
     (no_logging_set_up_at_import, "data/prepare.py", "import logging\nlogging.basicConfig()"),
@@ -259,6 +282,8 @@ ALLOWED: list[tuple[str, str]] = [
     ("parallel/world.py", "import torch.distributed as dist\ndist.barrier()"),
     ("train/engine.py", "import deepspeed"),
     ("tasks/sources.py", "from huggingface_hub import snapshot_download\nfrom datasets import load_dataset"),
+    ("conventions.py", "import hashlib\nENGLISH = 'en'"),
+    ("tasks/read_qa.py", "NAMES = {'ar': 'arabic', 'en': 'english'}\nCODES = ('en', 'ar')"),
     ("data/prepare.py", "from datasets import Dataset\nimport torch\nimport torch_other"),
     ("__main__.py", "import logging\ndef main():\n    logging.basicConfig()"),
     ("data/prepare.py", LONG_FUNCTION.removesuffix("    pass\n")),

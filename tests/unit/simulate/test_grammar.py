@@ -8,7 +8,7 @@ import pytest
 from dist_stilts.simulate import Language
 from dist_stilts.simulate.frames import Frame, Phrase
 from dist_stilts.simulate.grammar import realise, sentence, spell
-from dist_stilts.simulate.languages import ENGLISH, Typology
+from dist_stilts.simulate.languages import ENGLISH_GRAMMAR, Typology
 
 EVENT = Frame(
     "sold", Phrase("farmer", "old"), Phrase("boat", "red", "3", plural=True), "near", "river", "twice", negated=True
@@ -38,11 +38,11 @@ def gloss(frame: Frame, typology: Typology, english: Language) -> str:
     ],
 )
 def test_each_parameter_does_what_it_says(change: dict[str, Any], text: str, tongues: dict[str, Language]) -> None:
-    assert gloss(EVENT, replace(ENGLISH, **change), tongues["en"]) == text
+    assert gloss(EVENT, replace(ENGLISH_GRAMMAR, **change), tongues["en"]) == text
 
 
 def test_only_subject_pronouns_are_dropped(tongues: dict[str, Language]) -> None:
-    dropping = replace(ENGLISH, subject_pronoun="dropped")
+    dropping = replace(ENGLISH_GRAMMAR, subject_pronoun="dropped")
     frame = Frame("sold", Phrase("he"), Phrase("boat"))
     assert gloss(frame, dropping, tongues["en"]) == "sold the boat ."
     assert gloss(replace(frame, passive=True), dropping, tongues["en"]) == "the boat was sold by he ."
@@ -51,7 +51,7 @@ def test_only_subject_pronouns_are_dropped(tongues: dict[str, Language]) -> None
 def test_the_passive_makes_the_patient_the_subject(tongues: dict[str, Language]) -> None:
     passive = replace(EVENT, passive=True)
     text = "the 3 red boats was never sold by the old farmer near the river twice ."
-    assert gloss(passive, ENGLISH, tongues["en"]) == text
+    assert gloss(passive, ENGLISH_GRAMMAR, tongues["en"]) == text
 
 
 def test_a_language_says_a_frame_with_its_own_words_and_the_same_concepts(tongues: dict[str, Language]) -> None:

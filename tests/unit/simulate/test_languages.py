@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from dist_stilts.simulate import languages
-from dist_stilts.simulate.languages import ENGLISH, PARAMETERS
+from dist_stilts.simulate.languages import ENGLISH_GRAMMAR, PARAMETERS
 
 
 def test_distance_is_the_share_of_parameters_that_differ_from_english() -> None:
     for language in languages():
-        different = sum(getattr(language.typology, name) != getattr(ENGLISH, name) for name in PARAMETERS)
+        different = sum(getattr(language.typology, name) != getattr(ENGLISH_GRAMMAR, name) for name in PARAMETERS)
         assert language.distance == different / 10
 
 
@@ -29,5 +29,5 @@ def test_every_parameter_varies_and_scripts_do_too() -> None:
 
 def test_the_placebo_has_english_grammar_and_the_same_labels_and_words() -> None:
     for real, placebo in zip(languages(seed=3), languages(seed=3, placebo=True), strict=True):
-        assert placebo.typology == ENGLISH
+        assert placebo.typology == ENGLISH_GRAMMAR
         assert (placebo.code, placebo.distance, placebo.lexicon) == (real.code, real.distance, real.lexicon)

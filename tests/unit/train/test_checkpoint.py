@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from dist_stilts.conventions import sha256_of_file
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import COMPLETE, RunFolder
 from dist_stilts.parallel.world import World
@@ -138,7 +139,7 @@ def test_a_checkpoint_of_another_version_is_refused_in_one_line(run: RunFolder) 
     save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
     folder = run.checkpoint(1)
     (folder / "state.json").write_text('{"step": 1, "world_size": 2}')
-    digests = {name: shards.sha256(folder / name) for name in json.loads((folder / COMPLETE).read_text())}
+    digests = {name: sha256_of_file(folder / name) for name in json.loads((folder / COMPLETE).read_text())}
     (folder / COMPLETE).write_text(json.dumps(digests))
     with pytest.raises(UserError, match="another version"):
         resume(run, Engine(), "d", ALONE, print)
