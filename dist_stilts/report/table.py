@@ -19,7 +19,7 @@ from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.numbers import ABSENT, COLLAPSED, plus_minus, score
 from dist_stilts.report.render import Sheet, write_as
 from dist_stilts.results.metrics import READ_FIRST
-from dist_stilts.results.order import languages
+from dist_stilts.results.order import languages, natural
 from dist_stilts.results.record import HYPOTHESIS_ONLY, RANDOM_ENCODER, ResultRecord
 from dist_stilts.results.settings import SETTINGS, label, tell_apart
 
@@ -158,7 +158,7 @@ def _one_per_language(run: list[ResultRecord]) -> list[list[ResultRecord]]:
 def _row_order(record: ResultRecord) -> tuple[object, ...]:
     """Plain runs by intermediate task and size, then the controls; settings last."""
     controls = tuple(control in record.controls for control in (HYPOTHESIS_ONLY, RANDOM_ENCODER))
-    settings = tuple(SETTINGS[name](record).zfill(32) for name in ROW)
+    settings = tuple(natural(SETTINGS[name](record)) for name in ROW)
     return (*controls, record.training.intermediate, record.training.intermediate_size, *settings)
 
 

@@ -49,7 +49,7 @@ def to_line(record: ResultRecord) -> dict[str, Any]:
     del whole["place"]
     parts = {part: whole.pop(part) for part in PARTS}
     inner = {KEYS.get((part, name), name): value for part, own in parts.items() for name, value in own.items()}
-    return {"version": VERSION, **whole, **inner}
+    return {"version": VERSION, **whole, **inner, "train_tasks": list(record.training.train_tasks)}
 
 
 def from_lines(lines: Sequence[tuple[int, Mapping[str, Any]]], path: Path) -> list[ResultRecord]:

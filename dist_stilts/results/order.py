@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 
 from dist_stilts.conventions import ENGLISH
@@ -16,6 +17,11 @@ def languages(codes: Iterable[str], distances: Mapping[str, float] | None = None
     """English, then by distance from it where that is known, then by name; each once."""
     known = distances or {}
     return sorted(set(codes), key=lambda code: (code != ENGLISH, known.get(code, math.inf), code))
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """A key that sorts texts with numbers in them by these: seed 2 before seed 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def target_place(task: str) -> int:

@@ -118,7 +118,7 @@ class Scoring:
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
-    world_size: int = 1
+    world_size: int | None = None
     wall_seconds: float | None = None
     time: float | None = None
 

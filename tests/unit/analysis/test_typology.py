@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from dist_stilts.analysis.typology import Distances, from_table, from_world, missing, typology_notes, uriel
+from dist_stilts.analysis.typology import Distances, from_table, from_world, missing, uriel
 from dist_stilts.errors import UserError
 from dist_stilts.simulate.languages import languages
 from dist_stilts.simulate.world import describe
@@ -153,7 +153,7 @@ def test_a_simulated_world_gives_its_declared_distances(tmp_path: Path) -> None:
 
 
 def test_a_placebo_world_is_called_one(tmp_path: Path) -> None:
-    assert "without a cause" in typology_notes(from_world(world(tmp_path, placebo=True)))[0]
+    assert "without a cause" in from_world(world(tmp_path, placebo=True)).source
 
 
 @pytest.mark.parametrize(
@@ -164,11 +164,10 @@ def test_no_world_is_an_error(tmp_path: Path, text: str) -> None:
         from_world(written(tmp_path, text, "world.json"))
 
 
-def test_notes_are_sentences_from_the_numbers() -> None:
+def test_notes_come_from_the_numbers() -> None:
     few = distances({"en": 0.0, "de": 0.2, "fr": 0.5, "tr": 0.9}, {"en": 1.0, "de": 0.2, "fr": 1.0, "tr": 0.6})
-    assert typology_notes(few) == [
-        "3 languages by distance from English. a test.",
-        "D distance: on average 60% of its features are observed, the others imputed; "
-        "less than half of them for 1 of 3 languages (de 20%).",
-    ]
-    assert typology_notes(distances({"de": 0.2, "fr": 0.5})) == ["2 languages by distance from English. a test."]
+    assert few.notes == {
+        "d": "on average 60% of its features are observed, the others imputed; "
+        "less than half of them for 1 of 3 languages (de 20%)",
+    }
+    assert distances({"de": 0.2, "fr": 0.5}).notes == {}
