@@ -105,14 +105,14 @@ def one_table(work: tuple[str, int, bool]) -> list[Count]:
 
 def of_curves(kind: str, found: list[Curve], results: Results) -> Iterator[Count]:
     for curve in found:
-        if curve.language.startswith("mean "):
+        if curve.is_mean:
             yield from of_mean(kind, curve, results)
             continue
         truth = results.truth.curves[curve.target, curve.language]
         yield from of_curve(kind, curve, truth)
         name = f"scores of a language said to {'fall' if truth.decline else 'rise and fall, or fall'}"
         share = POWER if truth.decline else ALARM
-        yield name, kind, share, curve.shape in ("non-monotone", "falling")
+        yield name, kind, share, curve.shape.falls
 
 
 def of_curve(kind: str, curve: Curve, truth: TrueCurve) -> Iterator[Count]:

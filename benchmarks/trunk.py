@@ -118,7 +118,7 @@ def scores_of(recipes: Sequence[Recipe]) -> Scores:
 def tokens_of(recipes: Sequence[Recipe]) -> int:
     """Real tokens that MNLI was trained on, all seeds and sizes together."""
     runs = [(recipe, run) for recipe in recipes for run in expand(recipe) if run.phase == "mnli"]
-    return sum(read_status(folder_of(recipe).run(run.name))["tokens"] for recipe, run in runs)
+    return sum(read_status(folder_of(recipe).run(run.name)).tokens for recipe, run in runs)
 
 
 def print_table(full: Scores, branched: Scores, seeds: int) -> None:

@@ -44,8 +44,11 @@ def find_recipe(name_or_path: str) -> Path:
     return Path(str(resources.files(SHIPPED) / f"{name_or_path}.yaml"))
 
 
-def load(schema: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
+def load(schema: type[T], path: Path, overrides: Sequence[str] = (), **defaults: Any) -> T:
     """Read ``path`` into ``schema`` and apply ``key=value`` overrides.
+
+    Args:
+        defaults: in the place of the schema's own.
 
     Raises:
         UserError: broken YAML, unknown key (the nearest is named), wrong type; with file and line.
@@ -62,7 +65,7 @@ def load(schema: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
         raise UserError(
             "a recipe is a mapping of keys to values", where=path, fix="See a shipped recipe for an example"
         )
-    merged = _merge(OmegaConf.structured(schema), given, lambda key: (path, _line_of(text, key)))
+    merged = _merge(OmegaConf.structured(schema(**defaults)), given, lambda key: (path, _line_of(text, key)))
     for override in overrides:
         if "=" not in override or override.startswith("="):
             raise UserError(

@@ -8,6 +8,8 @@ ABSENT = "-"
 """A score that is not there."""
 UNKNOWN = "–"
 """A number that cannot be given: nan."""
+LEAST_P = 0.001
+"""Smaller p values are only said to be below it."""
 COLLAPSED = "†"
 """Follows a score that a collapsed model has a part in."""
 
@@ -69,10 +71,9 @@ def p_value(p: float) -> str:
     """Three decimals, or below which."""
     if math.isnan(p):
         return UNKNOWN
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return f"< {LEAST_P}" if p < LEAST_P else f"{p:.3f}"
 
 
 def p_equals(p: float) -> str:
     """With its relation, for a sentence: ``= 0.012``, ``< 0.001``."""
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
+    return p_value(p) if p < LEAST_P else f"= {p_value(p)}"

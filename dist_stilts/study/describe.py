@@ -118,5 +118,5 @@ def _detail(standing: Standing) -> str:
     if standing.state != RUNNING:
         return f": {standing.reason}"
     status = standing.status
-    at = f" step {status['step']}/{status['steps']}" if status.get("steps") else ""
-    return f"{at} on {status.get('place', '?')}"
+    at = f" step {status.step}/{status.steps}" if status.steps else ""
+    return f"{at} on {status.place or '?'}"

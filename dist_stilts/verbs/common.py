@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,18 +27,39 @@ Overrides = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
-def load_recipe(name: str, overrides: list[str] | None) -> Recipe:
-    """The recipe with its overrides, its own tasks known from now on; one without a name is named after its file."""
+def load_recipe(name: str, overrides: list[str] | None, on_rank: bool = False) -> Recipe:
+    """The recipe with its overrides, its own tasks known from now on; one without a name is named after its file.
+
+    Args:
+        on_rank: whether this is one of many processes, and another one has said what there is to say.
+
+    Raises:
+        UserError: it is wrong, or its name is no folder's.
+    """
     from dist_stilts.config import find_recipe, load
     from dist_stilts.experiment.run_config import Recipe
     from dist_stilts.tasks.read_own import own_spec
     from dist_stilts.tasks.registry import register
 
     path = find_recipe(name)
-    recipe = load(Recipe, path, [f"name={path.stem}", *(overrides or [])])
+    recipe = load(Recipe, path, overrides or [], name=path.stem)
+    if not recipe.name.strip("./ "):
+        raise UserError(f"name: '{recipe.name}' is no name of a folder", where=path, fix="Give the recipe a name")
     for task, own in recipe.data.own_tasks.items():
         register(own_spec(task, own))
+    if not on_rank and not any(override.startswith("name=") for override in overrides or []):
+        _say_what_is_left_alone(recipe, path.stem)
     return recipe
+
+
+def _say_what_is_left_alone(recipe: Recipe, stem: str) -> None:
+    """Say so if older versions, which took no notice of a recipe's own name, have left runs under its file's."""
+    folder, older = Path(recipe.out, recipe.name), Path(recipe.out, stem)
+    if not folder.exists() and any(older.glob("*/status.json")):
+        say(
+            f"note: the runs of this recipe go to {folder}, as its name says; those in {older}, where older versions "
+            f"put them, are left alone: name={stem} goes on with them"
+        )
 
 
 @contextmanager

@@ -90,16 +90,15 @@ def simulate(
 def prepare(recipe: RecipeName, overrides: Overrides = None, as_json: Json = False) -> None:
     """Tokenise all that a recipe trains on and scores, without GPUs. Example: `dist-stilts prepare quickstart`"""
     from dist_stilts.experiment.execute import make_world
-    from dist_stilts.experiment.phases import bar, recipe_tokenizer
     from dist_stilts.experiment.plan import expand, folder_of
-    from dist_stilts.experiment.training_data import prepare_all
-    from dist_stilts.parallel.world import current
+    from dist_stilts.experiment.training_data import prepare_all, recipe_tokenizer
     from dist_stilts.report.lists import preparation
+    from dist_stilts.report.progress import bar
 
     config = load_recipe(recipe, overrides)
     runs = expand(config)
     make_world(config)
-    done = list(prepare_all(runs, config, recipe_tokenizer(config), bar(current())).values())
+    done = list(prepare_all(runs, config, recipe_tokenizer(config), bar()).values())
     print(json.dumps(done, indent=2) if as_json else preparation(done))
     say(f"prepared {len(done)} splits of {len(runs)} runs in {folder_of(config).prepared}")
 
@@ -121,8 +120,8 @@ def translate(
 
     Example: `dist-stilts translate commonsenseqa --to de,fr --model facebook/nllb-200-distilled-600M --data DIR`
     """
-    from dist_stilts.experiment.phases import bar
     from dist_stilts.parallel.world import started
+    from dist_stilts.report.progress import bar
     from dist_stilts.tasks.registry import get_task
     from dist_stilts.translate import job
 
@@ -133,7 +132,7 @@ def translate(
         get_task(task), data, where, split, to.split(","), model, revision, limit, batch_size, beams, max_length
     )
     with started() as world:
-        outcomes = job.translate(request, world, bar(world))
+        outcomes = job.translate(request, world, bar(not world.is_main))
     if world.is_main:
         for outcome in outcomes:
             say(outcome.line())

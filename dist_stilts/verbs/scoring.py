@@ -54,12 +54,12 @@ def evaluate(
     from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
-    from dist_stilts.experiment.phases import bar
     from dist_stilts.experiment.status import versions
     from dist_stilts.layout import ScoresFolder
     from dist_stilts.parallel import preemption
-    from dist_stilts.parallel.world import current, started
+    from dist_stilts.parallel.world import started
     from dist_stilts.report.lists import preparation
+    from dist_stilts.report.progress import bar
 
     if pairs:
         wanted, data = {_own_pairs(*pairs): EvalTask()}, pairs[0].parent
@@ -87,11 +87,11 @@ def evaluate(
         versions=versions(),
     )
     if prepare_only:
-        print(preparation(prepare_job(job, bar(current()))))
+        print(preparation(prepare_job(job, bar())))
         return
     prepare = shlex.join(["dist-stilts", *sys.argv[1:], "--prepare-only"])
     with completed_by(prepare), started() as world, preemption.listening():
-        records = score_all(job, world, bar(world))
+        records = score_all(job, world, bar(not world.is_main))
     if world.is_main:
         _present(records, folder, as_json)
 
@@ -195,7 +195,10 @@ def _finished(runs: list[Path]) -> list[ResultRecord]:
     from dist_stilts.experiment.status import read_status
     from dist_stilts.results.files import collect, scored_runs
 
-    states = {folder.path: read_status(folder).get("state", "done") for folder in scored_runs(runs)}
+    states = {
+        folder.path: read_status(folder).state.value if folder.status.exists() else "done"
+        for folder in scored_runs(runs)
+    }
     for path, state in states.items():
         if state != "done":
             say(f"left out: {path} is not finished ({state})")

@@ -101,7 +101,7 @@ def test_a_failed_run_stops_its_descendants_and_nothing_else_and_is_tried_again_
 
     interrupted = start("study", "run", *arguments, "--workers", "2")
     deadline = time.monotonic() + SECONDS
-    while look(study_runs(recipe), recipe)["mnli-n40-s1"].status.get("state") != "running":
+    while look(study_runs(recipe), recipe)["mnli-n40-s1"].status.state != "running":
         assert time.monotonic() < deadline
         assert interrupted.poll() is None, interrupted.communicate()
         time.sleep(0.02)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ PACKAGE = "dist_stilts"
 ROOT = Path(__file__).parents[2]
 
 FLOORS = {
-    0: {"config", "layout", "errors", "conventions"},
+    0: {"config", "layout", "errors", "conventions", "private_names"},
     1: {"parallel", "tasks", "simulate"},
     2: {"results"},
     3: {"report"},
@@ -39,7 +40,7 @@ MAX_FUNCTION_LINES = 80
 Node = ast.stmt | ast.expr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """One parsed file; ``parts`` is its module path below the package without ``__init__``: ``("train", "engine")``."""
 
@@ -54,18 +55,23 @@ class Source:
         return f"{self.path}:{node.lineno}: {what}"
 
 
-def parse(path: Path, root: Path) -> Source:
-    """Parse the file ``path`` of the package that lies in ``root``."""
-    relative = path.relative_to(root / PACKAGE).with_suffix("")
-    is_package = relative.name == "__init__"
-    text = path.read_text(encoding="utf-8")
-    parts = relative.parent.parts if is_package else relative.parts
-    return Source(str(path.relative_to(root)), parts, is_package, text, ast.parse(text))
+def parse(path: str, text: str) -> Source:
+    """Parse a file of the package; its path begins with the package's name."""
+    parts = Path(path).with_suffix("").parts[1:]
+    is_package = parts[-1] == "__init__"
+    return Source(path, parts[:-1] if is_package else parts, is_package, text, ast.parse(text))
 
 
-def sources(root: Path) -> list[Source]:
-    """Every Python file of the package that lies in ``root``."""
-    return [parse(path, root) for path in sorted((root / PACKAGE).rglob("*.py"))]
+@cache
+def package() -> list[Source]:
+    """Every Python file of the package, parsed once for all rules."""
+    paths = sorted((ROOT / PACKAGE).rglob("*.py"))
+    return [parse(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
+
+
+@cache
+def nodes(source: Source) -> list[ast.AST]:
+    return list(ast.walk(source.tree))
 
 
 def resolve(source: Source, node: ast.ImportFrom) -> str:
@@ -77,17 +83,20 @@ def resolve(source: Source, node: ast.ImportFrom) -> str:
     return ".".join([*base, *([node.module] if node.module else [])])
 
 
-def imports(source: Source) -> Iterator[tuple[Node, str]]:
+@cache
+def imports(source: Source) -> list[tuple[Node, str]]:
     """Every imported dotted name: ``from a import b`` gives ``a.b``, ``import_module("a.b")`` gives ``a.b``."""
-    for node in ast.walk(source.tree):
+    found: list[tuple[Node, str]] = []
+    for node in nodes(source):
         if isinstance(node, ast.Import):
-            yield from ((node, alias.name) for alias in node.names)
+            found += ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from ((node, f"{resolve(source, node)}.{alias.name}") for alias in node.names)
+            found += ((node, f"{resolve(source, node)}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in {"import_module", "__import__"}:
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                yield node, first.value
+                found.append((node, first.value))
+    return found
 
 
 def dotted(node: ast.AST) -> str:
@@ -130,10 +139,7 @@ def torch_distributed_only_in_parallel(source: Source) -> list[str]:
     """Only ``parallel/`` imports ``torch.distributed`` or reaches it as an attribute (no import, no alias)."""
     if source.parts[:1] == ("parallel",):
         return []
-    names = [
-        *imports(source),
-        *((node, dotted(node)) for node in ast.walk(source.tree) if isinstance(node, ast.Attribute)),
-    ]
+    names = [*imports(source), *((node, dotted(node)) for node in nodes(source) if isinstance(node, ast.Attribute))]
     lines = {node.lineno: node for node, name in names if is_under(name, "torch.distributed")}
     return [source.at(node, "torch.distributed outside parallel/") for node in lines.values()]
 
@@ -147,9 +153,7 @@ def network_only_in_sources(source: Source) -> list[str]:
     """Only ``tasks/sources.py`` imports network libraries or names ``load_dataset``."""
     if source.parts == ("tasks", "sources"):
         return []
-    attributes = [
-        node for node in ast.walk(source.tree) if isinstance(node, ast.Attribute) and node.attr == "load_dataset"
-    ]
+    attributes = [node for node in nodes(source) if isinstance(node, ast.Attribute) and node.attr == "load_dataset"]
     named = [node for node, name in imports(source) if name == "datasets.load_dataset"]
     found = [source.at(node, "load_dataset outside tasks/sources.py") for node in [*attributes, *named]]
     return found + importers(source, NETWORK, "network library outside tasks/sources.py", allowed=("tasks", "sources"))
@@ -163,7 +167,7 @@ def hashlib_only_in_conventions(source: Source) -> list[str]:
 def english_has_a_name(source: Source) -> list[str]:
     """English is ``conventions.ENGLISH``; a literal "en" stands only among other literals, in a table of languages."""
     literals, tabled = [], set()
-    for node in ast.walk(source.tree):
+    for node in nodes(source):
         entries = getattr(node, "keys", None) or getattr(node, "elts", None) or []
         if len(entries) > 1 and all(isinstance(entry, ast.Constant) for entry in entries):
             tabled |= set(entries)
@@ -183,18 +187,17 @@ def pure_rooms_import_no_torch(source: Source) -> list[str]:
     """``tasks/``, ``simulate/``, ``results/``, ``report/`` and ``analysis/`` do not import torch."""
     if source.parts[:1] not in {("tasks",), ("simulate",), ("results",), ("report",), ("analysis",)}:
         return []
-    return [
-        source.at(node, f"torch in {source.parts[0]}/") for node, name in imports(source) if is_under(name, "torch")
-    ]
+    there = f"torch in {source.parts[0]}/"
+    return [source.at(node, there) for node, name in imports(source) if is_under(name, "torch")]
 
 
 def no_logging_set_up_at_import(source: Source) -> list[str]:
     """No module sets up the ``logging`` module when it is imported: that is the program's business."""
-    calls = [node for node in run_at_import(source.tree) if isinstance(node, ast.Call)]
-    set_up = [
-        node for node in calls if dotted(node.func).rpartition(".")[2] in {"basicConfig", "dictConfig", "fileConfig"}
+    calls = (node for node in run_at_import(source.tree) if isinstance(node, ast.Call))
+    set_up = {"basicConfig", "dictConfig", "fileConfig"}
+    return [
+        source.at(node, "sets up logging at import") for node in calls if dotted(node.func).split(".")[-1] in set_up
     ]
-    return [source.at(node, "sets up logging at import") for node in set_up]
 
 
 def run_at_import(node: ast.AST) -> Iterator[ast.AST]:
@@ -214,7 +217,7 @@ def files_are_short(source: Source) -> list[str]:
 def functions_are_short(source: Source) -> list[str]:
     """A function has at most 80 lines, docstring included."""
     found = []
-    for node in ast.walk(source.tree):
+    for node in nodes(source):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             count = (node.end_lineno or node.lineno) - node.lineno + 1
             if count > MAX_FUNCTION_LINES:
@@ -290,30 +293,20 @@ ALLOWED: list[tuple[str, str]] = [
 ]
 
 
-def plant(root: Path, relative: str, code: str) -> None:
-    """Write one file of a package below ``root``."""
-    path = root / PACKAGE / relative
-    path.parent.mkdir(parents=True)
-    path.write_text(code, encoding="utf-8")
-
-
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_package_obeys(rule: Rule) -> None:
-    assert not [violation for source in sources(ROOT) for violation in rule(source)]
+    assert not [violation for source in package() for violation in rule(source)]
 
 
 @pytest.mark.parametrize(("rule", "relative", "code"), VIOLATIONS)
-def test_planted_violation_is_caught_where_it_is(rule: Rule, relative: str, code: str, tmp_path: Path) -> None:
-    plant(tmp_path, relative, code)
-    violations = [violation for source in sources(tmp_path) for violation in rule(source)]
-    assert len(violations) == 1
-    assert violations[0].startswith(f"{PACKAGE}/{relative}:")
+def test_planted_violation_is_caught_where_it_is(rule: Rule, relative: str, code: str) -> None:
+    (violation,) = rule(parse(f"{PACKAGE}/{relative}", code))
+    assert violation.startswith(f"{PACKAGE}/{relative}:")
 
 
 @pytest.mark.parametrize(("relative", "code"), ALLOWED)
-def test_allowed_code_passes_every_rule(relative: str, code: str, tmp_path: Path) -> None:
-    plant(tmp_path, relative, code)
-    assert not [violation for source in sources(tmp_path) for rule in RULES for violation in rule(source)]
+def test_allowed_code_passes_every_rule(relative: str, code: str) -> None:
+    assert not [violation for rule in RULES for violation in rule(parse(f"{PACKAGE}/{relative}", code))]
 
 
 def test_every_room_of_the_package_has_a_floor() -> None:

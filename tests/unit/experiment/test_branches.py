@@ -14,9 +14,10 @@ from dist_stilts.data.tokenise import tokenise
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.experiment.dry_run import describe_run
-from dist_stilts.experiment.phases import conditions_of, provenance_of
+from dist_stilts.experiment.phases import conditions_of
 from dist_stilts.experiment.plan import Run, expand
 from dist_stilts.experiment.run_config import TRUNK, PhaseConfig, Recipe, TrainTask
+from dist_stilts.experiment.start import provenance_of
 from dist_stilts.experiment.training_data import TrainingData, chosen_examples
 from dist_stilts.model.encoder import Provenance
 from dist_stilts.results.record import Training
