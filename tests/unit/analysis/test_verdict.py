@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from planted import Design, study
 
 from dist_stilts.analysis.curves import Curve
 from dist_stilts.analysis.effects import ALL, CURVATURE, ENDS, PER_DOUBLING, TOTAL_GAIN, Effect
@@ -14,7 +15,6 @@ from dist_stilts.analysis.noise import Over
 from dist_stilts.analysis.regression import Unadjusted
 from dist_stilts.analysis.shape import Shape
 from dist_stilts.analysis.verdict import verdict
-from dist_stilts.simulate.results import Design, study
 
 SIZES = (0, 100, 300, 1000)
 RISING = Curve(
