@@ -39,57 +39,34 @@ MNLI = {"intermediate": "mnli", "tasks": "mnli", "size": 300}
 BEST = "best per target, chosen on English dev"
 
 
-def test_a_targets_score_is_the_mean_over_its_languages() -> None:
+def test_a_targets_score_is_the_mean_over_its_languages_and_a_change_over_those_that_both_have() -> None:
     found = rows(run({"en": 80, "de": 60, "sw": 40}), mnli({"en": 81, "de": 63, "sw": 42}))
     assert found["no intermediate"].cells["xnli"].value == 60.0
     assert found["mnli n=300"].cells["xnli"].value == pytest.approx(2.0)
-
-
-def test_a_change_is_over_the_languages_that_both_have() -> None:
     cell = rows(run({"en": 80, "de": 60}), mnli({"de": 63, "sw": 0}))["mnli n=300"].cells["xnli"]
     assert (cell.value, cell.languages, cell.missing) == (3.0, ("de",), ("sw", "en"))
-
-
-def test_without_a_common_language_there_is_no_change() -> None:
     cell = rows(run({"en": 80}), mnli({"sw": 40}))["mnli n=300"].cells["xnli"]
     assert (cell.value, cell.half_width, cell.missing) == (None, None, ("sw", "en"))
 
 
-def test_of_several_sizes_the_largest_is_shown_or_the_one_asked_for() -> None:
+def test_of_several_sizes_the_largest_is_shown_or_the_one_asked_for_if_there_is_one() -> None:
     scores = [run({"de": 60}), mnli({"de": 61}), mnli({"de": 69}, size=3000, run="more")]
     assert list(rows(*scores)) == ["no intermediate", "mnli n=3000", BEST]
     assert rows(*scores, size=300)["mnli n=300"].cells["xnli"].value == 1.0
-
-
-def test_an_unknown_size_names_those_that_there_are() -> None:
     with pytest.raises(UserError, match="300, 3000"):
-        rows(mnli({"de": 61}), mnli({"de": 69}, size=3000), size=30)
+        rows(*scores, size=30)
 
 
 def test_targets_stand_in_the_order_of_xtreme_and_others_after_them() -> None:
     names = ["own", "tatoeba layer 2", "tatoeba layer 10", "bucc2018", "tydiqa", "panx", "xnli"]
     found = rows(*(run({"de": 1}, target=name) for name in names))["no intermediate"]
-    assert list(found.cells)[:-2] == [
-        "xnli",
-        "panx",
-        "tydiqa",
-        "bucc2018",
-        "tatoeba layer 2",
-        "tatoeba layer 10",
-        "own",
-    ]
+    order = ["xnli", "panx", "tydiqa", "bucc2018", "tatoeba layer 2", "tatoeba layer 10", "own"]
+    assert list(found.cells)[:-2] == order
 
 
 def test_variants_stand_beside_their_plain_phase_and_several_tasks_at_once_come_last() -> None:
-    phases = {
-        "multi": "anli_plus,mnli",
-        "mnli-translated": "mnli",
-        "qqp": "qqp",
-        "mnli-mlm": "mnli,mlm",
-        "own": "own",
-        "mnli": "mnli",
-        "anli": "anli_plus",
-    }
+    phases = {"multi": "anli_plus,mnli", "mnli-translated": "mnli", "qqp": "qqp", "mnli-mlm": "mnli,mlm"}
+    phases |= {"own": "own", "mnli": "mnli", "anli": "anli_plus"}
     found = rows(run({"de": 1}), *(mnli({"de": 1}, intermediate=name, tasks=of) for name, of in phases.items()))
     order = ["anli", "mnli", "mnli-translated", "mnli-mlm", "qqp", "own", "multi"]
     assert [row.intermediate for row in found.values()][1:-1] == order
@@ -130,12 +107,8 @@ def test_a_degenerate_run_is_left_out_and_counted() -> None:
     cell = found["mnli n=300"].cells["xnli"]
     assert (cell.value, cell.seeds, cell.runs, cell.degenerate) == (2.0, 1, 2, 1)
     assert cell.reasons == ("one class (en, de)",)
-
-
-def test_with_all_runs_degenerate_nothing_is_said_but_that() -> None:
-    found = rows(run({"de": 60}), mnli({"de": 33}, degenerate=True, reason="one class"))
-    cell = found["mnli n=300"].cells["xnli"]
-    assert (cell.value, cell.degenerate) == (None, 1)
+    cell = rows(run({"de": 60}), bad)["mnli n=300"].cells["xnli"]
+    assert (cell.value, cell.degenerate) == (None, 1), "with all runs degenerate nothing is said but that"
 
 
 def test_a_language_that_is_degenerate_in_one_run_is_compared_in_none() -> None:
@@ -157,21 +130,18 @@ def test_a_run_that_has_collapsed_in_most_languages_takes_none_from_the_others()
     assert (cell.languages, cell.seeds, cell.degenerate) == (("en", "de", "sw"), 1, 1)
 
 
-def test_averages_are_over_targets_with_and_without_retrieval() -> None:
+def test_averages_are_over_targets_with_and_without_retrieval_settings_of_one_task_count_as_one() -> None:
     before = [run({"de": 60}), run({"de": 50}, target="panx"), run({"de": 10}, target="tatoeba", trained=False)]
     after = [mnli({"de": 61}), mnli({"de": 53}, target="panx"), mnli({"de": 40}, target="tatoeba")]
     found = rows(*before, *after)
     assert found["no intermediate"].cells[AVERAGE].value == pytest.approx(40.0)
     assert found["mnli n=300"].cells[AVERAGE].value == pytest.approx((1 + 3 + 30) / 3)
     assert found["mnli n=300"].cells[WITHOUT_RETRIEVAL].value == pytest.approx(2.0)
-
-
-def test_settings_of_one_task_count_as_one_task() -> None:
     layers = [run({"de": 10.0 * layer}, target=f"tatoeba layer {layer}", trained=False) for layer in (1, 2, 3)]
     assert rows(run({"de": 60}), *layers)["no intermediate"].cells[AVERAGE].value == pytest.approx((60 + 20) / 2)
 
 
-def test_the_interval_of_an_average_knows_that_targets_share_their_seeds() -> None:
+def test_the_interval_of_an_average_knows_which_seeds_its_targets_share() -> None:
     """Two targets that move together with the seed vary as one does; a fixed baseline adds nothing."""
     before, after = [60.0, 61.0, 59.0], [62.0, 65.0, 60.0]
     pair = [*seeds(before), *seeds(before, target="panx")]
@@ -184,46 +154,28 @@ def test_the_interval_of_an_average_knows_that_targets_share_their_seeds() -> No
     assert (mixed.cells[AVERAGE].value, mixed.cells[AVERAGE].half_width) == pytest.approx(
         (mean(change).value, mean(change).half_width)
     )
-
-
-def test_an_average_over_seeds_that_targets_do_not_share_has_no_interval() -> None:
     apart = [{**score, "seed": score["seed"] + 10} for score in seeds([50.0, 51.0], target="panx")]
     cell = rows(seeds([60.0, 61.0]), apart)["no intermediate"].cells[AVERAGE]
     assert (cell.value, cell.half_width) == (55.5, None)
 
 
-def test_the_best_is_chosen_on_dev_and_never_on_test() -> None:
-    found = rows(
-        run({"de": 60}, dev=70.0),
-        mnli({"de": 65}, dev=72.0),
-        mnli({"de": 90}, intermediate="qqp", tasks="qqp", dev=71.0),
-    )
+def test_the_best_is_chosen_on_dev_never_on_test_and_may_be_the_baseline() -> None:
+    plain = run({"de": 60}, dev=70.0)
+    qqp = mnli({"de": 90}, intermediate="qqp", tasks="qqp", dev=71.0)
+    found = rows(plain, mnli({"de": 65}, dev=72.0), qqp)
     assert (found[BEST].cells["xnli"].chosen, found[BEST].cells["xnli"].value) == ("mnli n=300", 5.0)
-
-
-def test_the_baseline_may_be_the_best() -> None:
-    cell = rows(run({"de": 60}, dev=70.0), mnli({"de": 65}, dev=69.0))[BEST].cells["xnli"]
+    cell = rows(plain, mnli({"de": 65}, dev=69.0))[BEST].cells["xnli"]
     assert (cell.chosen, cell.value, cell.half_width) == ("no intermediate", 0.0, None)
-
-
-def test_dev_is_averaged_over_sound_runs() -> None:
     lucky = mnli({"de": 33}, dev=99.0, seed=1, degenerate=True, reason="one class")
-    found = rows(run({"de": 60}, dev=70.0), mnli({"de": 65}, dev=69.0), lucky)
-    assert found[BEST].cells["xnli"].chosen == "no intermediate"
+    assert rows(plain, mnli({"de": 65}, dev=69.0), lucky)[BEST].cells["xnli"].chosen == "no intermediate"
     many = [mnli({"de": 65}, dev=dev, seed=seed) for seed, dev in enumerate([90.0, 40.0])]
-    assert rows(run({"de": 60}, dev=70.0), *many)[BEST].cells["xnli"].chosen == "no intermediate"
+    assert rows(plain, *many)[BEST].cells["xnli"].chosen == "no intermediate"
 
 
-def test_nothing_is_chosen_for_retrieval_or_without_dev() -> None:
+def test_nothing_is_chosen_for_retrieval_without_dev_or_without_a_baseline() -> None:
     found = rows(run({"de": 60}, dev=70.0, target="tatoeba"), mnli({"de": 65}, dev=72.0, target="tatoeba"))
     assert found[BEST].cells["tatoeba"].value is None
     assert rows(run({"de": 60}), mnli({"de": 65}))[BEST].cells["xnli"].value is None
-
-
-def test_without_a_baseline_there_is_no_change_and_no_choice() -> None:
     found = rows(mnli({"de": 65}, dev=72.0))
     assert [found[label].cells["xnli"].value for label in found] == [None, None, None]
-
-
-def test_without_an_intermediate_phase_there_is_the_baseline_alone() -> None:
     assert list(rows(run({"de": 60}))) == ["no intermediate"]

@@ -58,14 +58,8 @@ def test_a_table_reads_as_the_papers_do(whole: list[DeltaTable]) -> None:
     table = whole[0]
     averages = ["average", "average without retrieval"]
     assert table.header == ["intermediate phase", "xnli", "udpos", "tatoeba", *averages]
-    assert line(table, "no intermediate") == [
-        "no intermediate",
-        "70.0 ± 0.0",
-        "80.0 ± 0.0",
-        "50.0",
-        "66.7 ± 0.0",
-        "75.0 ± 0.0",
-    ]
+    plain = ["no intermediate", "70.0 ± 0.0", "80.0 ± 0.0", "50.0", "66.7 ± 0.0", "75.0 ± 0.0"]
+    assert line(table, "no intermediate") == plain
     changes = line(table, "mnli n=300")
     assert [change.split(" ± ")[0] for change in changes[1:]] == ["+3.8", "−1.2", "−7.5", "−1.7", "+1.2"]
     assert [row[0] for row in table.lines][2] == "mnli-mlm n=300"
@@ -74,9 +68,6 @@ def test_a_table_reads_as_the_papers_do(whole: list[DeltaTable]) -> None:
     assert best[1].startswith("+3.8 ± ")
     assert best[1].endswith(" (mnli n=300)")
     assert best[2:4] == ["0.0 (no intermediate)", "-"]
-
-
-def test_every_line_fits_the_header(whole: list[DeltaTable]) -> None:
     assert {len(line) for table in whole for line in table.lines} == {6}
 
 
@@ -96,12 +87,11 @@ def test_notes_say_what_the_numbers_do_not_stand_on(whole: list[DeltaTable]) -> 
     assert "tatoeba: nothing was trained for the baseline" in notes
     assert "metrics: xnli accuracy, udpos f1, tatoeba accuracy" in notes
     assert "best per target, chosen on English dev: average over 2 of 3 targets" in notes
-
-
-def test_of_many_reasons_a_note_gives_the_first() -> None:
     ill = [run("xnli", {"de": 33.0}, "mnli", 300, seed=seed, degenerate=True, reason=f"run {seed}") for seed in (0, 1)]
     found = tables(run("xnli", {"de": 60.0}), *ill)[0]
     assert "† mnli n=300, degenerate and left out: xnli 2 of 2 runs; run 0 (de); and 1 more" in found.notes
+    layers = [run(f"tatoeba layer {layer}", {"de": 50.0}, trained=False) for layer in (1, 2)]
+    assert any("settings of one task (tatoeba)" in note for note in tables(*layers)[0].notes)
 
 
 def test_the_caption_says_how_many_seeds_there_are(whole: list[DeltaTable]) -> None:
@@ -123,50 +113,29 @@ def test_fewer_languages_than_were_scored_are_named_once_for_all_rows() -> None:
     phases = [run("xnli", {"de": 61.0, "tr": 30.0}, name, 300) for name in ("mnli", "qqp")]
     found = tables(run("xnli", {"de": 60.0, "sw": 40.0}), *phases)[0]
     about = [note for note in found.notes if "languages" in note]
-    assert about == [
-        "xnli, mnli n=300, qqp n=300: over the 1 of 3 languages that all runs compared have, without tr, sw"
-    ]
+    said = "xnli, mnli n=300, qqp n=300: over the 1 of 3 languages that all runs compared have, without tr, sw"
+    assert about == [said]
 
 
-def test_phases_without_the_size_asked_for_are_named() -> None:
-    scores = frame(
-        run("xnli", {"de": 60.0}), run("xnli", {"de": 61.0}, "mnli", 300), run("xnli", {"de": 61.0}, "qqp", 30)
-    )
-    found = delta_tables(scores, size=30)[0]
+def test_phases_without_the_size_asked_for_are_named_and_a_change_that_rounds_to_nothing_has_no_sign() -> None:
+    plain, qqp = run("xnli", {"de": 60.0}), run("xnli", {"de": 61.0}, "qqp", 30)
+    found = delta_tables(frame(plain, run("xnli", {"de": 61.0}, "mnli", 300), qqp), size=30)[0]
     assert [row[0] for row in found.lines][1] == "qqp n=30"
     assert "no run of n=30: mnli" in found.notes
-
-
-def test_settings_of_one_task_are_said_to_count_as_one() -> None:
-    layers = [run(f"tatoeba layer {layer}", {"de": 50.0}, trained=False) for layer in (1, 2)]
-    assert any("settings of one task (tatoeba)" in note for note in tables(*layers)[0].notes)
-
-
-def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
-    found = tables(run("xnli", {"de": 60.0}), run("xnli", {"de": 59.99}, "mnli", 300))[0]
+    found = tables(plain, run("xnli", {"de": 59.99}, "mnli", 300))[0]
     assert line(found, "mnli")[1] == "0.0"
-
-
-def test_without_scores_there_is_no_table() -> None:
     assert delta_tables(frame()) == []
 
 
-def test_csv_has_every_number_of_the_table(whole: list[DeltaTable]) -> None:
+def test_csv_and_json_have_every_number_of_the_table_and_the_scores_behind(whole: list[DeltaTable]) -> None:
     read = list(csv.DictReader(io.StringIO(render(whole, "csv"))))
     assert len(read) == sum(len(table.lines) * 5 for table in whole)
     change = next(row for row in read if (row["row"], row["target"]) == ("mnli n=300", "xnli"))
     assert float(change["value"]) == 3.75
-    assert (change["seeds"], change["test"], change["languages"], change["metric"]) == (
-        "2",
-        "paired t",
-        "en de",
-        "accuracy",
-    )
+    about = [change[name] for name in ("seeds", "test", "languages", "metric")]
+    assert about == ["2", "paired t", "en de", "accuracy"]
     ill = next(row for row in read if (row["row"], row["target"]) == ("mnli-mlm n=300", "xnli"))
     assert (ill["value"], ill["degenerate"]) == ("", "1")
-
-
-def test_json_has_the_scores_behind_every_number(whole: list[DeltaTable]) -> None:
     read = json.loads(render(whole, "json"))
     cell = read[0]["rows"][1]["cells"]["xnli"]
     assert cell["after"] == {"0": 73.0, "1": 74.5}
@@ -174,14 +143,13 @@ def test_json_has_the_scores_behind_every_number(whole: list[DeltaTable]) -> Non
     assert read[1]["variant"] == "zero-shot"
 
 
-def test_markdown_and_latex_hold_caption_lines_and_notes(whole: list[DeltaTable]) -> None:
+def test_markdown_and_latex_hold_caption_lines_and_notes_and_an_unknown_format_suggests_one(
+    whole: list[DeltaTable],
+) -> None:
     for format, minus in (("md", "−1.2 ±"), ("latex", r"$-$1.2 $\pm$")):
         text = render(whole[:1], format)
         assert minus in text
         assert "one class" in text
         assert "Change by an English intermediate phase" in text
-
-
-def test_an_unknown_format_suggests_a_known_one(whole: list[DeltaTable]) -> None:
     with pytest.raises(UserError, match="did you mean 'latex'"):
         render(whole, "latx")

@@ -74,26 +74,15 @@ def test_closed_form_is_generalised_least_squares() -> None:
     assert 1 / found.information[0] == pytest.approx(np.linalg.inv(design.T @ precision @ design)[1, 1])
 
 
-def test_a_form_with_as_many_parameters_as_sizes_is_left_out() -> None:
-    assert list(fits_of(np.array([50.0, 52, 54, 55]), SIZES[:4])) == ["constant", "log-linear"]
-    assert list(fits_of(np.array([50.0, 52]), SIZES[:2])) == ["constant"]
-
-
-def test_aicc_has_its_formula_and_none_with_too_few_runs() -> None:
+def test_aicc_has_its_formula_and_of_forms_within_two_the_better_forecast_is_chosen() -> None:
     assert aicc(20.0, 10, 3) == pytest.approx(10 * math.log(2) + 6 + 24 / 6)
     assert aicc(20.0, 4, 3) == math.inf
-
-
-def test_of_forms_within_two_aicc_the_better_forecast_is_chosen() -> None:
-    def fit(form: str, score: float, error: float | None) -> Fit:
-        return Fit(form, {}, score, error)
-
-    near = (fit("constant", 10.0, 3.0), fit("log-linear", 11.5, 0.5), fit("power law", 13.0, 0.1))
-    assert choose(near) == near[1]
-    assert choose((fit("constant", 10.0, 3.0), fit("log-linear", 12.5, 0.5))) == fit("constant", 10.0, 3.0)
-    too_few_runs = (fit("constant", 10.0, 3.0), fit("log-linear", math.inf, 0.5))
-    assert choose(too_few_runs) == too_few_runs[1]
-    assert choose(near[:1]) is None
+    constant = Fit("constant", {}, 10.0, 3.0)
+    linear, far, too_few_runs = (Fit("log-linear", {}, score, 0.5) for score in (11.5, 12.5, math.inf))
+    assert choose((constant, linear, Fit("power law", {}, 13.0, 0.1))) == linear
+    assert choose((constant, far)) == constant
+    assert choose((constant, too_few_runs)) == too_few_runs
+    assert choose((constant,)) is None
 
 
 def test_half_of_the_gain_is_where_the_offset_puts_it() -> None:
@@ -104,6 +93,8 @@ def test_half_of_the_gain_is_where_the_offset_puts_it() -> None:
 
 
 @pytest.mark.parametrize("scores", [np.zeros(5), np.full(5, 100.0), np.array([0.0, 100, 0, 100, 0])])
-def test_any_scores_are_fitted_without_failing(scores: np.ndarray) -> None:
+def test_any_scores_are_fitted_without_failing_by_forms_with_fewer_parameters_than_sizes(scores: np.ndarray) -> None:
     for fit in fits_of(scores).values():
         assert np.isfinite(fit(np.array([0, 1, 100, 6000]))).all()
+    assert list(fits_of(np.array([50.0, 52, 54, 55]), SIZES[:4])) == ["constant", "log-linear"]
+    assert list(fits_of(np.array([50.0, 52]), SIZES[:2])) == ["constant"]

@@ -32,17 +32,12 @@ def predictors(languages: int = 12) -> Predictors:
     return Predictors(names, np.random.default_rng(99).uniform(0.1, 0.6, languages), np.empty((languages, 0)))
 
 
-def test_cells_pool_runs_and_correct_the_logit_by_half_a_row() -> None:
-    scores = pd.DataFrame(
-        {"unit": "u", "language": "de", "size": [0, 100, 100], "value": [50.0, 100.0, 90.0], "count": 20}
-    )
-    found = logit_cells(scores)
+def test_cells_pool_runs_and_their_slopes_are_least_squares() -> None:
+    values = {"size": [0, 100, 100], "value": [50.0, 100.0, 90.0], "count": 20}
+    found = logit_cells(pd.DataFrame({"unit": "u", "language": "de", **values}))
     assert found["size"].tolist() == [100]
     assert found["score"].item() == pytest.approx(np.log(38.5 / 2.5))
     assert found["x"].item() == pytest.approx(np.log2(100))
-
-
-def test_pair_slopes_are_least_squares_and_need_two_sizes() -> None:
     data = cells(2)
     alone = data[(data["language"] != "l03") | (data["size"] == 100)]
     pairs = pair_slopes(alone)
@@ -80,18 +75,17 @@ def test_balanced_tables_and_those_without_differences_have_the_answer_of_two_st
         assert (slope.estimate, slope.error) == (two_stage.estimate, two_stage.error)
 
 
-def test_two_sizes_leave_no_residual_which_is_said() -> None:
+def test_two_sizes_leave_no_residual_which_is_said_and_a_model_without_a_fit_is_no_crash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data, given = cells(), predictors()
-    data = data[data["size"].isin(SIZES[:2])]
-    assert "singular (no residual)" in slope_on_distance(data, pair_slopes(data), given).note
+    two = data[data["size"].isin(SIZES[:2])]
+    assert "singular (no residual)" in slope_on_distance(two, pair_slopes(two), given).note
 
-
-def test_a_model_without_a_fit_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> None:
         raise np.linalg.LinAlgError
 
     monkeypatch.setattr(MixedLM, "fit", fails)
-    data, given = cells(), predictors()
     assert "has no fit" in slope_on_distance(data, pair_slopes(data), given).note
 
 

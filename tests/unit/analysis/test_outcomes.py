@@ -29,6 +29,7 @@ def write(runs: RecipeFolder, text: str, task: str = "xnli", layer: int | None =
 
 
 def test_outcomes_are_found_under_the_names_that_the_frame_has(runs: RecipeFolder) -> None:
+    assert load([record()], runs.run) == {}
     write(runs, "1\n0\n1\n1\n")
     records = [record(), record(run="b", split="dev")]
     found = load(records, runs.run)
@@ -36,20 +37,15 @@ def test_outcomes_are_found_under_the_names_that_the_frame_has(runs: RecipeFolde
     assert ("a", "xnli test", "de") in set(frame(records)[["run", "target", "language"]].itertuples(index=False))
     assert found["a", "xnli test", "de"].tolist() == [1, 0, 1, 1]
     assert found["a", "xnli test", "de"].dtype == np.float32
+    write(runs, "0.3333\n0.6667\n1\n0\n")
+    assert len(load([record(value=50.0004)], runs.run)) == 1
 
 
-def test_a_run_without_the_file_is_absent(runs: RecipeFolder) -> None:
-    assert load([record()], runs.run) == {}
-
-
-def test_of_several_layers_each_has_its_own(runs: RecipeFolder) -> None:
+def test_of_several_layers_each_has_its_own_and_the_file_of_one_lies_where_others_do(runs: RecipeFolder) -> None:
     write(runs, "1\n1\n1\n0\n", "tatoeba", layer=1)
     write(runs, "0\n1\n1\n1\n", "tatoeba", layer=2)
     found = load([record(task="tatoeba", layer=layer) for layer in (1, 2)], runs.run)
     assert [found["a", f"tatoeba layer {layer}", "de"].tolist()[0] for layer in (1, 2)] == [1, 0]
-
-
-def test_of_one_layer_the_file_lies_where_others_do(runs: RecipeFolder) -> None:
     write(runs, "1\n1\n1\n0\n", "tatoeba")
     assert list(load([record(task="tatoeba", layer=14)], runs.run)) == [("a", "tatoeba", "de")]
 
@@ -69,8 +65,3 @@ def test_a_file_that_does_not_fit_its_score_is_ignored_aloud(
     assert load([record()], runs.run) == {}
     assert why in caplog.text
     assert "test-de.outcomes" in caplog.text
-
-
-def test_numbers_between_none_and_all_are_kept_within_their_rounding(runs: RecipeFolder) -> None:
-    write(runs, "0.3333\n0.6667\n1\n0\n")
-    assert len(load([record(value=50.0004)], runs.run)) == 1

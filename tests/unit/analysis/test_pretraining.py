@@ -23,11 +23,8 @@ LEFT_OUT = 12.1 + 3 * 0.5 + 2 * 0.3
 """Swedish as it was printed, and five romanised languages."""
 
 
-def test_sizes_are_those_another_paper_prints_of_the_same_corpus() -> None:
+def test_sizes_are_those_another_paper_prints_of_the_same_corpus_and_add_up_to_it() -> None:
     assert (10 ** pretraining(MBART)).to_dict() == pytest.approx(MBART)
-
-
-def test_sizes_add_up_to_the_corpus() -> None:
     lines = (resources.files("dist_stilts.analysis") / "pretraining.csv").read_text(encoding="utf-8").splitlines()
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     assert sum(float(row["gib"]) for row in rows) == pytest.approx(PRINTED_TOTAL - LEFT_OUT, abs=0.5)

@@ -21,14 +21,16 @@ def profile(means: np.ndarray, noise: float = 0.3, draws: int | None = 300) -> P
     return Profile(SIZES, means, np.eye(5) / noise**2, errors)
 
 
-def test_quantities_of_a_known_power_law_are_exact() -> None:
-    one = profile(power(AT))
+def test_quantities_of_a_known_power_law_are_exact_and_have_no_interval_without_draws() -> None:
+    one, sure = profile(power(AT)), profile(power(AT), draws=None)
     for size in SIZES[1:]:
         assert one.per_doubling(size)[0] == pytest.approx(float(power(2 * size) - power(size)), abs=0.01)
     gain = power(3000) - power(0)
     assert power(one.half_gain()[0]) - power(0) == pytest.approx(gain / 2, abs=0.01)
     enough = one.enough(0.5)[0]
     assert power(2 * enough) - power(enough) == pytest.approx(0.5, abs=0.01)
+    assert sure.per_doubling(100)[1] is sure.half_gain()[1] is sure.enough(0.25)[1] is None
+    assert not sure.band(AT)[0].size
 
 
 def test_what_is_true_is_inside_every_interval_and_less_noise_makes_them_narrower() -> None:
@@ -36,18 +38,10 @@ def test_what_is_true_is_inside_every_interval_and_less_noise_makes_them_narrowe
     for size in SIZES[1:]:
         value, interval = wide.per_doubling(size)
         closer = narrow.per_doubling(size)[1]
-        assert interval is not None
-        assert closer is not None
         assert interval.low <= min(value, float(power(2 * size) - power(size))) <= value <= interval.high
         assert closer.high - closer.low < (interval.high - interval.low) / 2
     low, high = wide.band(AT)
     assert ((low <= power(AT)) & (power(AT) <= high)).all()
-
-
-def test_without_draws_there_is_no_interval() -> None:
-    one = profile(power(AT), draws=None)
-    assert one.per_doubling(100)[1] is one.half_gain()[1] is one.enough(0.25)[1] is None
-    assert not one.band(AT)[0].size
 
 
 @pytest.mark.parametrize(
@@ -57,21 +51,16 @@ def test_what_goes_on_growing_is_never_enough_and_a_falling_curve_at_once(
     means: np.ndarray, value: float, high: float
 ) -> None:
     found, interval = profile(means).enough(0.25)
-    assert interval is not None
     assert (found, interval.high) == (value, high)
-
-
-def test_half_of_a_gain_without_bend_may_be_at_half_of_the_largest_size() -> None:
-    interval = profile(50 + 10 * AT / 3000).half_gain()[1]
-    assert interval is not None
-    assert interval.high == pytest.approx(1500)
+    straight = profile(50 + 10 * AT / 3000).half_gain()[1]
+    assert straight.high == pytest.approx(1500), "half of a gain without bend may be at half of the largest size"
 
 
 def test_a_flat_curve_hides_no_gain_that_the_noise_could_hide() -> None:
     """Of flat curves 95 % and more have 0 among the possible gains: their shape is no evidence."""
     rng = np.random.default_rng(0)
     found = [profile(50 + rng.normal(size=5), 1.0, 150).per_doubling(100)[1] for _ in range(60)]
-    assert np.mean([interval is not None and interval.low <= 0 <= interval.high for interval in found]) > 0.86
+    assert np.mean([interval.low <= 0 <= interval.high for interval in found]) > 0.86
 
 
 def test_a_limit_is_crossed_where_the_gains_fall_below_it_for_good() -> None:

@@ -25,7 +25,7 @@ def some(languages: int = 12, covariates: int = 0, seed: int = 0) -> Predictors:
     return Predictors(names, rng.uniform(0.1, 0.6, languages), rng.standard_normal((languages, covariates)))
 
 
-def test_weighted_slope_is_that_of_statsmodels() -> None:
+def test_weighted_slope_and_detectable_effect_are_those_of_statsmodels() -> None:
     given, rng = some(covariates=2), np.random.default_rng(1)
     values, weights = rng.standard_normal(12), rng.uniform(0.5, 2, 12)
     reference = sm.WLS(values, np.column_stack([given.others(), given.distance]), weights=weights).fit()
@@ -34,6 +34,8 @@ def test_weighted_slope_is_that_of_statsmodels() -> None:
     assert slope.error == pytest.approx(reference.bse[-1])
     assert given.degrees == reference.df_resid
     assert slope.interval(given.degrees) == pytest.approx(tuple(reference.conf_int()[-1]))
+    reference = TTestPower().solve_power(nobs=11, alpha=0.05, power=0.8)  # df = 10, error = 1 / sqrt(11)
+    assert detectable(1 / math.sqrt(11), 10) == pytest.approx(reference, rel=1e-4)
 
 
 def test_a_value_per_language_does_not_depend_on_which_targets_it_has() -> None:
@@ -58,11 +60,6 @@ def test_a_language_with_more_targets_weighs_more_but_not_without_bound() -> Non
     assert sure[0] / sure[-1] == pytest.approx(10.0, rel=1e-3)
 
 
-def test_detectable_effect_is_found_with_80_percent_power() -> None:
-    reference = TTestPower().solve_power(nobs=11, alpha=0.05, power=0.8)  # df = 10, error = 1 / sqrt(11)
-    assert detectable(1 / math.sqrt(11), 10) == pytest.approx(reference, rel=1e-4)
-
-
 LANGUAGES = [f"l{place:02d}" for place in range(12)]
 
 
@@ -72,7 +69,6 @@ def test_few_languages_one_distance_and_unknown_ones_are_said() -> None:
     assert "3 languages with a known distance" in str(predictors(distance[:3], nothing, LANGUAGES))
     assert "same distance" in str(predictors(distance * 0 + 1, nothing, LANGUAGES))
     given = predictors(distance.where(distance < 0.95), nothing, LANGUAGES)
-    assert isinstance(given, Predictors)
     assert (given.languages, given.unknown) == (tuple(LANGUAGES[:11]), ("l11",))
     assert given.notes == ("distance unknown, left out: l11",)
 
@@ -84,7 +80,6 @@ def test_covariates_that_cannot_be_used_are_left_out_with_the_reason() -> None:
     covariates["gap"] = covariates["good"].where(distance < distance.max())
     covariates["same"], covariates["copy"] = 1.0, 3 - 2 * distance
     given = predictors(distance, covariates, LANGUAGES)
-    assert isinstance(given, Predictors)
     assert (given.covariates.shape, given.degrees) == ((12, 1), 9)
     assert given.covariates.std(ddof=1) == pytest.approx(1.0)
     assert {one.covariates: one.reason for one in given.unadjusted} == {
@@ -92,13 +87,8 @@ def test_covariates_that_cannot_be_used_are_left_out_with_the_reason() -> None:
         ("same",): "the same for all languages",
         ("copy",): "not to be told from the distance and other covariates",
     }
-
-
-def test_with_few_languages_nothing_is_adjusted_for() -> None:
-    rng = np.random.default_rng(0)
     covariates = pd.DataFrame(rng.uniform(size=(7, 2)), LANGUAGES[:7], ["share", "fertility"])
     given = predictors(pd.Series(rng.uniform(size=7), LANGUAGES[:7]), covariates, LANGUAGES[:7])
-    assert isinstance(given, Predictors)
     assert given.covariates.shape == (7, 0)
     assert given.unadjusted == (Unadjusted(("share", "fertility"), "too few languages (7)"),)
     assert given.notes == ("not adjusted for share, fertility: too few languages (7)",)

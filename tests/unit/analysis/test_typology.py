@@ -41,7 +41,10 @@ def world(folder: Path, *, placebo: bool = False) -> Path:
     return written(folder, json.dumps({"seed": 0, "placebo": placebo, "languages": described}), "world.json")
 
 
-def test_every_language_has_every_distance_between_0_and_1_and_english_is_at_0() -> None:
+def test_every_language_has_every_distance_between_0_and_1_english_at_0_and_in_the_order_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "urielplus", None)  # nor is its package needed
     found = uriel(TRANSLATABLE)
     assert tuple(found.values.columns) == tuple(found.observed.columns) == ALL
     assert found.values.notna().all(axis=None)
@@ -49,6 +52,9 @@ def test_every_language_has_every_distance_between_0_and_1_and_english_is_at_0()
         assert ((table >= 0) & (table <= 1)).all(axis=None)
     assert (found.values.loc["en"] == 0).all()
     assert (found.values.drop(index="en")["syntactic"] > 0.1).all()
+    found = uriel(["zh", "af", "zh"])
+    assert list(found.values.index) == ["zh", "af"]
+    assert missing(found, ["af", "zh"]) == {}
 
 
 def test_syntax_ranks_languages_like_an_independent_computation() -> None:
@@ -71,20 +77,15 @@ def test_imputed_languages_are_marked_and_named_and_rows_of_macrolanguages_are_n
     assert "script" not in found.notes
 
 
-def test_notes_count_among_the_languages_asked_for_without_english() -> None:
+def test_notes_come_from_the_numbers_of_the_languages_asked_for_without_english() -> None:
     notes = uriel(["en", "de", "fr", "tr", "fi", "ja"]).notes
     assert "saturated: 1.00 for 3 of 5 languages" in notes["genetic"]
     assert "below 0.1 for 3 of 5 languages, which it hardly tells apart (de, fr, fi)" in notes["geographic"]
     assert "saturated" not in uriel(["en", "de", "fr", "nl", "tr"]).notes.get("genetic", "")
-
-
-def test_distances_come_in_the_order_asked_for_without_the_package_and_none_is_missing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "urielplus", None)
-    found = uriel(["zh", "af", "zh"])
-    assert list(found.values.index) == ["zh", "af"]
-    assert missing(found, ["af", "zh"]) == {}
+    few = distances({"en": 0.0, "de": 0.2, "fr": 0.5, "tr": 0.9}, {"en": 1.0, "de": 0.2, "fr": 1.0, "tr": 0.6})
+    said = "on average 60% of its features are observed, the others imputed; less than half of them for "
+    assert few.notes == {"d": f"{said}1 of 3 languages (de 20%)"}
+    assert distances({"de": 0.2, "fr": 0.5}).notes == {}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,9 @@ def test_a_bad_table_is_an_error_with_its_place(tmp_path: Path, text: str, place
         from_table(tmp_path / "nowhere.csv")
 
 
-def test_a_simulated_world_gives_its_declared_distances_and_a_placebo_is_called_one(tmp_path: Path) -> None:
+def test_a_simulated_world_gives_its_declared_distances_a_placebo_is_called_one_and_no_world_an_error(
+    tmp_path: Path,
+) -> None:
     found = from_world(world(tmp_path))
     assert found.values["grammar"].tolist() == [language.distance for language in languages()]
     assert found.values.loc[["en", "qaa", "qab"], "script"].tolist() == [0.0, 0.0, 1.0]
@@ -144,20 +147,6 @@ def test_a_simulated_world_gives_its_declared_distances_and_a_placebo_is_called_
     assert found.source == "simulated world, seed 0"
     assert found.notes == {"script": "1 for 7 of 10 languages, 0 for 3, and nothing between"}
     assert "without a cause" in from_world(world(tmp_path, placebo=True)).source
-
-
-@pytest.mark.parametrize(
-    "text", ["{}", '{"languages": ["en"]}', '{"languages": [{"code": "de", "script": "Latn", "distance": 0}]}']
-)
-def test_no_world_is_an_error(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UserError, match="dist-stilts simulate"):
-        from_world(written(tmp_path, text, "world.json"))
-
-
-def test_notes_come_from_the_numbers() -> None:
-    few = distances({"en": 0.0, "de": 0.2, "fr": 0.5, "tr": 0.9}, {"en": 1.0, "de": 0.2, "fr": 1.0, "tr": 0.6})
-    assert few.notes == {
-        "d": "on average 60% of its features are observed, the others imputed; "
-        "less than half of them for 1 of 3 languages (de 20%)",
-    }
-    assert distances({"de": 0.2, "fr": 0.5}).notes == {}
+    for text in ("{}", '{"languages": ["en"]}', '{"languages": [{"code": "de", "script": "Latn", "distance": 0}]}'):
+        with pytest.raises(UserError, match="dist-stilts simulate"):
+            from_world(written(tmp_path, text, "world.json"))

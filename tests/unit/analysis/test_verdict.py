@@ -89,14 +89,11 @@ def test_what_lies_within_the_noise_is_not_claimed(curve: Curve, words: str) -> 
     assert words in verdict([curve, mean_of(curve)], [], scores()).headline
 
 
-def test_not_reached_is_said_so() -> None:
+def test_curves_that_fall_are_named_and_what_is_not_reached_is_said_so() -> None:
     said = text(STEADY, RISING)
     assert "lies within the sizes studied in 1 of 2 rising curves" in said
     assert "in 1 it was not reached" in said
     assert "less than 0.1 points" in text(STEADY, delta=0.1)
-
-
-def test_curves_that_fall_are_named_with_the_finding() -> None:
     said = text(RISING, FALLS, FLAT)
     assert "xnli in l02 after mnli (falls from 55 at 300 to 50 at 1,000, p = 0.01)" in said
     assert "No gain beyond chance is seen in 1 of 3 curves." in said
@@ -157,9 +154,6 @@ def test_a_study_that_cannot_answer_yet_says_so(changes: dict[str, object], word
     said = verdict([], [], scores(**changes))
     assert words in said.headline
     assert said.sentences
-
-
-def test_without_any_finished_run_there_is_nothing_to_say() -> None:
     said = verdict([], [], scores()[:0])
     assert (said.headline, said.sentences) == ("No run has finished yet, so there is nothing to say.", [])
 
