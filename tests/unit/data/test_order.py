@@ -19,22 +19,16 @@ def test_every_epoch_is_a_permutation_whatever_the_batch_size(seed: int, size: i
     assert (np.diff(epochs) >= 0).all()
 
 
-def test_every_row_is_used_equally_often_also_where_epochs_end_inside_batches() -> None:
+def test_every_row_is_used_equally_often_in_an_order_of_seed_and_epoch_and_step_501_needs_no_step_before_it() -> None:
     counts = Counter(int(row) for step in range(15) for row in global_batch(3, 10, 4, step)[0])
     assert counts == dict.fromkeys(range(10), 6)
     rows, epochs = global_batch(0, 3, 7, 0)
     assert Counter(rows.tolist()).most_common()[-1][1] == 2
     assert epochs.tolist() == [0, 0, 0, 1, 1, 1, 2]
-
-
-def test_step_501_needs_no_step_before_it() -> None:
     walked = [global_batch(5, 1000, 32, step) for step in range(502)][501]
     permutation.cache_clear()
     asked = global_batch(5, 1000, 32, 501)
     assert all((a == b).all() for a, b in zip(walked, asked, strict=True))
-
-
-def test_seeds_and_epochs_have_orders_of_their_own() -> None:
     orders = {tuple(permutation(seed, epoch, 50)) for seed in range(4) for epoch in range(4)}
     assert len(orders) == 16
 

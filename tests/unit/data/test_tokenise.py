@@ -57,16 +57,13 @@ def test_hypothesis_only_hides_the_premise_and_tokens_that_a_pair_loses_are_coun
     assert (len(row["input_ids"]), row["truncated"]) == (whole - 4, 4)
 
 
-def test_a_line_that_does_not_fit_becomes_several_rows_and_loses_nothing(either: Any) -> None:
+def test_a_line_that_does_not_fit_becomes_several_rows_and_a_sentence_to_embed_is_cut_and_counted(either: Any) -> None:
     first, *inner, last = either(PREMISE)["input_ids"]
     rows = list(tokenise("mlm", (), [TextRow("0", "0", PREMISE)], either, 5))
     assert [list(row["input_ids"]) for row in rows] == [
         [first, *inner[start : start + 3], last] for start in range(0, len(inner), 3)
     ]
     assert {row["truncated"] for row in rows} == {0}
-
-
-def test_a_sentence_to_embed_stays_one_row_and_what_it_loses_is_counted(either: Any) -> None:
     whole = either(PREMISE)["input_ids"]
     (row,) = sentences([PREMISE], either, 5)
     assert list(row["input_ids"]) == [*whole[:4], whole[-1]]
@@ -99,7 +96,7 @@ def test_a_prompt_that_does_not_fit_loses_its_start_and_tokens_that_it_or_a_choi
     assert row["truncated"] == len(either("the cat", PREMISE)["input_ids"]) - limit
 
 
-def test_first_piece_of_each_word_carries_its_tag(tokenizer: Any) -> None:
+def test_first_piece_of_each_word_carries_its_tag_and_words_run_on_from_sentence_to_sentence(tokenizer: Any) -> None:
     words = ["the", "sailorzz", "lamp"]
     pieces = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
     assert len(pieces[1]) > 1
@@ -107,6 +104,8 @@ def test_first_piece_of_each_word_carries_its_tag(tokenizer: Any) -> None:
     assert list(row["input_ids"]) == [tokenizer.cls_token_id, *chain.from_iterable(pieces), tokenizer.sep_token_id]
     expected = [label for number, ids in enumerate(pieces) for label in [number] + [IGNORED] * (len(ids) - 1)]
     assert row["labels"] == [IGNORED, *expected, IGNORED]
+    rows = [TaggedRow(f"s-{n}", f"s-{n}", ("the", "cat"), ("DET", "NOUN")) for n in range(3)]
+    assert [row["first_word"] for row in tokenise("token", UPOS, rows, tokenizer, 64)] == [0, 2, 4]
 
 
 def test_a_long_sentence_becomes_stretches_that_hold_every_word_once(either: Any) -> None:
@@ -140,8 +139,3 @@ def test_a_word_that_the_tokenizer_makes_nothing_of_is_unknown_but_still_tagged(
     (row,) = tag(["the", "\u00a0", "cat"], either, 64)
     assert list(row["input_ids"])[2] == either.unk_token_id
     assert row["labels"] == [IGNORED, 0, 1, 2, IGNORED]
-
-
-def test_words_run_on_from_sentence_to_sentence(tokenizer: Any) -> None:
-    rows = [TaggedRow(f"s-{n}", f"s-{n}", ("the", "cat"), ("DET", "NOUN")) for n in range(3)]
-    assert [row["first_word"] for row in tokenise("token", UPOS, rows, tokenizer, 64)] == [0, 2, 4]

@@ -69,21 +69,12 @@ def test_an_answer_is_labelled_in_exactly_the_windows_that_hold_all_of_it(tokeni
     assert found
 
 
-def test_no_answer_points_to_the_first_token_and_hidden_gold_to_nothing(tokenizer: Any) -> None:
+def test_no_answer_points_to_the_first_token_hidden_gold_to_nothing_and_answers_need_no_spaces_around_them(
+    tokenizer: Any,
+) -> None:
     assert [row["labels"] for row in cut(question(None), tokenizer)] == [(0, 0)]
     hidden = SpanRow("q-0", "p-0", "the cat", CONTEXT, None)
     assert [row["labels"] for row in cut(hidden, tokenizer)] == [()]
-
-
-def test_a_long_question_is_cut_and_counted_once(tokenizer: Any) -> None:
-    long = " ".join(["lamp"] * 40)
-    tokens = len(tokenizer(long, add_special_tokens=False)["input_ids"])
-    rows = cut(question(text=long), tokenizer, max_length=24, stride=8, max_question=10)
-    assert len(rows) > 1
-    assert [row["truncated"] for row in rows] == [tokens - 10] + [0] * (len(rows) - 1)
-
-
-def test_answers_need_no_spaces_around_them(tokenizer: Any) -> None:
     context = "thehotsailorliftedthelamp"
     (row,) = cut(question("sailor", context), tokenizer)
     first, last = row["labels"]
@@ -92,7 +83,14 @@ def test_answers_need_no_spaces_around_them(tokenizer: Any) -> None:
     assert spans[last][1] >= context.index("sailor") + len("sailor")
 
 
-def test_windows_without_room_for_a_context_are_refused(tokenizer: Any) -> None:
+def test_a_long_question_is_cut_and_counted_once_and_without_room_for_a_context_there_is_no_window(
+    tokenizer: Any,
+) -> None:
+    long = " ".join(["lamp"] * 40)
+    tokens = len(tokenizer(long, add_special_tokens=False)["input_ids"])
+    rows = cut(question(text=long), tokenizer, max_length=24, stride=8, max_question=10)
+    assert len(rows) > 1
+    assert [row["truncated"] for row in rows] == [tokens - 10] + [0] * (len(rows) - 1)
     with pytest.raises(UserError, match=r"no room.*max_length"):
         cut(question(), tokenizer, max_length=8, max_question=64)
 

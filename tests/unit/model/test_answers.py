@@ -33,13 +33,10 @@ def test_the_best_spans_are_those_of_an_exhaustive_search(n_best: int, longest: 
         assert real == [[first, last, pytest.approx(score, abs=1e-6)] for first, last, score in expected]
 
 
-def test_no_answer_scores_as_the_first_token_does() -> None:
+def test_no_answer_scores_as_the_first_token_does_and_padding_that_is_ruled_out_is_never_one() -> None:
     logits = torch.zeros(2, 3, 2)
     logits[0, 0] = torch.tensor([1.5, 2.0])
     assert best_spans(logits, torch.ones(2, 3, dtype=torch.bool), 1, 3)[:, 0].tolist() == [3.5, 0.0]
-
-
-def test_padding_that_is_ruled_out_is_never_an_answer() -> None:
     logits = torch.zeros(1, 5, 2)
     logits[0, 3:] = float("-inf")
     context = torch.tensor([[False, True, True, True, True]])

@@ -71,10 +71,9 @@ def test_layer_norms_of_old_checkpoints_are_known_by_their_old_names(tmp_path: P
 
 
 def test_a_language_model_that_computes_something_else_is_not_taken_for_ours(tmp_path: Path) -> None:
-    pretrained("xlm-r", tmp_path / "untied", tie_word_embeddings=False)
-    assert started(tmp_path / "untied", MLM)[1] == HeadReport([], ["mlm"], [])
-    pretrained("bert", tmp_path / "relu", hidden_act="relu")
-    assert started(tmp_path / "relu", MLM)[1] == HeadReport([], ["mlm"], [])
+    for kind, change in (("xlm-r", {"tie_word_embeddings": False}), ("bert", {"hidden_act": "relu"})):
+        pretrained(kind, tmp_path / kind, **change)
+        assert started(tmp_path / kind, MLM)[1] == HeadReport([], ["mlm"], [])
 
 
 @pytest.mark.parametrize("name", ["lm_head.layer_norm.bias", "lm_head.dense.weight", "lm_head.bias"])
@@ -122,16 +121,13 @@ def test_task_heads_are_fresh_and_the_language_model_goes_on(start: Path) -> Non
     assert report.line() == f"heads: 1 (mlm) loaded, 1 ({name}) fresh, 2 ({name}, {head_name(UDPOS)}) dropped"
 
 
-def test_heads_that_fit_are_reused_on_demand_and_others_are_fresh(start: Path) -> None:
+def test_heads_that_fit_are_reused_on_demand_and_fresh_ones_are_the_same_whether_others_are_loaded_or_not(
+    start: Path, tiny_encoder: Any
+) -> None:
     other_labels = replace(UDPOS, labels=("A", "B"))
     model, report = started(start, XNLI, other_labels, reuse=True)
     assert report == HeadReport([head_name(XNLI)], [head_name(other_labels)], ["mlm", head_name(UDPOS)])
     assert equal(model.heads[head_name(XNLI)], start, head_name(XNLI))
-
-
-def test_fresh_heads_are_the_same_whether_others_are_loaded_there_is_nothing_to_load_or_not(
-    start: Path, tiny_encoder: Any
-) -> None:
     one, two = (started(start, XNLI, get_task("commonsenseqa"), reuse=reuse)[0] for reuse in (False, True))
     name = head_name(get_task("commonsenseqa"))
     first, second = one.heads[name].state_dict(), two.heads[name].state_dict()

@@ -39,15 +39,12 @@ SHARED = (
 )
 
 
-def test_only_tasks_that_are_one_kind_of_question_share_a_head() -> None:
+def test_only_tasks_that_are_one_kind_of_question_share_a_head_and_other_labels_are_another() -> None:
     tasks_of: dict[str, set[str]] = {}
     for spec in all_tasks():
         if spec.family in TRAINABLE:
             tasks_of.setdefault(head_name(spec), set()).add(spec.name)
     assert {frozenset(tasks) for tasks in tasks_of.values() if len(tasks) > 1} == set(map(frozenset, SHARED))
-
-
-def test_other_labels_are_another_head() -> None:
     spec = get_task("ccg")
     known, more = (replace(spec, labels=labels) for labels in (("n", "np"), ("n", "np", "pp")))
     assert len({head_name(known), head_name(more), head_name(spec)}) == 3
@@ -102,7 +99,7 @@ def test_masked_tokens_are_scored_against_the_word_embeddings(config: Any) -> No
     torch.testing.assert_close(head(hidden(2), batch, 2 * embeddings) - head.bias, 2 * (raised - head.bias))
 
 
-def test_loss_is_the_sum_over_targets_and_none_without() -> None:
+def test_loss_is_the_sum_over_targets_none_without_and_a_tag_that_training_lacks_teaches_nothing(config: Any) -> None:
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 3, 1, IGNORED, 2, 2])
     expected = -sum(logits.log_softmax(-1)[row, label] for row, label in enumerate(labels) if label != IGNORED)
@@ -110,9 +107,6 @@ def test_loss_is_the_sum_over_targets_and_none_without() -> None:
     loss = loss_sum(torch.empty(0, 4, requires_grad=True), {"labels": torch.empty(0, dtype=torch.long)})
     loss.backward()
     assert loss.item() == 0.0
-
-
-def test_a_tag_that_training_lacks_is_predicted_but_teaches_nothing(config: Any) -> None:
     head = make_head(get_task("udpos"), config).eval()
     batch = {"targets": torch.tensor([1, 2, 3]), "labels": torch.tensor([3, UNSEEN, 1])}
     logits = head(hidden(1), batch)

@@ -6,10 +6,15 @@ import torch
 from dist_stilts.model.pooling import mean_pool, normalise, pool
 
 
-def test_mean_is_taken_over_real_tokens_only() -> None:
+def test_mean_is_taken_over_real_tokens_only_and_cls_is_the_first_whatever_the_mask_says() -> None:
     hidden = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [100.0, 100.0]], [[5.0, 5.0], [7.0, 7.0], [0.0, 3.0]]])
     mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
     assert mean_pool(hidden, mask).tolist() == [[2.0, 4.0], [4.0, 5.0]]
+    hidden = torch.tensor([[[1.0, 2.0], [3.0, 6.0]]], dtype=torch.bfloat16)
+    first = pool(hidden, torch.tensor([[0, 1]]), "cls")
+    assert first.dtype == torch.float32
+    assert first.tolist() == [[1.0, 2.0]]
+    assert pool(hidden, torch.tensor([[0, 1]]), "mean").tolist() == [[3.0, 6.0]]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
@@ -27,11 +32,3 @@ def test_normalised_rows_have_length_one_and_those_of_nothing_are_zero_not_nan()
     rows = torch.tensor([[3.0, 4.0], [0.0, 2.0], [0.0, 0.0]])
     torch.testing.assert_close(normalise(rows), torch.tensor([[0.6, 0.8], [0.0, 1.0], [0.0, 0.0]]))
     assert mean_pool(torch.ones(1, 3, 2), torch.zeros(1, 3)).tolist() == [[0.0, 0.0]]
-
-
-def test_cls_is_the_first_token_in_fp32_whatever_the_mask_says() -> None:
-    hidden = torch.tensor([[[1.0, 2.0], [3.0, 6.0]]], dtype=torch.bfloat16)
-    first = pool(hidden, torch.tensor([[0, 1]]), "cls")
-    assert first.dtype == torch.float32
-    assert first.tolist() == [[1.0, 2.0]]
-    assert pool(hidden, torch.tensor([[0, 1]]), "mean").tolist() == [[3.0, 6.0]]
