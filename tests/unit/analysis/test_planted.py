@@ -81,9 +81,8 @@ def test_declines_and_stuck_runs_are_planted_where_asked_and_nowhere_else() -> N
 
 def test_covariates_and_other_distances_are_correlated_as_asked() -> None:
     results = study(Design(languages=400, sizes=(0,), seeds=1, rows=1, covariates={"share": 0.8}, others={"b": -0.6}))
-    planted = [results.distances["planted"][language] for language in results.truth.distances]
-    share = [results.covariates["share"][language] for language in results.truth.distances]
-    other = [results.distances["b"][language] for language in results.truth.distances]
+    tables = (results.distances["planted"], results.covariates["share"], results.distances["b"])
+    planted, share, other = ([table[language] for language in results.truth.distances] for table in tables)
     assert np.corrcoef(planted, share)[0, 1] == pytest.approx(0.8, abs=0.08)
     assert np.corrcoef(planted, other)[0, 1] == pytest.approx(-0.6, abs=0.08)
     assert results.distances["planted"]["en"] == results.distances["b"]["en"] == 0.0

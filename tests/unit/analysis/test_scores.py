@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import results_made
 
+from dist_stilts.analysis.outcomes import load
 from dist_stilts.analysis.scores import TYPES, baseline, controls, frame, without_value
 from dist_stilts.errors import UserError
+from dist_stilts.layout import RecipeFolder, layer_folder, prediction_file, write_text
 from dist_stilts.results.record import ResultRecord
 
 PLAIN = {"run": "xnli@plain", "run_id": "a", "model_id": "m", "role": "target", "train_tasks": ["xnli"]}
@@ -141,3 +145,57 @@ def test_the_baseline_is_shared() -> None:
     scores = frame([record(), record(**MNLI, intermediate_size=300), record(**qqp, intermediate_size=300)])
     for name in ("mnli", "qqp"):
         assert baseline(scores, name)["intermediate"].tolist() == ["", name]
+
+
+def of_four(**fields: Any) -> ResultRecord:
+    return results_made.record(**{"run": "a", "value": 75.0, "count": 4} | fields)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> RecipeFolder:
+    return RecipeFolder(tmp_path, "study")
+
+
+def write(runs: RecipeFolder, text: str, task: str = "xnli", layer: int | None = None, run: str = "a") -> None:
+    folder = runs.run(run).predictions
+    folder = folder if layer is None else layer_folder(folder, layer)
+    write_text(prediction_file(folder, task, "test", "de", "outcomes"), text)
+
+
+def test_outcomes_are_found_under_the_names_that_the_frame_has(runs: RecipeFolder) -> None:
+    assert load([of_four()], runs.run) == {}
+    write(runs, "1\n0\n1\n1\n")
+    records = [of_four(), of_four(run="b", split="dev")]
+    found = load(records, runs.run)
+    assert set(found) == {("a", "xnli test", "de")}
+    assert ("a", "xnli test", "de") in set(frame(records)[["run", "target", "language"]].itertuples(index=False))
+    assert found["a", "xnli test", "de"].tolist() == [1, 0, 1, 1]
+    assert found["a", "xnli test", "de"].dtype == np.float32
+    write(runs, "0.3333\n0.6667\n1\n0\n")
+    assert len(load([of_four(value=50.0004)], runs.run)) == 1
+
+
+def test_of_several_layers_each_has_its_own_and_the_file_of_one_lies_where_others_do(runs: RecipeFolder) -> None:
+    write(runs, "1\n1\n1\n0\n", "tatoeba", layer=1)
+    write(runs, "0\n1\n1\n1\n", "tatoeba", layer=2)
+    found = load([of_four(task="tatoeba", layer=layer) for layer in (1, 2)], runs.run)
+    assert [found["a", f"tatoeba layer {layer}", "de"].tolist()[0] for layer in (1, 2)] == [1, 0]
+    write(runs, "1\n1\n1\n0\n", "tatoeba")
+    assert list(load([of_four(task="tatoeba", layer=14)], runs.run)) == [("a", "tatoeba", "de")]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("1\n1\n1\n", "3 rows, but the score is of 4"),
+        ("1\n1\n0\n0\n", "the rows' mean is 50.00, but the score is 75.00"),
+        ("1\n1\none\n0\n", "not one number per line"),
+    ],
+)
+def test_a_file_that_does_not_fit_its_score_is_ignored_aloud(
+    text: str, why: str, runs: RecipeFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(runs, text)
+    assert load([of_four()], runs.run) == {}
+    assert why in caplog.text
+    assert "test-de.outcomes" in caplog.text

@@ -41,6 +41,9 @@ FALLS = replace(
 FLAT = replace(RISING, language="l03", shape=Shape.FLAT, total_gain=Estimate(0.5, -1.0, 2.0))
 EFFECT = Effect(PER_DOUBLING, "mnli", "syntactic", -0.15, -0.2, -0.1, 0.001, 0.004, -0.02, 0.08, 12, "", -0.8)
 NONE = replace(EFFECT, estimate=-0.05, low=-0.1, high=0.02, p=0.2, p_holm=0.6)
+UNSURE = replace(RISING, per_doubling={100: Estimate(2.0, 1.0, 3.0), 1000: Estimate(1.5, 0.5, 2.5)})
+UNKNOWN = replace(EFFECT, estimate=math.nan, low=math.nan, high=math.nan, p_holm=math.nan, note="3 languages")
+UNADJUSTED = replace(EFFECT, unadjusted=(Unadjusted(("share",), "unknown for l04"),))
 
 
 def scores(**changes: object) -> pd.DataFrame:
@@ -71,9 +74,6 @@ def test_gains_that_diminish_beyond_doubt_are_said_to() -> None:
     assert "brings 4.0 points, doubling 1,000 brings 0.5 points." in unsure
     assert "2 other means over languages: see the curves." in unsure
     assert "less than 0.25 points lies within the sizes studied in 1 of 1 rising curve (from 800 to 800 exa" in body
-
-
-UNSURE = replace(RISING, per_doubling={100: Estimate(2.0, 1.0, 3.0), 1000: Estimate(1.5, 0.5, 2.5)})
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,6 @@ def test_no_evidence_comes_with_the_smallest_effect_that_would_show() -> None:
     assert "an effect smaller than 0.008 (syntactic) to 0.05 (genetic) logits per doubling per 0.1 of distance" in body
 
 
-UNKNOWN = replace(EFFECT, estimate=math.nan, low=math.nan, high=math.nan, p_holm=math.nan, note="3 languages")
-
-
 @pytest.mark.parametrize(
     ("effects", "words"),
     [
@@ -164,9 +161,6 @@ def test_runs_seeds_languages_and_degenerate_scores_are_counted() -> None:
     assert "3 languages beside English" in said
     stuck = scores(stuck=0.4, seeds=4)["degenerate"].sum()
     assert f"{stuck} scores of {stuck // 4} runs are degenerate" in said
-
-
-UNADJUSTED = replace(EFFECT, unadjusted=(Unadjusted(("share",), "unknown for l04"),))
 
 
 @pytest.mark.parametrize(
