@@ -210,15 +210,6 @@ def missing(distances: Distances, languages: Iterable[str]) -> dict[str, list[st
     return {name: codes for name, codes in lacking.items() if codes}
 
 
-def typology_notes(distances: Distances) -> list[str]:
-    """Return what a reader has to know of these distances, in sentences generated from them."""
-    others = distances.values.drop(index=ENGLISH, errors="ignore")
-    intro = (
-        f"{len(others)} {'language' if len(others) == 1 else 'languages'} by distance from English. {distances.source}."
-    )
-    return [intro, *(f"{name.capitalize()} distance: {note}." for name, note in distances.notes.items())]
-
-
 def _note(values: pd.Series, observed: pd.Series) -> str:
     """What is to be known about one distance, clause by clause; empty if there is nothing."""
     values, observed = values.drop(ENGLISH, errors="ignore"), observed.drop(ENGLISH, errors="ignore")

@@ -23,12 +23,13 @@ class Score:
     """Scores of one task, split and language.
 
     Attributes:
-        values: metric name to score, in 0..1 (a threshold: as it is); None where gold is withheld.
+        values: metric name to score, in 0..1; None where gold is withheld.
         predictions: lines of the prediction file, in XTREME's layout.
         count: rows, words or gold pairs that the scores are about.
         degenerate: why the model has collapsed, if it has.
         beside: other files to write beside the predictions: suffix to content.
         health: retrieval only: what is known of the embeddings themselves.
+        threshold: mining only: the margin from which pairs are kept.
     """
 
     values: dict[str, float | None]
@@ -37,6 +38,7 @@ class Score:
     degenerate: str | None
     beside: dict[str, str] = field(default_factory=dict)
     health: dict[str, float] = field(default_factory=dict)
+    threshold: float | None = None
 
 
 def outcomes(per_row: Iterable[float]) -> dict[str, str]:

@@ -50,7 +50,7 @@ def describe_memory(recipe: Recipe, runs: Sequence[Run], ranks: int) -> list[str
     ]
 
 
-def memory(run: Run, recipe: Recipe, encoder: nn.Module, ranks: int) -> dict[str, float]:
+def memory(run: Run, recipe: Recipe, encoder: Any, ranks: int) -> dict[str, float]:
     """Bytes that training takes on each of the ranks' GPUs, by what they are for."""
     plan = derive(run.train, [1] * len(run.tasks), ranks, run.shares)
     settings = deepspeed_config(run.train.deepspeed, run.train, plan)

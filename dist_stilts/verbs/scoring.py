@@ -16,6 +16,7 @@ from dist_stilts.verbs.common import Json, completed_by, say
 
 if TYPE_CHECKING:
     from dist_stilts.layout import ScoresFolder
+    from dist_stilts.results.record import ResultRecord
 
 
 def _retrieval(text: str) -> Any:
@@ -57,6 +58,7 @@ def evaluate(
     from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
+    from dist_stilts.experiment.status import versions
     from dist_stilts.layout import ScoresFolder
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import started
@@ -87,7 +89,7 @@ def evaluate(
         folder.predictions,
         folder.embeddings,
         qa=QaLengths(window, stride),
-        conditions={"run": Path(model).name},
+        versions=versions(),
     )
     if prepare_only:
         print(preparation(prepare_job(job, bar())))
@@ -109,20 +111,21 @@ def _own_pairs(source: Path, target: Path) -> str:
     return spec.name
 
 
-def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool) -> None:
+def _present(records: list[ResultRecord], folder: ScoresFolder, as_json: bool) -> None:
     """Print the scores, draw what is better looked at, and say where it is."""
     from dist_stilts.evaluate.pictures import draw, sweeps
     from dist_stilts.report.lists import health_table, show
     from dist_stilts.report.sweeps import sweep_table
     from dist_stilts.report.table import pivot
+    from dist_stilts.results.lines import to_line
 
     swept = sweeps(records)
     if as_json:
-        print(json.dumps(records, indent=2))
+        print(json.dumps([to_line(record) for record in records], indent=2))
     else:
-        show(pivot(record for record in records if record["task"] not in swept))
-        print(sweep_table(record for record in records if record["task"] in swept), end="")
-        print(health_table([record for record in records if record["task"] not in swept]))
+        show(pivot(record for record in records if record.task not in swept))
+        print(sweep_table(record for record in records if record.task in swept), end="")
+        print(health_table([record for record in records if record.task not in swept]))
     for picture in draw(records, folder):
         say(f"picture: {picture}")
 
@@ -161,7 +164,8 @@ def table(
 ) -> None:
     """Print the scores of runs as tables. Example: `dist-stilts table runs/quickstart --format latex`"""
     from dist_stilts.report.lists import show
-    from dist_stilts.report.table import collect, pivot, render
+    from dist_stilts.report.table import pivot, render
+    from dist_stilts.results.files import collect
 
     if (zero_shot or size is not None) and not deltas:
         raise UserError("--zero-shot and --size are of tables of changes", fix="Add --deltas")
@@ -194,10 +198,10 @@ def _print_deltas(runs: list[Path], zero_shot: bool, size: int | None, format: s
         show_sheets(chosen)
 
 
-def _finished(runs: list[Path]) -> list[dict[str, Any]]:
+def _finished(runs: list[Path]) -> list[ResultRecord]:
     """The records of runs that are done; folders without a status are no runs and count as such."""
     from dist_stilts.experiment.status import read_status
-    from dist_stilts.report.table import collect, scored_runs
+    from dist_stilts.results.files import collect, scored_runs
 
     states = {
         folder.path: read_status(folder).state.value if folder.status.exists() else "done"
