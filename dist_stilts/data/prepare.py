@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from dist_stilts.config import identity, plain
+from dist_stilts.config import plain
+from dist_stilts.conventions import OnProgress, fingerprint
 from dist_stilts.data.features import Features, from_table, open_features, schema
 from dist_stilts.data.parallel_map import in_order
 from dist_stilts.data.tokenise import sentences, tokenise
@@ -32,9 +33,6 @@ CODE_VERSION = 2
 """Raise it when tokenisation changes what it writes."""
 EXAMPLES_PER_CHUNK = 2000
 DATA, META = "data.arrow", "meta.json"
-
-Progress = Callable[[str, int, int], None]
-"""Called as ``progress(what, done, total)``; total 0 = not known."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class NotPrepared(UserError):
 
 
 def prepare(
-    wanted: Wanted, tokenizer: Any, folder: Path, progress: Progress | None = None, *, may_build: bool = True
+    wanted: Wanted, tokenizer: Any, folder: Path, progress: OnProgress | None = None, *, may_build: bool = True
 ) -> Prepared:
     """Open a tokenised split, building it first if need be; safe from many processes at once.
 
@@ -106,7 +104,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
 
 def cache_name(wanted: Wanted, revision: str, tokenizer_hash: str) -> str:
     """The folder's name: readable, and different whenever the content would be."""
-    key = identity(
+    key = fingerprint(
         [
             wanted.spec.name,
             wanted.split,
@@ -123,12 +121,17 @@ def cache_name(wanted: Wanted, revision: str, tokenizer_hash: str) -> str:
     return f"{wanted.spec.name}-{split}-{wanted.language}-{key}"
 
 
-@lru_cache(maxsize=8)
+_DIGESTS: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+"""Of tokenizers that somebody still uses: one of 250,000 pieces takes a quarter of a GiB, and runs load their own."""
+
+
 def tokenizer_digest(tokenizer: Any) -> str:
     """Hash of all that a fast tokenizer does, wherever it was loaded from."""
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    rest = {key: value for key, value in content.items() if key not in ("truncation", "padding")}
-    return identity(rest)
+    if tokenizer not in _DIGESTS:
+        content = json.loads(tokenizer.backend_tokenizer.to_str())
+        rest = {key: value for key, value in content.items() if key not in ("truncation", "padding")}
+        _DIGESTS[tokenizer] = fingerprint(rest)
+    return _DIGESTS[tokenizer]
 
 
 def encode_texts(texts: Sequence[str], tokenizer: Any, max_length: int) -> Features:
@@ -156,7 +159,7 @@ class _Tokenise:
         return pa.Table.from_pylist(list(rows), schema())
 
 
-def _write(folder: Path, wanted: Wanted, tokenizer: Any, progress: Progress | None) -> None:
+def _write(folder: Path, wanted: Wanted, tokenizer: Any, progress: OnProgress | None) -> None:
     import pyarrow as pa
 
     started, quirks = time.perf_counter(), Counter[str]()

@@ -6,10 +6,11 @@ ordering is by hash of the row's id: file order, ranks and other languages have 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+
+from dist_stilts.conventions import text_hash
 
 
 def ordering(ids: Sequence[str], classes: Sequence[int], seed: int) -> np.ndarray:
@@ -37,4 +38,4 @@ def subset(ids: Sequence[str], classes: Sequence[int], size: int, seed: int, ski
 
 
 def _draw(seed: int, row_id: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{seed}\t{row_id}".encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(text_hash(f"{seed}\t{row_id}"), "little")

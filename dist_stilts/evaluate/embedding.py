@@ -9,7 +9,6 @@ The texts alone say how they are cut into parts and batches, so every batch is t
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from dist_stilts.config import identity
+from dist_stilts.conventions import OnProgress, fingerprint, sha256_of
 from dist_stilts.data.batches import plain, to_device
 from dist_stilts.data.prepare import encode_texts
 from dist_stilts.errors import UserError
@@ -43,9 +42,6 @@ LIKE_LENGTH = 0.85
 """With padding, the shortest text of a batch against its longest: below that, another batch costs less."""
 WAIT_SECONDS, LOOKS = 1.0, 10
 """How long a rank waits between looks for another program's, or another host's, file; looks before it gives up."""
-
-Progress = Callable[[str, int, int], None]
-"""Called as ``progress(what, done, total)``."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ class Embedder:
     max_length: int
     cache: Path
     batch_tokens: int
-    progress: Progress | None = None
+    progress: OnProgress | None = None
 
     def __call__(self, texts: Sequence[str], name: str = "texts") -> list[np.ndarray]:
         """Embed texts, or find them embedded.
@@ -128,7 +124,7 @@ class Embedder:
 
     def _files(self, texts: Sequence[str]) -> EmbeddingFiles:
         made_of = broadcast_value(self._made_of(texts) if self.world.is_main else {})
-        folder = embedding_folder(self.cache, identity(made_of))
+        folder = embedding_folder(self.cache, fingerprint(made_of))
         return EmbeddingFiles(folder, len(texts), self._width, made_of)
 
     def _check_reading(self) -> None:
@@ -289,11 +285,8 @@ def _tokens(texts: Sequence[str], tokenizer: Any, max_length: int) -> Tokens:
 
 
 def _digest(texts: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
-        content = text.encode("utf-8", "surrogatepass")
-        digest.update(len(content).to_bytes(8, "little") + content)
-    return digest.hexdigest()
+    contents = (text.encode("utf-8", "surrogatepass") for text in texts)
+    return sha256_of(len(content).to_bytes(8, "little") + content for content in contents)
 
 
 def _refuse_non_finite(layers: list[np.ndarray], start: int, name: str) -> None:

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dist_stilts.conventions import OnProgress
 from dist_stilts.errors import UserError
-from dist_stilts.evaluate.embedding import Embedder, Progress
+from dist_stilts.evaluate.embedding import Embedder
 from dist_stilts.evaluate.pictures import drawn_curve
 from dist_stilts.evaluate.predict import evaluation_dtype
 from dist_stilts.evaluate.retrieval import (
@@ -130,7 +131,7 @@ class Known:
     is_gold: NDArray[np.bool_]
 
 
-def mine_files(request: Request, world: World, progress: Progress | None = None) -> dict[str, Any]:
+def mine_files(request: Request, world: World, progress: OnProgress | None = None) -> dict[str, Any]:
     """Write the pairs of two files: margin, source, target (with ids: margin, ids, source, target), best first.
 
     With gold pairs, precision and recall at every threshold are written beside them.
@@ -188,7 +189,7 @@ def gold_pairs(path: Path, source: Sentences, target: Sentences) -> NDArray[np.i
     return np.unique(np.stack([source.unique.of_row[rows[:, 0]], target.unique.of_row[rows[:, 1]]], axis=1), axis=0)
 
 
-def load_embedder(request: Request, world: World, progress: Progress | None) -> Embedder:
+def load_embedder(request: Request, world: World, progress: OnProgress | None) -> Embedder:
     """The encoder, read as the request says."""
     layers = wanted_layers(request.retrieval.layer, number_of_layers(request.model))
     model, tokenizer, _ = load_model(request.model, [])
@@ -226,6 +227,7 @@ def outcome(found: Candidates, threshold: float, origin: str, known: Known | Non
         "margins": margin_quantiles(found.scores),
         "threshold": threshold if math.isfinite(threshold) else None,
         "threshold_from": origin,
+        "threshold_tuned": origin == TUNED,
         "pairs": int((found.scores >= threshold).sum()),
         "gold": None,
     }

@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dist_stilts.config import identity, number_of_bytes
+from dist_stilts.config import number_of_bytes
+from dist_stilts.conventions import OnProgress, fingerprint
 from dist_stilts.data.prepare import tokenizer_digest
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.centred import Centred
-from dist_stilts.evaluate.embedding import Embedder, Progress, Reading
+from dist_stilts.evaluate.embedding import Embedder, Reading
 from dist_stilts.evaluate.scores import Score, outcomes
 from dist_stilts.model.encoder import encoder_digest, most_tokens
 from dist_stilts.model.pooling import POOLINGS
@@ -117,13 +118,13 @@ def open_embedder(
     max_length: int,
     cache: Path,
     world: World,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Embedder:
     """What embeds texts as the settings say, cut at the most tokens that the encoder has positions for."""
     batch_tokens = config.batch_tokens or BATCH_TOKENS.get(world.device.type, BATCH_TOKENS["cuda"])
     return Embedder(
         model,
-        identity([encoder_digest(model.encoder), tokenizer_digest(tokenizer)]) if world.is_main else "",
+        fingerprint([encoder_digest(model.encoder), tokenizer_digest(tokenizer)]) if world.is_main else "",
         tokenizer,
         world,
         Reading(layers, config.pooling, config.special_tokens),
@@ -167,7 +168,7 @@ class Neighbourhood(NamedTuple):
 
 
 def search(
-    source: Any, target: Any, config: RetrievalConfig, world: World, progress: Progress | None = None
+    source: Any, target: Any, config: RetrievalConfig, world: World, progress: OnProgress | None = None
 ) -> Neighbourhood:
     """Find the nearest rows in both directions; every rank searches its share and gets the whole.
 
@@ -236,13 +237,14 @@ def score_bucc(bitext: Bitext, dev: Bitext, embed: Embed, config: RetrievalConfi
     lines = [f"{bitext.source_ids[s]}\t{bitext.target_ids[t]}" for s, t in pairs]
     found = mined.found
     if bitext.gold is None:
-        values: dict[str, float | None] = {**dict.fromkeys(BUCC_METRICS), "threshold": threshold}
-        return Score(values, lines, 0, found.degenerate, health=found.health)
+        values: dict[str, float | None] = dict.fromkeys(BUCC_METRICS)
+        return Score(values, lines, 0, found.degenerate, health=found.health, threshold=threshold)
     score = score_at(mined.pairs.scores, mined.is_gold, len(bitext.gold), threshold)
     points = curve(mined.pairs.scores, mined.is_gold, len(bitext.gold))
     scores = (score.f1, score.precision, score.recall, points.average_precision)
-    values = {**dict(zip(BUCC_METRICS, scores, strict=True)), "threshold": threshold}
-    return Score(values, lines, len(bitext.gold), found.degenerate, {CURVE: curve_lines(points)}, found.health)
+    values = dict(zip(BUCC_METRICS, scores, strict=True))
+    beside = {CURVE: curve_lines(points)}
+    return Score(values, lines, len(bitext.gold), found.degenerate, beside, found.health, threshold)
 
 
 class Mined(NamedTuple):

@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dist_stilts.config import identity, merge_into, plain
+from dist_stilts.config import merge_into, plain
+from dist_stilts.conventions import fingerprint
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.experiment.branches import branched
@@ -83,7 +84,7 @@ class Run:
     @cached_property
     def id(self) -> str:
         """Hash of :attr:`content`, the parent's id included: the same run, the same id."""
-        return identity(self.content)
+        return fingerprint(self.content)
 
     @property
     def origin(self) -> str:
@@ -105,7 +106,7 @@ class Run:
     @property
     def order_seed(self) -> int:
         """Seed of batches, masks and dropout; whoever goes on with another's training does not draw as it did."""
-        return int(identity([self.seed, self.start]), 16) if self.continues else self.seed
+        return int(fingerprint([self.seed, self.start]), 16) if self.continues else self.seed
 
     @property
     def shares(self) -> list[float | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.data.windows import QaLengths
 from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig
 from dist_stilts.model.encoder import EncoderConfig
@@ -52,7 +53,7 @@ class TrainTask:
 
     split: str = "train"
     """Split or slice (`dev[:60%]`); slices are cut by groups of rows that are parallel across languages."""
-    languages: list[str] = field(default_factory=lambda: ["en"])
+    languages: list[str] = field(default_factory=lambda: [ENGLISH])
     """Language codes, or `all`."""
     dev: str | None = "dev"
     """English split on which progress is scored; null = none, and a task without `dev` has none by default."""
@@ -128,7 +129,7 @@ class Recipe:
     """All that one experiment is."""
 
     name: str = "experiment"
-    """Folder below `out`."""
+    """Folder below `out`; without one, the recipe's file gives its name."""
     out: str = "runs"
     ranks: int | None = None
     """Processes; null = one per GPU, or 2 without GPUs. `--ranks` wins."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dist_stilts.config import identity
+from dist_stilts.conventions import ENGLISH, OnProgress, fingerprint
 from dist_stilts.data.batches import Stream, Vocabulary
 from dist_stilts.data.features import Features, concatenated
 from dist_stilts.data.mixture import repeated
@@ -20,11 +20,11 @@ from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import languages_of
 from dist_stilts.experiment.plan import Run, folder_of, has_dev
 from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import load_bitext, task
 from dist_stilts.tasks.spec import RETRIEVAL, Family, TaskSpec
 
-Progress = Callable[[str, int, int], None]
 MLM_SAMPLING = 0.3
 """Exponent by which languages share masked language modelling (Conneau et al. 2020, section 3.1)."""
 
@@ -56,6 +56,17 @@ def data_root(recipe: Recipe) -> Path | None:
     return Path(recipe.data.root) if recipe.data.root else None
 
 
+def recipe_tokenizer(recipe: Recipe) -> Any:
+    """The tokenizer that the recipe names: its own, the simulated world's, or the encoder's."""
+    root = data_root(recipe)
+    if recipe.encoder.tokenizer == "simulated" and root:
+        return load_tokenizer(str(root / "tokenizer"))
+    name = recipe.encoder.tokenizer or recipe.encoder.path
+    if not name:
+        raise UserError("nothing says which tokenizer to use", fix="Set encoder.path=MODEL or encoder.tokenizer=FOLDER")
+    return load_tokenizer(name, recipe.encoder.revision)
+
+
 def to_train_on(run: Run, recipe: Recipe) -> dict[str, list[Wanted]]:
     """What each of the run's tasks trains on, language by language."""
     root = data_root(recipe)
@@ -73,7 +84,7 @@ def to_watch(run: Run, recipe: Recipe) -> dict[str, Wanted]:
     for name, train in run.tasks.items():
         spec = task(name, data_root(recipe))
         if train.dev and has_dev(name, train):
-            found[spec.name] = _wanted(run, recipe, spec, train.dev, "en")
+            found[spec.name] = _wanted(run, recipe, spec, train.dev, ENGLISH)
     return found
 
 
@@ -115,7 +126,7 @@ def _wanted(run: Run, recipe: Recipe, spec: TaskSpec, split: str, language: str)
 
 
 def prepare_all(
-    runs: Sequence[Run], recipe: Recipe, tokenizer: Any, progress: Progress | None = None
+    runs: Sequence[Run], recipe: Recipe, tokenizer: Any, progress: OnProgress | None = None
 ) -> dict[str, dict[str, Any]]:
     """Tokenise all that runs train on and are scored on; returns what tokenising did, by title.
 
@@ -133,12 +144,12 @@ def prepare_all(
 
 
 def load_training_data(
-    run: Run, recipe: Recipe, tokenizer: Any, progress: Progress | None = None, *, may_build: bool = True
+    run: Run, recipe: Recipe, tokenizer: Any, progress: OnProgress | None = None, *, may_build: bool = True
 ) -> TrainingData:
     """Open all that ``run`` trains on, tokenising what is not yet if that is allowed.
 
     Raises:
-        UserError: missing or broken data; a subset larger than the data.
+        UserError: missing or broken data; rows without gold; a subset larger than the data.
     """
     open_ = partial(
         prepare, tokenizer=tokenizer, folder=folder_of(recipe).prepared, progress=progress, may_build=may_build
@@ -148,6 +159,8 @@ def load_training_data(
     for name, parts in to_train_on(run, recipe).items():
         spec, opened = parts[0].spec, [open_(part) for part in parts]
         joined = concatenated([part.features for part in opened])
+        if spec.family != "mlm" and joined.lacks_gold:
+            raise UserError(f"{parts[0].title} has rows without gold", fix="Train on a split that has it in every row")
         chosen = chosen_examples(joined, run, spec)
         specs.append(spec)
         features.append(joined)
@@ -155,7 +168,7 @@ def load_training_data(
         examples.append(len(chosen))
         revisions.append([name, [part.revision for part in opened], len(chosen)])
         truncated[name] = float((joined.truncated > 0).mean())
-    return TrainingData(specs, features, rows, examples, dev, identity([run.id, revisions]), truncated)
+    return TrainingData(specs, features, rows, examples, dev, fingerprint([run.id, revisions]), truncated)
 
 
 def streams(data: TrainingData, run: Run, tokenizer: Any, micro_tokens: int, packs: bool) -> list[Stream]:

@@ -8,7 +8,6 @@ earlier run.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dist_stilts.config import identity
+from dist_stilts.conventions import fingerprint, sha256_of
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
 from dist_stilts.model.carry_over import read_heads
@@ -111,7 +110,7 @@ def _read(given: Path) -> Part:
     config = json.loads(_content(folder / "config.json"))
     facts = {
         "architecture": {key: value for key, value in config.items() if key != "transformers_version"},
-        "tokenizer": hashlib.sha256(_content(folder / "tokenizer.json")).hexdigest(),
+        "tokenizer": sha256_of([_content(folder / "tokenizer.json")]),
         "start": (provenance.start, provenance.origin),
         "heads": sorted((name, tuple(tensor.shape)) for name, tensor in heads.items()),
     }
@@ -149,7 +148,7 @@ def _joined(parts: Sequence[Part], digest: str) -> Provenance:
     alike = len({provenance.start_heads for provenance in known}) == 1
     return Provenance(
         run=f"average of {', '.join(provenance.run for provenance in known)}",
-        run_id=identity([provenance.digest for provenance in known]),
+        run_id=fingerprint([provenance.digest for provenance in known]),
         origin=known[0].origin,
         digest=digest,
         trained_on=[entry for number, entry in enumerate(trained_on) if entry not in trained_on[:number]],

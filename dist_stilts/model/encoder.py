@@ -7,7 +7,6 @@ weights, so that the next phase can check that it starts from these weights and 
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dist_stilts.conventions import sha256_of
 from dist_stilts.errors import UserError
 from dist_stilts.layout import write_text
 from dist_stilts.tasks.sources import fetch_model
@@ -192,12 +192,10 @@ def new_encoder(
     Args:
         vocabulary: the tokenizer; its size and special ids complete ``config``.
     """
-    from transformers import AutoConfig, AutoModel
-
     if config is None:
         if template is None:
             raise UserError("nothing says what the encoder is", fix="Set encoder.path, or encoder.config for a new one")
-        made = AutoConfig.from_pretrained(str(fetch_model(template, revision)))
+        made = read_architecture(str(fetch_model(template, revision)))
     else:
         ids = {
             "vocab_size": len(vocabulary),
@@ -205,12 +203,42 @@ def new_encoder(
             "bos_token_id": vocabulary.cls_token_id,
             "eos_token_id": vocabulary.sep_token_id,
         }
-        rest = {key: value for key, value in config.items() if key != "model_type"}
-        try:
-            made = AutoConfig.for_model(config.get("model_type", "xlm-roberta"), **{**ids, **rest})
-        except ValueError as error:
-            raise UserError(f"encoder.config: {str(error).splitlines()[0]}") from None
+        made = architecture({**ids, **config})
     torch.manual_seed(seed)
+    return build(made)
+
+
+def architecture(config: dict[str, Any]) -> Any:
+    """The Hugging Face config that a recipe's ``encoder.config`` stands for; UserError if it is none."""
+    from transformers import AutoConfig
+
+    rest = {key: value for key, value in config.items() if key != "model_type"}
+    try:
+        return AutoConfig.for_model(config.get("model_type", "xlm-roberta"), **rest)
+    except ValueError as error:
+        raise UserError(f"encoder.config: {str(error).splitlines()[0]}") from None
+
+
+def read_architecture(path: str, revision: str | None = None) -> Any:
+    """The Hugging Face config of a folder or, if it is on this host, of a model of the Hub.
+
+    Raises:
+        UserError: neither.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(path, revision=revision, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        if Path(path).is_dir():
+            raise UserError(f"cannot read the architecture: {str(error).splitlines()[0]}", where=path) from None
+        raise UserError(f"'{path}' is not on this host", fix="Set encoder.config to its architecture") from None
+
+
+def build(made: Any) -> nn.Module:
+    """An encoder with random weights, without pooler; on the default device."""
+    from transformers import AutoModel
+
     try:
         return AutoModel.from_config(made, add_pooling_layer=False)
     except TypeError:  # architectures without a pooler
@@ -248,11 +276,12 @@ def checkpoint_activations(encoder: Any) -> None:
 
 def encoder_digest(encoder: nn.Module) -> str:
     """SHA-256 over all tensors of an encoder, or of heads, in order of name, as fp32."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    named = sorted(encoder.state_dict().items())
+    return sha256_of(
+        part
+        for name, tensor in named
+        for part in (name.encode(), tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    )
 
 
 def export(folder: Path, encoder: nn.Module, heads: nn.ModuleDict, tokenizer: Any, provenance: Provenance) -> None:

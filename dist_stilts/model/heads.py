@@ -6,15 +6,15 @@ the *sum* of its losses: dividing by the global number of targets is the loop's 
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, gelu, linear
 
+from dist_stilts.conventions import sha256_of_text
 from dist_stilts.model.packing import Batch, segments_of, to_grid
-from dist_stilts.tasks.spec import IGNORED, UNSEEN, TaskSpec
+from dist_stilts.tasks.spec import IGNORED, UNSEEN, WITHHELD, TaskSpec
 
 MLM = "mlm"
 """Name of the masked-language-model head."""
@@ -23,7 +23,7 @@ MLM = "mlm"
 def head_name(spec: TaskSpec) -> str:
     """The head that a task uses; labels are part of its name, so that other labels are another head."""
     name = spec.head or spec.name
-    digest = hashlib.sha256("\t".join(spec.labels).encode()).hexdigest()[:6]
+    digest = sha256_of_text("\t".join(spec.labels))[:6]
     return f"{name}-{len(spec.labels)}-{digest}" if spec.labels else name
 
 
@@ -115,5 +115,5 @@ def loss_sum(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     labels = batch["labels"]
     if logits.ndim == 3:
         return cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum") / 2
-    labels = labels.masked_fill(labels == UNSEEN, IGNORED)
+    labels = labels.masked_fill((labels == UNSEEN) | (labels == WITHHELD), IGNORED)
     return cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")

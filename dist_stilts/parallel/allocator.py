@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes
 import os
 
+from dist_stilts.conventions import MIB
+
 USERS = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 """Environment variables by which users decide this themselves; then nothing is changed."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-NEVER, MOST = -1, 256 * 2**20  # larger blocks could leave large holes
+NEVER, MOST = -1, 256 * MIB  # larger blocks could leave large holes
 
 
 def keep_freed() -> bool:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
+from dist_stilts.conventions import KIB
 from dist_stilts.parallel.collectives import barrier, gather_values
 from dist_stilts.parallel.world import current
 
-SIZES = tuple(1024 * 16**power for power in range(5))
+SIZES = tuple(KIB * 16**power for power in range(5))
 """Bytes of the messages: 1 KiB to 64 MiB."""
 BYTES_PER_NUMBER = 4
 MAX_ROUNDS = 20

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from dist_stilts.conventions import KIB, MIB
 from dist_stilts.preflight.findings import Facts, Finding, by_value, fail, listed, ok, warning
 from dist_stilts.preflight.ssh import Lost, Reply
 
@@ -166,7 +167,7 @@ def _open_port(port: int, named: str, host: str) -> str:
 
 
 def _size(size: float) -> str:
-    return f"{size / 2**20:g} MiB" if size >= 2**20 else f"{size / 2**10:g} KiB"
+    return f"{size / MIB:g} MiB" if size >= MIB else f"{size / KIB:g} KiB"
 
 
 def _speed(value: float) -> str:

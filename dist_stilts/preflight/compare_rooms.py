@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dist_stilts.preflight.findings import GIB, Facts, Finding, by_value, fail, listed, odd_ones, ok, warning
+from dist_stilts.conventions import GIB, MIB
+from dist_stilts.preflight.findings import Facts, Finding, by_value, fail, listed, odd_ones, ok, warning
 
 LITTLE_DISK = 20 * GIB
 """A checkpoint of XLM-R Large with its optimiser's moments is about 8 GiB, and two are there at a time."""
@@ -73,7 +74,7 @@ def compare_shared_memory(facts: Facts) -> Finding:
     short = {name: host["shm_free"] or 0 for name, host in facts.items() if (host["shm_free"] or 0) < LITTLE_SHM}
     if short:
         fix = "In a container: --shm-size=8g (Kubernetes: an emptyDir with medium Memory)"
-        what = f"{min(short.values()) / 2**20:.0f} MiB free in /dev/shm; when it is full, ranks die of a bus error"
+        what = f"{min(short.values()) / MIB:.0f} MiB free in /dev/shm; when it is full, ranks die of a bus error"
         return warning("shared memory", short, what, fix)
     return ok("shared memory", facts, f"{min(host['shm_free'] for host in facts.values()) / GIB:.1f} GiB free")
 

@@ -5,7 +5,6 @@ Nothing is judged here, and nothing that is missing is an error: what cannot be 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import resource
@@ -22,6 +21,7 @@ from typing import Any
 import psutil
 
 import dist_stilts
+from dist_stilts.conventions import sha256_of
 
 PACKAGES = ("torch", "deepspeed", "transformers", "datasets", "mpi4py", "numpy")
 VARIABLES = (
@@ -61,12 +61,12 @@ def collect(out: Path) -> dict[str, Any]:
 
 def code_digest(package: Path) -> str:
     """12 digits that differ wherever a file of the package does; caches of compiled code do not count."""
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(package)}\0{path.stat().st_size}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    files = (path for path in sorted(package.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+    return sha256_of(
+        part
+        for path in files
+        for part in (f"{path.relative_to(package)}\0{path.stat().st_size}\0".encode(), path.read_bytes())
+    )[:12]
 
 
 def addresses() -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-ENGLISH = "en"
+from dist_stilts.conventions import ENGLISH
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+from dist_stilts.conventions import ENGLISH
+
 Normaliser = Callable[[str], str]
 """Turns an answer into lower-case tokens separated by single spaces."""
 
@@ -43,7 +45,7 @@ _HAN = re.compile("([一-龥])")
 def normalise_squad(text: str) -> str:
     """Lower case, without ASCII punctuation and English articles, single spaces: SQuAD's way, for every language."""
     bare = "".join(char for char in text.lower() if char not in string.punctuation)
-    return " ".join(_AS_WORDS["en"].sub(" ", bare).split())
+    return " ".join(_AS_WORDS[ENGLISH].sub(" ", bare).split())
 
 
 def normalise_mlqa(text: str, language: str) -> str:

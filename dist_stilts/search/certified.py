@@ -39,10 +39,11 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from dist_stilts.conventions import OnCount
 from dist_stilts.search.keys import EMPTY, ids_of, pack, scores_of
 from dist_stilts.search.shares import Share, search_rows
 from dist_stilts.search.sides import Picked, Side, spans
-from dist_stilts.search.tiles import FullPrecision, Operand, Progress, cell_rows
+from dist_stilts.search.tiles import FullPrecision, Operand, cell_rows
 
 WORK = 1e11
 """Multiply-adds from which the cheaper product repays reading both sides twice more."""
@@ -72,7 +73,7 @@ def _has_matrix_units(device: torch.device) -> bool:
 
 
 def search_certified(
-    source: Side, target: Side, k: int, memory_bytes: int, share: Share, progress: Progress | None = None
+    source: Side, target: Side, k: int, memory_bytes: int, share: Share, progress: OnCount | None = None
 ) -> tuple[Tensor, Tensor, int]:
     """Keys of both directions, ``[n, k]`` and ``[m, k]`` (k capped at the other side), and how many were unproved.
 

@@ -21,11 +21,12 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
+from dist_stilts.conventions import OnCount
 from dist_stilts.search.certified import search_certified, worth_it
 from dist_stilts.search.keys import ids_of, scores_of
 from dist_stilts.search.shares import ALONE, Share, search_rows
 from dist_stilts.search.sides import Rows, open_sides
-from dist_stilts.search.tiles import FullPrecision, Progress
+from dist_stilts.search.tiles import FullPrecision
 
 MEMORY_BYTES = 256 << 20
 Precision = Literal["auto", "fp32", "bf16"]
@@ -59,7 +60,7 @@ def both_directions(
     memory_bytes: int = MEMORY_BYTES,
     device: torch.device | str | None = None,
     precision: Precision = "auto",
-    progress: Progress | None = None,
+    progress: OnCount | None = None,
 ) -> Found:
     """Find the k nearest targets of every source row and the k nearest sources of every target row.
 
@@ -89,7 +90,7 @@ def search(
     memory_bytes: int,
     device: torch.device | str | None,
     precision: Precision,
-    progress: Progress | None,
+    progress: OnCount | None,
     share: Share,
 ) -> Found:
     """Do this process's share of :func:`both_directions`; the whole answer comes back."""

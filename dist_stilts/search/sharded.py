@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import torch
 
+from dist_stilts.conventions import OnCount
 from dist_stilts.parallel.collectives import gather_rows
 from dist_stilts.parallel.world import World
 from dist_stilts.search.neighbours import MEMORY_BYTES, Found, Precision, search
 from dist_stilts.search.shares import Share
 from dist_stilts.search.sides import Rows
-from dist_stilts.search.tiles import Progress
 
 
 def both_directions(
@@ -24,7 +24,7 @@ def both_directions(
     memory_bytes: int = MEMORY_BYTES,
     device: torch.device | str | None = None,
     precision: Precision = "auto",
-    progress: Progress | None = None,
+    progress: OnCount | None = None,
 ) -> Found:
     """Find the k nearest targets of every source row and the k nearest sources of every target row.
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dist_stilts.conventions import OnCount
 from dist_stilts.search.sides import Side, spans
-from dist_stilts.search.tiles import Product, Progress, cell_rows, largest_both_ways
+from dist_stilts.search.tiles import Product, cell_rows, largest_both_ways
 
 KEYS_PER_EXCHANGE = 1 << 20
 """Keys of each rank that are merged at once: 8 MiB from each."""
@@ -61,7 +62,7 @@ def search_rows(
     product: Product,
     memory_bytes: int,
     share: Share,
-    progress: Progress | None = None,
+    progress: OnCount | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Keys of this rank's source rows ``[own rows, keep[0]]``, and of all targets over all ranks ``[m, keep[1]]``."""
     forward, backward = largest_both_ways(source, target, keep, product, memory_bytes, share.of(source), progress)

@@ -18,7 +18,6 @@ budget only decides how many form a tile. So it changes no bit of the answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from dist_stilts.conventions import OnCount
 from dist_stilts.search.cpu_products import inner_products
 from dist_stilts.search.keys import ids_of, no_keys, pack, scores_of
 from dist_stilts.search.sides import Side, spans
@@ -40,9 +40,6 @@ BYTES_PER_GROUP = 48
 """The same for a group's maximum."""
 SHARE_OF_CANDIDATES = 8
 """One part in so many of the budget is for candidates."""
-
-Progress = Callable[[int, int], None]
-"""Told how many tiles of how many are done."""
 
 
 class Product(Protocol):
@@ -93,7 +90,7 @@ def largest_both_ways(
     product: Product,
     memory_bytes: int,
     rows: slice,
-    progress: Progress | None = None,
+    progress: OnCount | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Keys of the most similar targets of the source rows, and of the most similar of these rows for every target.
 

@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.simulate.frames import HYPERNYM, PRONOUNS, ConceptWorld, Frame, Phrase, fingerprint
 from dist_stilts.simulate.grammar import Word, realise, sentence, spell
 from dist_stilts.simulate.languages import Language
@@ -24,7 +25,7 @@ def documents(
     world: ConceptWorld, language: Language, rng: random.Random, count: int, switch_rate: float = SWITCH_RATE
 ) -> Iterator[str]:
     """``count`` documents of one or two sentences, one line each."""
-    rate = 0.0 if language.code == "en" else switch_rate
+    rate = 0.0 if language.code == ENGLISH else switch_rate
     for _ in range(count):
         words = [word for frame in document(world, rng) for word in realise(frame, language)]
         yield " ".join(_mixed(words, language, rng, rate))

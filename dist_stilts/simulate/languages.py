@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.simulate.lexicon import Lexicon, build_lexicons
 
 
@@ -36,7 +37,7 @@ class Typology:
         return sum(getattr(self, f.name) != getattr(other, f.name) for f in fields(self))
 
 
-ENGLISH = Typology()
+ENGLISH_GRAMMAR = Typology()
 PARAMETERS = tuple(f.name for f in fields(Typology))
 
 _HEAD_FINAL = Typology(order="SOV", adposition="postposition", case="object suffix", article="none")
@@ -78,7 +79,7 @@ class Language:
     @property
     def iso3(self) -> str:
         """Code in Tatoeba's file names."""
-        return "eng" if self.code == "en" else self.code
+        return "eng" if self.code == ENGLISH else self.code
 
 
 def languages(*, seed: int = 0, placebo: bool = False) -> tuple[Language, ...]:
@@ -89,7 +90,7 @@ def languages(*, seed: int = 0, placebo: bool = False) -> tuple[Language, ...]:
             label without a cause, and no honest analysis may find an effect of it.
     """
     lexicons = build_lexicons(seed, {code: script for code, (script, _) in DESIGNS.items()})
-    english = Language("en", "English", "Latn", ENGLISH, 0.0, lexicons["en"])
+    english = Language(ENGLISH, "English", "Latn", ENGLISH_GRAMMAR, 0.0, lexicons[ENGLISH])
     return (
         english,
         *(
@@ -97,8 +98,8 @@ def languages(*, seed: int = 0, placebo: bool = False) -> tuple[Language, ...]:
                 code=code,
                 name=f"Simulated {code[-1].upper()}",
                 script=script,
-                typology=ENGLISH if placebo else typology,
-                distance=typology.differences(ENGLISH) / len(PARAMETERS),
+                typology=ENGLISH_GRAMMAR if placebo else typology,
+                distance=typology.differences(ENGLISH_GRAMMAR) / len(PARAMETERS),
                 lexicon=lexicons[code],
             )
             for code, (script, typology) in DESIGNS.items()

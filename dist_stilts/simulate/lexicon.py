@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.simulate.frames import (
     ADJECTIVES,
     ADVERBS,
@@ -93,11 +94,11 @@ def build_lexicons(seed: int, scripts: dict[str, str]) -> dict[str, Lexicon]:
         Language code -> lexicon, English first. All forms of different words differ, within and across languages,
         English words with foreign endings (code-switching) included.
     """
-    lexicons = {"en": english()}
-    taken = lexicons["en"].forms()
+    lexicons = {ENGLISH: english()}
+    taken = lexicons[ENGLISH].forms()
     for code, script in scripts.items():
         rng = random.Random(f"{seed}:lexicon:{code}")
-        lexicons[code] = _invent(rng, rng.sample(SYLLABLES[script], SYLLABLES_PER_LANGUAGE), taken, lexicons["en"])
+        lexicons[code] = _invent(rng, rng.sample(SYLLABLES[script], SYLLABLES_PER_LANGUAGE), taken, lexicons[ENGLISH])
         taken |= lexicons[code].forms()
     return lexicons
 

@@ -17,11 +17,11 @@ from typing import Any
 import pandas as pd
 
 from dist_stilts.analysis.pretraining import pretraining
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.tasks import sources
 from dist_stilts.tasks.spec import RETRIEVAL, ChoiceRow, PairRow, Row, SpanRow, TaggedRow, TaskSpec, TextRow
 
-ENGLISH = "en"
 MOST_TEXTS = 1000
 """Different texts per language that are looked at: the first ones of its target."""
 PARALLEL = ("xnli", "pawsx", "xquad", "mlqa")

@@ -12,7 +12,6 @@ import bz2
 import codecs
 import csv
 import gzip
-import hashlib
 import io
 import json
 import lzma
@@ -23,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
+from dist_stilts.conventions import ENGLISH, sha256_of_file, sha256_of_text
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.archives import (
     PACKED,
@@ -43,7 +43,7 @@ Where = tuple[Path, int]
 """A file and its 1-based line."""
 
 _SHOWN_CHARACTERS = 40
-_TRANSLATED = frozenset(XTREME_LANGUAGES) - {"en"}
+_TRANSLATED = frozenset(XTREME_LANGUAGES) - {ENGLISH}
 """Folders of these names hold a translation in the layout of the English files, which is not to be taken for these."""
 _DEEPEST = 4
 """How many folders below a task's folder a file may lie; the published archives nest theirs up to three deep."""
@@ -104,7 +104,7 @@ def digest(path: Path) -> str:
     if virtual is None:
         return sha256(path)
     archive, member = virtual
-    return hashlib.sha256(f"{sha256(archive)}/{member}".encode()).hexdigest()
+    return sha256_of_text(f"{sha256(archive)}/{member}")
 
 
 def read_whole(path: Path) -> str:
@@ -112,11 +112,11 @@ def read_whole(path: Path) -> str:
     return "\n".join(line for _, line in read_lines(path))
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path, *, may_be_empty: bool = False) -> Iterator[tuple[int, str]]:
     """Yield (1-based line number, line without its end) of a UTF-8 text file; byte-order mark and CR are stripped.
 
     Raises:
-        UserError: the file is missing, empty, unreadable, damaged, or not UTF-8.
+        UserError: the file is missing, empty unless it may be, unreadable, damaged, or not UTF-8.
     """
     path = _packed(path) or path
     if not exists(path):
@@ -125,7 +125,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     with bad_archive(path), _open(path) as stream:
         for number, raw in enumerate(stream, start=1):
             yield number, _decode(raw, (path, number))
-    if number == 0:
+    if number == 0 and not may_be_empty:
         raise UserError("file is empty", where=path, fix="Fetch it again")
 
 
@@ -271,8 +271,7 @@ def sha256(path: Path) -> str:
 
 @lru_cache(maxsize=1024)
 def _sha256(path: Path, _size: int, _modified_ns: int) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256_of_file(path)
 
 
 def _packed(path: Path) -> Path | None:

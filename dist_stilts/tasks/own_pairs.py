@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import exists, shown
 from dist_stilts.tasks.languages import XTREME_LANGUAGES
@@ -66,7 +67,7 @@ def retrieval_spec(name: str, family: str, files: Mapping[str, Any], languages: 
     return TaskSpec(
         name=name,
         family=cast("Family", family),
-        languages=tuple(languages) or tuple(code for code in XTREME_LANGUAGES if code != "en"),
+        languages=tuple(languages) or tuple(code for code in XTREME_LANGUAGES if code != ENGLISH),
         metric=_METRICS[family],
         folders=(".",),
         find=partial(_find, files),

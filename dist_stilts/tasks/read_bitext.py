@@ -14,6 +14,7 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.files import Where, exists, locate, read_columns, read_lines, require_new, shown
 from dist_stilts.tasks.spec import Bitext
@@ -42,7 +43,7 @@ def find_tatoeba(folder: Path, _split: str, language: str) -> list[Path]:
     """``tatoeba.<iso3>-eng.{<iso3>,eng}`` (LASER), else ``<language>-en.{<language>,en}`` (XTREME)."""
     code = iso_639_3(language)
     laser = [locate(folder, f"tatoeba.{code}-eng.{side}") for side in (code, "eng")]
-    xtreme = [locate(folder, f"{language}-en.{side}") for side in (language, "en")]
+    xtreme = [locate(folder, f"{language}-en.{side}") for side in (language, ENGLISH)]
     return xtreme if all(map(exists, xtreme)) and not any(map(exists, laser)) else laser
 
 
@@ -110,7 +111,7 @@ def xtreme_order(target: Sequence[str]) -> list[int]:
 def find_bucc2018(folder: Path, split: str, language: str) -> list[Path]:
     """``<language>-en.{dev,test}.{<language>,en}`` (XTREME), or the shared task's ``sample`` and ``training`` files,
     loose or in its archives; and the gold file, if it is there."""
-    sides = [_bucc_file(folder, split, language, suffix) for suffix in (language, "en")]
+    sides = [_bucc_file(folder, split, language, suffix) for suffix in (language, ENGLISH)]
     gold = _bucc_file(folder, split, language, "gold")
     return [*sides, gold] if exists(gold) else sides
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.conventions import text_hash
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.files import Where, locate, read_csv_rows, read_json_lines, require_new, shown, text_field
 from dist_stilts.tasks.spec import ChoiceRow
@@ -42,7 +42,7 @@ def read_commonsenseqa(folder: Path, split: str, language: str) -> Iterator[Choi
         candidates = candidates or len(choices)
         if len(choices) != candidates:
             raise UserError(f"{len(choices)} choices, {candidates} before", where=where)
-        label = None if split == "test" and "answerKey" not in record else _answer(record, names, where)
+        label = None if is_withheld(record, "answerKey", split) else _answer(record, names, where)
         yield ChoiceRow(id=key, group=key, prompt=text_field(question, "stem", where), choices=choices, label=label)
 
 
@@ -70,7 +70,7 @@ def read_cosmosqa(folder: Path, split: str, language: str) -> Iterator[ChoiceRow
     for where, record in _cosmos_records(path, split):
         texts = [text_field(record, key, where) for key in _COSMOS_COLUMNS.split()]
         require_new(seen, texts[0], where)
-        label = None if split == "test" and "label" not in record else choice_index(record, _COSMOS_CHOICES, where)
+        label = None if is_withheld(record, "label", split) else choice_index(record, _COSMOS_CHOICES, where)
         yield _cosmos_row(texts, label)
 
 
@@ -81,17 +81,17 @@ def cosmosqa_from_hub(_row: int, record: dict[str, Any], _split: str) -> ChoiceR
     )
 
 
+def is_withheld(record: dict[str, Any], key: str, split: str) -> bool:
+    """Whether a test row comes without its gold: no such key, or null, nothing or -1 under it."""
+    return split == "test" and record.get(key) in (None, "", -1)
+
+
 def choice_index(record: dict[str, Any], choices: int, where: Where) -> int:
     """Return ``record["label"]``, the index of the right choice as a number or a numeral; UserError if it is none."""
     label = record.get("label")
     if isinstance(label, bool) or str(label) not in {str(index) for index in range(choices)}:
         raise UserError(f"label {shown(label)} is no choice", where=where, fix=f"Expected 0 to {choices - 1}")
     return int(str(label))
-
-
-def text_group(text: str) -> str:
-    """Return a short name for all rows about one text."""
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _cosmos_records(path: Path, split: str) -> Iterator[tuple[Where, dict[str, Any]]]:
@@ -102,7 +102,7 @@ def _cosmos_records(path: Path, split: str) -> Iterator[tuple[Where, dict[str, A
 
 def _cosmos_row(texts: list[str], label: int | None) -> ChoiceRow:
     key, context, question, *choices = texts
-    return ChoiceRow(key, text_group(context), f"{context} {question}", tuple(choices), label)
+    return ChoiceRow(key, text_hash(context).hex(), f"{context} {question}", tuple(choices), label)
 
 
 def _choices(question: dict[str, Any], where: Where) -> tuple[list[str], tuple[str, ...]]:

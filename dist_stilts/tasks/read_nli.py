@@ -6,11 +6,11 @@ did not agree have no gold (``-``); they are left out, as every published count 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.conventions import text_hash
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.files import (
     Where,
@@ -72,7 +72,7 @@ def read_snli(folder: Path, split: str, language: str) -> Iterator[PairRow | Qui
 
 def snli_from_hub(row: int, record: dict[str, Any], split: str) -> PairRow | None:
     """Turn a row of ``stanfordnlp/snli``, which has no ids, into ours."""
-    return row_from_hub(f"{split}-{row}", _fingerprint(record["premise"]), record)
+    return row_from_hub(f"{split}-{row}", text_hash(record["premise"]).hex(), record)
 
 
 def find_anli(folder: Path, split: str, _language: str) -> list[Path]:
@@ -95,7 +95,7 @@ def read_anli(folder: Path, split: str, language: str) -> Iterator[PairRow]:
 
 def anli_from_hub(_row: int, record: dict[str, Any], _split: str) -> PairRow | None:
     """Turn a row of ``facebook/anli`` into ours; its group is made from the context's text."""
-    return row_from_hub(record["uid"], _fingerprint(record["premise"]), record)
+    return row_from_hub(record["uid"], text_hash(record["premise"]).hex(), record)
 
 
 def _read_release(path: Path, split: str, *, group: str) -> Iterator[PairRow | Quirk]:
@@ -146,7 +146,3 @@ def row_from_hub(key: str, group: str, record: dict[str, Any]) -> PairRow | None
     if record["label"] < 0:
         return None
     return PairRow(key, group, record["premise"], record["hypothesis"], _HUB_LABELS[record["label"]])
-
-
-def _fingerprint(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -16,7 +16,6 @@ Promises: a mistake in the entry is a UserError when the recipe is read, one in 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,12 +23,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from dist_stilts.conventions import ENGLISH, JsonObject, text_hash
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, require_new, shown
 from dist_stilts.tasks.languages import XTREME_LANGUAGES
 from dist_stilts.tasks.own_pairs import FILES, LANGUAGE, retrieval_spec
 from dist_stilts.tasks.own_rows import FIELDS, Values, name_of, own_row
-from dist_stilts.tasks.records import Record, column, find_table, format_of, read_records
+from dist_stilts.tasks.records import column, find_table, format_of, read_records
 from dist_stilts.tasks.spec import ChoiceRow, Family, Quirk, Row, SpanRow, TaskSpec, TextRow
 
 SPLITS = ("train", "dev", "test")
@@ -91,7 +91,7 @@ def own_spec(name: str, own: OwnTask) -> TaskSpec:
 
 
 def _usual_languages(own: OwnTask) -> tuple[str, ...]:
-    return XTREME_LANGUAGES if any(LANGUAGE in file for file in own.files.values()) else ("en",)
+    return XTREME_LANGUAGES if any(LANGUAGE in file for file in own.files.values()) else (ENGLISH,)
 
 
 def _check_languages(own: OwnTask, where: str) -> None:
@@ -134,7 +134,7 @@ def _check(own: OwnTask, where: str) -> None:
 def _find(files: Mapping[str, str], folder: Path, split: str, language: str) -> list[Path]:
     """The split's one file in a language."""
     name = Path(files[split].replace(LANGUAGE, language))
-    if language != "en" and LANGUAGE not in files[split]:
+    if language != ENGLISH and LANGUAGE not in files[split]:
         stem, suffix, packed = name.name.rpartition(format_of(name.name))
         name = name.with_name(f"{stem}.{language}{suffix}{packed}")
     return [find_table(folder / name)]
@@ -165,7 +165,7 @@ def _read(own: OwnTask, folder: Path, split: str, language: str) -> Iterator[Row
         yield row
 
 
-def _fields_there(record: Record, own: OwnTask, split: str) -> tuple[str, ...]:
+def _fields_there(record: JsonObject, own: OwnTask, split: str) -> tuple[str, ...]:
     """The fields that the file must have in every row: what it can do without is settled by its first row."""
     fields = FIELDS[own.family]
 
@@ -177,7 +177,7 @@ def _fields_there(record: Record, own: OwnTask, split: str) -> tuple[str, ...]:
     return tuple(filter(is_there, (*fields.required, *fields.optional)))
 
 
-def _values(record: Record, own: OwnTask, present: Sequence[str], where: Where) -> dict[str, Any]:
+def _values(record: JsonObject, own: OwnTask, present: Sequence[str], where: Where) -> dict[str, Any]:
     values: dict[str, Any] = {}
     fields = FIELDS[own.family]
     for name in (*fields.required, *fields.optional):
@@ -200,7 +200,7 @@ def _group(values: Values, key: str, first_with: dict[bytes, str], where: Where)
     if "context" not in values:
         return key
     # By the row in which the context stands first, not by its text: a parallel file groups its translation alike.
-    digest = hashlib.blake2b(repr(values["context"]).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    digest = text_hash(repr(values["context"]), size=16)
     return first_with.setdefault(digest, key)
 
 

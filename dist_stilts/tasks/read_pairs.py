@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, exists, locate, read_columns, read_lines, read_table, require_new, shown
 from dist_stilts.tasks.spec import PairRow, Quirk
@@ -52,7 +53,7 @@ def read_plain(files: list[Path], labels: tuple[str, ...], *, may_lack_gold: boo
 
     Args:
         files: as :func:`find_plain` gives them.
-        may_lack_gold: whether the label column may be missing, in all rows alike.
+        may_lack_gold: whether the label column may be missing, in all rows alike, or empty.
 
     Raises:
         UserError: wrong column count, unknown label, or labels kept apart that do not fit the rows.
@@ -61,14 +62,15 @@ def read_plain(files: list[Path], labels: tuple[str, ...], *, may_lack_gold: boo
     rows = list(read_columns(path, "sentence sentence label", optional_last=may_lack_gold))
     gold = _read_labels(labels_path[0], labels, rows) if labels_path else [None] * len(rows)
     return [
-        Pair(where, _unquoted(columns[0]), _unquoted(columns[1]), _one_label(columns[2:], kept_apart, where, labels))
+        Pair(where, _unquoted(columns[0]), _unquoted(columns[1]), _one_label(label, kept_apart, where, labels))
         for (where, columns), kept_apart in zip(rows, gold, strict=True)
+        for label in [[text for text in columns[2:] if text or not may_lack_gold]]
     ]
 
 
 def find_pawsx(folder: Path, split: str, language: str) -> list[Path]:
     """XTREME's plain file and labels, else the original release's, else XTREME's machine-translated training file."""
-    original = "train" if (split, language) == ("train", "en") else _ORIGINAL_NAMES[split]
+    original = "train" if (split, language) == ("train", ENGLISH) else _ORIGINAL_NAMES[split]
     names = [f"{split}-{language}.tsv", f"{language}/{original}.tsv"]
     if split == "train":
         names += translate_train_names(language)

@@ -5,8 +5,8 @@ mended where the text stands nearby or only once, white space around it aside, a
 file is refused, unless it is machine-translated: there the question is left out and counted.
 
 XTREME takes the gold out of its test files by putting the empty text at 0 in place of every answer; a file in which
-there is no other answer holds questions without gold (``answers=None``). A single empty answer among others stays, as
-XTREME's scorer counts the question; it is left out of training files.
+there is no other answer, or none at all, holds questions without gold (``answers=None``). A single empty answer among
+others stays, as XTREME's scorer counts the question; it is left out of training files.
 
 Groups (``Row.group``). Questions on one context share a group, a digest of that context. Where languages are parallel,
 through question ids that they share, it is the English context's, looked up in the English file beside; a question
@@ -16,13 +16,13 @@ questions whose English paragraphs differ, and these questions follow English.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.conventions import ENGLISH, text_hash
 from dist_stilts.tasks.files import exists, locate, shown
 from dist_stilts.tasks.json_file import JsonFile, Keys
 from dist_stilts.tasks.spec import Answer, Quirk, SpanRow
@@ -88,7 +88,7 @@ class _Question:
 def find_squad_v1(folder: Path, split: str, language: str) -> list[Path]:
     """``{train,dev}-v1.1.json``; XTREME's ``squad.translate.train.en-<language>.json``."""
     english = locate(folder, f"{split}-v1.1.json", f"{split}-v1.1.derived-from-v2.json")
-    if language == "en":
+    if language == ENGLISH:
         return [english]
     return _beside_english(locate(folder, f"squad.translate.{split}.en-{language}.json"), english)
 
@@ -96,7 +96,7 @@ def find_squad_v1(folder: Path, split: str, language: str) -> list[Path]:
 def read_squad_v1(folder: Path, split: str, language: str) -> Iterator[SpanRow | Quirk]:
     """Yield SQuAD 1.1's questions, or XTREME's machine translation of them."""
     path, *english = find_squad_v1(folder, split, language)
-    translated = language != "en"
+    translated = language != ENGLISH
     groups = _groups(english) if translated else None
     yield from _read(_File(path, train=split == "train", translated=translated, groups=groups))
 
@@ -143,10 +143,10 @@ def find_tydiqa(folder: Path, split: str, language: str) -> list[Path]:
     if language in TYDIQA_NAMES:
         whole = f"{_ALL_LANGUAGES}{published}.json"
         names = [whole, f"tydiqa-goldp-{published}-{TYDIQA_NAMES[language]}.json", *names]
-    if language == "en" or split != "train":
+    if language == ENGLISH or split != "train":
         return [locate(folder, *names)]
     path = locate(folder, *names, f"tydiqa.translate.train.en-{language}.json")
-    return _beside_english(path, *find_tydiqa(folder, split, "en")) if _is_translated(path) else [path]
+    return _beside_english(path, *find_tydiqa(folder, split, ENGLISH)) if _is_translated(path) else [path]
 
 
 def read_tydiqa(folder: Path, split: str, language: str) -> Iterator[SpanRow | Quirk]:
@@ -164,7 +164,7 @@ def read_tydiqa(folder: Path, split: str, language: str) -> Iterator[SpanRow | Q
             translated=translated,
             ids=f"{TYDIQA_NAMES[language]}-" if path.name.startswith(_ALL_LANGUAGES) else "",
             numbers=f"{split}-" if split == "train" and not translated else "",
-            groups=_groups(english, f"{TYDIQA_NAMES['en']}-") if translated else None,
+            groups=_groups(english, f"{TYDIQA_NAMES[ENGLISH]}-") if translated else None,
         )
     )
 
@@ -176,7 +176,7 @@ def is_in_language(record: dict[str, Any], language: str) -> bool:
 
 def squad_from_hub(_row: int, record: dict[str, Any], _split: str) -> SpanRow | None:
     """Turn a row of ``rajpurkar/squad`` or ``squad_v2`` into the one that the file's reader makes."""
-    return _from_hub(record, _digest(record["context"]))
+    return _from_hub(record, text_hash(record["context"]).hex())
 
 
 def parallel_from_hub(_row: int, record: dict[str, Any], _split: str) -> SpanRow | None:
@@ -194,8 +194,8 @@ def _from_hub(record: dict[str, Any], group: str) -> SpanRow | None:
 
 
 def _parallel(folder: Path, language: str, *names: str) -> list[Path]:
-    path, english = (locate(folder, *(name.format(code) for name in names)) for code in (language, "en"))
-    return [path] if language == "en" else _beside_english(path, english)
+    path, english = (locate(folder, *(name.format(code) for name in names)) for code in (language, ENGLISH))
+    return [path] if language == ENGLISH else _beside_english(path, english)
 
 
 def _beside_english(path: Path, english: Path) -> list[Path]:
@@ -208,7 +208,7 @@ def _is_translated(path: Path) -> bool:
 
 def _read_parallel(files: list[Path], language: str) -> Iterator[SpanRow | Quirk]:
     path, *english = files
-    yield from _read(_File(path, groups=None if language == "en" else _groups(english)))
+    yield from _read(_File(path, groups=None if language == ENGLISH else _groups(english)))
 
 
 def _groups(files: list[Path], ids: str = "") -> dict[str, str]:
@@ -221,7 +221,7 @@ def _groups(files: list[Path], ids: str = "") -> dict[str, str]:
 def _read(file: _File) -> Iterator[SpanRow | Quirk]:
     document = JsonFile(file.path)
     questions = list(_questions(document, file.ids))
-    withheld = _is_withheld(questions)
+    withheld = _is_withheld(questions, file)
     if withheld and file.train:
         raise document.error("its gold answers were taken out", ("data",), fix="Train on the publishers' own file")
     seen: set[str] = set()
@@ -259,11 +259,13 @@ def _questions(document: JsonFile, ids: str) -> Iterator[_Question]:
                     yield _Question(place, key, context, record)
 
 
-def _is_withheld(questions: list[_Question]) -> bool:
-    """Whether there are answers, and all of them are the empty text."""
-    listed = (question.record.get("answers") for question in questions)
+def _is_withheld(questions: list[_Question], file: _File) -> bool:
+    """Whether all answers are the empty text; or there are none, where every question has one."""
+    listed = [question.record.get("answers") for question in questions]
     answers = [answer for several in listed if isinstance(several, list) for answer in several]
-    return bool(answers) and all(isinstance(answer, dict) and answer.get("text") == "" for answer in answers)
+    if not answers:
+        return bool(listed) and all(several == [] for several in listed) and not (file.unanswerable or file.train)
+    return all(isinstance(answer, dict) and answer.get("text") == "" for answer in answers)
 
 
 def _gold(document: JsonFile, question: _Question, file: _File) -> tuple[tuple[Answer, ...] | None, list[Quirk]]:
@@ -329,9 +331,5 @@ def _place(text: str, start: int, context: str) -> int | None:
 
 def _group(context: str, digests: dict[str, str]) -> str:
     if context not in digests:
-        digests[context] = _digest(context)
+        digests[context] = text_hash(context).hex()
     return digests[context]
-
-
-def _digest(context: str) -> str:
-    return hashlib.blake2b(context.encode(), digest_size=8).hexdigest()

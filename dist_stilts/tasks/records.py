@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
+from dist_stilts.conventions import JsonObject
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.archives import PACKED
 from dist_stilts.tasks.files import Where, exists, read_csv_rows, read_json_lines, read_table, shown
-
-Record = dict[str, Any]
 
 
 def format_of(name: str) -> str:
@@ -32,12 +31,12 @@ def find_table(path: Path) -> Path:
     return next((candidate for candidate in candidates if exists(candidate)), path)
 
 
-def read_records(path: Path) -> Iterator[tuple[Where, Record]]:
+def read_records(path: Path) -> Iterator[tuple[Where, JsonObject]]:
     """Yield (where, column to value) of every row."""
     yield from _READERS[format_of(path.name)](path)
 
 
-def column(record: Record, name: str, where: Where) -> Any:
+def column(record: JsonObject, name: str, where: Where) -> Any:
     """Return the value in a column; UserError, naming the nearest, if there is no such column."""
     if name not in record:
         known = [known[:40] for known in list(record)[:20]]
@@ -57,7 +56,7 @@ def _parquet(path: Path) -> Any:
         raise UserError(f"not a Parquet file ({shown(str(error))})", where=path, fix="Fetch it again") from error
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[Where, Record]]:
+def _parquet_rows(path: Path) -> Iterator[tuple[Where, JsonObject]]:
     import pyarrow
 
     file, number = _parquet(path), 0
@@ -70,7 +69,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Where, Record]]:
         raise UserError(f"damaged Parquet file ({shown(str(error))})", where=(path, number + 1)) from error
 
 
-_READERS: dict[str, Callable[[Path], Iterator[tuple[Where, Record]]]] = {
+_READERS: dict[str, Callable[[Path], Iterator[tuple[Where, JsonObject]]]] = {
     ".jsonl": read_json_lines,
     ".json": read_json_lines,
     ".csv": read_csv_rows,

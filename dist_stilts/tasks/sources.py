@@ -6,7 +6,6 @@ groups in every language; what cannot be had is one UserError that says what was
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.conventions import ENGLISH, sha256_of_text, text_hash
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.layout import translation_file
 from dist_stilts.tasks.files import digest, exists, parse_object, read_whole, shown
@@ -51,8 +51,7 @@ def parse_split(text: str) -> Split:
 
 def in_slice(task: str, group: str, split: Split) -> bool:
     """Whether a group falls into the slice: its place in [0, 100) percent is a hash of task and group, nothing else."""
-    digest = hashlib.blake2b(f"{task}\0{group}".encode(), digest_size=8).digest()
-    place = int.from_bytes(digest, "big") * 100
+    place = int.from_bytes(text_hash(f"{task}\0{group}"), "big") * 100
     return split.lo << 64 <= place < split.hi << 64
 
 
@@ -63,14 +62,14 @@ def known_languages(spec: TaskSpec, root: Path | None) -> tuple[str, ...]:
     if len(spec.languages) == 1:
         return spec.languages
     # English is the other side of every retrieval task, never a language of its own.
-    pivot = {"en"} if spec.family in RETRIEVAL else set()
+    pivot = {ENGLISH} if spec.family in RETRIEVAL else set()
     return tuple(dict.fromkeys((*spec.languages, *(code for code in _simulated(root) if code not in pivot))))
 
 
 def available_languages(spec: TaskSpec, root: Path, split: str) -> list[str]:
     """Return the publishers' languages whose files for the split are on disk, English first, then alphabetical."""
     name = _check_split(spec, split).name
-    languages = sorted(known_languages(spec, root), key=lambda code: (code != "en", code))
+    languages = sorted(known_languages(spec, root), key=lambda code: (code != ENGLISH, code))
     return [code for code in languages if is_available(spec, root, name, code)]
 
 
@@ -92,6 +91,13 @@ def check_language(spec: TaskSpec, root: Path | None, lang: str) -> None:
         raise UserError(f"{spec.name} has no language '{lang}'", fix=nearest(lang, {*known, *translatable}))
 
 
+def check_source(spec: TaskSpec, root: Path | None) -> None:
+    """Raise UserError if there is no data folder and the Hub does not have the task either."""
+    if root is None:
+        for part in _parts(spec) or [spec]:
+            hub_source(part)
+
+
 def task(name: str, root: Path | None) -> TaskSpec:
     """Return the task of that name; its labels, where they are open, are those of the English training rows, sorted.
 
@@ -101,16 +107,16 @@ def task(name: str, root: Path | None) -> TaskSpec:
     spec = get_task(name)
     if not spec.open_labels or spec.labels:
         return spec
-    revision = data_revision(spec, root, "train", "en")
+    revision = data_revision(spec, root, "train", ENGLISH)
     return replace(spec, labels=_open_labels(spec.name, root, revision))
 
 
 @lru_cache(maxsize=16)
 def _open_labels(name: str, root: Path | None, _revision: str) -> tuple[str, ...]:
     found: set[str] = set()
-    for row in load_rows(get_task(name), root, "train", "en"):
+    for row in load_rows(get_task(name), root, "train", ENGLISH):
         if isinstance(row, TaggedRow):
-            found.update(row.tags)
+            found.update(row.tags or ())
         elif isinstance(row, PairRow) and row.label is not None:
             found.add(row.label)
     return tuple(sorted(found))
@@ -179,12 +185,12 @@ def _files(spec: TaskSpec, root: Path, split: str, lang: str) -> tuple[list[Path
         raise UserError(f"{spec.name} is a retrieval task without labelled rows", fix="Use it for evaluation only")
     folder, read = task_folder(spec, root), spec.read
     files = spec.find(folder, split, lang)
-    if lang != "en" and (not all(map(exists, files)) or files == spec.find(folder, split, "en")):
+    if lang != ENGLISH and (not all(map(exists, files)) or files == spec.find(folder, split, ENGLISH)):
         translated = translation_file(folder, split, lang)
-        same_layout = spec.find(folder / lang, split, "en")
+        same_layout = spec.find(folder / lang, split, ENGLISH)
         # A file that is named by its whole path is the English one, whatever the folder.
-        if same_layout != spec.find(folder, split, "en") and all(map(exists, same_layout)):
-            return same_layout, lambda: read(folder / lang, split, "en")
+        if same_layout != spec.find(folder, split, ENGLISH) and all(map(exists, same_layout)):
+            return same_layout, lambda: read(folder / lang, split, ENGLISH)
         # English files are not the language's own: where these are missing, a translation is what is expected.
         if exists(translated) or (lang not in spec.languages and not set(_simulated(root)) & {lang}):
             return [translated], lambda: read_rows(translated)
@@ -264,7 +270,7 @@ def hub_source(spec: TaskSpec) -> HubSource:
 
 def _not_on_hub(spec: TaskSpec) -> UserError:
     inside = "your files" if spec.folders[0] == "." else f"DIR/{spec.folders[0]}/"
-    fix = f"Set data.root=DIR, with {inside} in it"
+    fix = f"Set data.root=DIR (or --data DIR), with {inside} in it"
     return UserError(f"{spec.name} is read from local files only", fix=fix)
 
 
@@ -288,7 +294,7 @@ def _hub_rows(spec: TaskSpec, split: str, lang: str) -> list[Row | Quirk]:
         raise UserError(
             f"cannot load {spec.name} {split} for '{lang}' from the Hub repository {hub.path} "
             f"({type(error).__name__}: {reason})",
-            fix=f"Set data.root=DIR, with DIR/{spec.folders[0]}/ in it, to read local files",
+            fix=f"Set data.root=DIR (or --data DIR), with DIR/{spec.folders[0]}/ in it, to read local files",
         ) from error
     return [Quirk("row without gold") if row is None else row for row in rows]
 
@@ -296,7 +302,7 @@ def _hub_rows(spec: TaskSpec, split: str, lang: str) -> list[Row | Quirk]:
 def data_revision(spec: TaskSpec, root: Path | None, split: str, lang: str) -> str:
     """Return a short hash of :func:`file_digests`: equal data, equal revision, wherever the files lie."""
     digests = sorted(file_digests(spec, root, split, lang).items())
-    return hashlib.sha256(repr(digests).encode()).hexdigest()[:12]
+    return sha256_of_text(repr(digests))[:12]
 
 
 def fetch_model(path: str, revision: str | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.tasks.read_choice import (
     commonsenseqa_from_hub,
     cosmosqa_from_hub,
@@ -20,7 +21,7 @@ SPECS = (
     TaskSpec(
         name="commonsenseqa",
         family="choice",
-        languages=("en",),
+        languages=(ENGLISH,),
         metric="accuracy",
         folders=("commonsenseqa", "commonsense_qa"),
         head="choice",
@@ -45,7 +46,7 @@ SPECS = (
     TaskSpec(
         name="hellaswag",
         family="choice",
-        languages=("en",),
+        languages=(ENGLISH,),
         metric="accuracy",
         folders=("hellaswag",),
         head="choice",
@@ -69,7 +70,7 @@ SPECS = (
     TaskSpec(
         name="cosmosqa",
         family="choice",
-        languages=("en",),
+        languages=(ENGLISH,),
         metric="accuracy",
         folders=("cosmosqa", "cosmos_qa"),
         head="choice",
@@ -93,7 +94,7 @@ SPECS = (
         name="xcopa",
         family="choice",
         # Its English part is COPA, which alone has a train split.
-        languages=("en", *XCOPA_LANGUAGES),
+        languages=(ENGLISH, *XCOPA_LANGUAGES),
         metric="accuracy",
         folders=("xcopa",),
         head="choice",
@@ -111,7 +112,7 @@ SPECS = (
             revision="042f78955ba48e6404616762fa6e05e839c3907a",
             splits={"dev": "validation", "test": "test"},
             to_row=xcopa_from_hub,
-            lacks=("en",),
+            lacks=(ENGLISH,),
         ),
         licence="CC BY 4.0 (English COPA: BSD 2-clause)",
         citation="Ponti et al. 2020, XCOPA: A Multilingual Dataset for Causal Commonsense Reasoning",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.tasks import read_nli, read_pairs, read_xnli
 from dist_stilts.tasks.languages import languages
 from dist_stilts.tasks.read_nli import NLI_LABELS
@@ -19,7 +20,7 @@ _INFERENCE = (
     TaskSpec(
         name="mnli",
         family="sequence",
-        languages=("en",),
+        languages=(ENGLISH,),
         metric="accuracy",
         folders=("multinli_1.0", "mnli", "multinli", "MNLI", "glue/MNLI"),
         head="nli",
@@ -47,7 +48,7 @@ _INFERENCE = (
     TaskSpec(
         name="snli",
         family="sequence",
-        languages=("en",),
+        languages=(ENGLISH,),
         metric="accuracy",
         folders=("snli_1.0", "snli", "SNLI"),
         head="nli",
@@ -73,7 +74,7 @@ _INFERENCE = (
     TaskSpec(
         name="anli",
         family="sequence",
-        languages=("en",),
+        languages=(ENGLISH,),
         metric="accuracy",
         folders=("anli_v0.1", "anli", "anli_v1.0", "ANLI"),
         head="nli",
@@ -97,7 +98,7 @@ _INFERENCE = (
     TaskSpec(
         name="anli_plus",
         family="sequence",
-        languages=("en",),
+        languages=(ENGLISH,),
         metric="accuracy",
         folders=("anli_plus",),
         head="nli",
@@ -145,7 +146,7 @@ _PARAPHRASE = (
     TaskSpec(
         name="qqp",
         family="sequence",
-        languages=("en",),
+        languages=(ENGLISH,),
         metric="acc_and_f1",
         folders=("QQP", "qqp", "glue/QQP"),
         find=read_pairs.find_qqp,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.tasks.languages import languages
 from dist_stilts.tasks.read_qa import (
     find_mlqa,
@@ -51,7 +52,7 @@ SPECS = (
     TaskSpec(
         name="squad_v2",
         family="span",
-        languages=("en",),
+        languages=(ENGLISH,),
         metric=_METRIC,
         folders=("squad_v2", "squad2", "squad"),
         no_answer=True,

@@ -11,7 +11,6 @@ its own.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -22,11 +21,12 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError
 
+from dist_stilts.conventions import sha256_of_file, sha256_of_text
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import COMPLETE, RunFolder, is_complete, publish, write_text
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value, gather_values
 from dist_stilts.parallel.world import World
-from dist_stilts.train.shards import read_shards, sha256, write_shard
+from dist_stilts.train.shards import read_shards, write_shard
 
 T = TypeVar("T")
 
@@ -181,7 +181,7 @@ def _finish(temporary: Path, final: Path, state: TrainState, digests: dict[str, 
     """State and marker, last of all the name."""
     text = json.dumps(asdict(state), indent=2)
     write_text(temporary / "state.json", text)
-    digests["state.json"] = hashlib.sha256(text.encode()).hexdigest()
+    digests["state.json"] = sha256_of_text(text)
     publish(temporary, final, json.dumps(digests))
 
 
@@ -213,7 +213,7 @@ def _shares(folder: Path, world: World) -> Iterator[str]:
         return
     for name in names[world.rank :: world.size]:
         try:
-            if sha256(folder / name) != digests[name]:
+            if sha256_of_file(folder / name) != digests[name]:
                 yield f"the checksum of {name} differs"
         except OSError as error:
             yield f"{name}: {error.strerror}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from dist_stilts.conventions import sha256_of_file
 from dist_stilts.errors import UserError
 from dist_stilts.train.owned_state import Piece, owned_state, publish_weights
 
@@ -30,7 +30,7 @@ def write_shard(path: Path, engine: Any, chosen: Sequence[torch.Tensor]) -> str:
     save_file(tensors, path, metadata={"pieces": pieces})
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    return sha256(path)
+    return sha256_of_file(path)
 
 
 @torch.no_grad()
@@ -79,9 +79,3 @@ def _reader(folder: Path, stack: ExitStack) -> Callable[[str, Piece, Sequence[to
         return found == wanted.size
 
     return read
-
-
-def sha256(path: Path) -> str:
-    """Checksum of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

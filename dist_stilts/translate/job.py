@@ -19,7 +19,8 @@ from typing import Any
 
 import torch
 
-from dist_stilts.config import differences, identity
+from dist_stilts.config import differences
+from dist_stilts.conventions import ENGLISH, OnProgress, fingerprint
 from dist_stilts.errors import UserError
 from dist_stilts.layout import translation_file, translation_parts, translation_record, write_text
 from dist_stilts.parallel.collectives import barrier, broadcast_value
@@ -41,8 +42,6 @@ BATCHES_PER_TURN = 4
 """How far ranks run apart; that many batches must take less than a collective's time-out."""
 MODEL_FILES = (".json", ".txt", ".model", ".safetensors", ".bin")
 
-Progress = Callable[[str, int, int], None]
-"""Called as ``progress(what, done, total)``."""
 Load = Callable[[Path, int, int, torch.device], Translator]
 
 
@@ -92,7 +91,7 @@ class Outcome:
 
 
 def translate(
-    request: Request, world: World, progress: Progress | None = None, load: Load = load_translator
+    request: Request, world: World, progress: OnProgress | None = None, load: Load = load_translator
 ) -> list[Outcome]:
     """Write ``<out>/<task folder>/translated/<split>-<language>.jsonl`` and a record of what made it, per language and,
     of a composite task, per part. Every rank calls it.
@@ -107,8 +106,8 @@ def translate(
     translator: Translator | None = None
     outcomes = []
     for spec in specs:
-        rows = load_rows(spec, request.data, request.split, "en")[: request.limit]
-        english = identity([row_to_json(row) for row in rows])
+        rows = load_rows(spec, request.data, request.split, ENGLISH)[: request.limit]
+        english = fingerprint([row_to_json(row) for row in rows])
         for language in targets:
             file = translation_file(task_folder(spec, request.out), parse_split(request.split).name, language)
             what = _what(request, spec, language, english, weights)
@@ -137,9 +136,9 @@ class Work:
     translator: Translator
     world: World
 
-    def run(self, progress: Progress | None) -> dict[str, Any]:
+    def run(self, progress: OnProgress | None) -> dict[str, Any]:
         """Translate what is not yet translated, and write the file; returns its record, on every rank."""
-        parts = translation_parts(self.file, identity([self.what, self.how["batch_size"], self.how["dtype"]]))
+        parts = translation_parts(self.file, fingerprint([self.what, self.how["batch_size"], self.how["dtype"]]))
         held = hold(parts / ".lock") if self.world.is_main else None
         if not broadcast_value(held is not None):
             raise UserError("another program is translating this", where=self.file)
@@ -155,7 +154,7 @@ class Work:
                 held.release()
         return record
 
-    def _translate(self, plan_: Plan, parts: Path, progress: Progress | None) -> None:
+    def _translate(self, plan_: Plan, parts: Path, progress: OnProgress | None) -> None:
         done = broadcast_value(sorted(read(parts)) if self.world.is_main else [])
         left = sorted(set(range(len(plan_.batches))) - set(done))
         title = f"translating {self.what['task']} {self.what['split']} {self.language}"
@@ -210,7 +209,7 @@ class Work:
 
 def _targets(languages: list[str]) -> list[str]:
     targets = list(dict.fromkeys(language.strip() for language in languages if language.strip()))
-    if not targets or "en" in targets:
+    if not targets or ENGLISH in targets:
         raise UserError("English is translated into other languages", fix="Write --to de,fr")
     return targets
 
@@ -247,7 +246,7 @@ def _finished(file: Path, what: dict[str, Any]) -> dict[str, Any] | None:
 def _digest(folder: Path) -> str:
     """What a model folder holds, wherever it is and whatever it is called."""
     files = sorted(path for path in folder.iterdir() if path.suffix in MODEL_FILES)
-    return identity([[path.name, sha256(path)] for path in files])
+    return fingerprint([[path.name, sha256(path)] for path in files])
 
 
 def _what(request: Request, spec: TaskSpec, language: str, english: str, weights: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.translate.languages import known, require_known
 from dist_stilts.translate.parts import Translation
@@ -49,7 +50,7 @@ class Seq2Seq:
     def __post_init__(self) -> None:
         self.languages = known(self.tokenizer)
         self.dtype = str(self.model.dtype).removeprefix("torch.")
-        self.tokenizer.src_lang = self.languages["en"][0]
+        self.tokenizer.src_lang = self.languages[ENGLISH][0]
 
     def require(self, language: str) -> None:
         """Raise UserError for a language that the model does not have."""
@@ -114,7 +115,7 @@ def load_translator(folder: Path, beams: int, max_length: int, device: torch.dev
         ) from error
     if missing := sorted({*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}):
         raise UserError(f"{len(missing)} tensors of the model are not in the file (first: {missing[0]})", where=folder)
-    if "en" not in known(tokenizer):
+    if ENGLISH not in known(tokenizer):
         raise UserError(
             "the model's tokenizer has no language codes", where=folder, fix="Give a model of NLLB's or M2M100's type"
         )

@@ -11,8 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dist_stilts.simulate import write_world
+
+# Folders that tests write to are of one test, not of one example: a property's examples may find each other's files.
+settings.register_profile(
+    "unit", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("unit")
 
 
 @pytest.fixture(scope="session")
@@ -35,42 +42,23 @@ def bert_tokenizer() -> Any:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    words = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        *["the", "a", "hot", "sailor", "never", "lifted", "lamp", "good", "bad", "cat"],
-    ]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words += ["the", "a", "hot", "sailor", "never", "lifted", "lamp", "good", "bad", "cat"]
     backend = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **names)
 
 
 @pytest.fixture(scope="session")
 def tiny_config() -> dict[str, Any]:
     """The architecture of a two-layer XLM-R of width 16."""
-    return {
-        "model_type": "xlm-roberta",
-        "num_hidden_layers": 2,
-        "hidden_size": 16,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-        "max_position_embeddings": 130,
-        "type_vocab_size": 1,
-        "initializer_range": 0.1,
-    }
+    sizes = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
+    positions = {"max_position_embeddings": 130, "type_vocab_size": 1}
+    return {"model_type": "xlm-roberta", "initializer_range": 0.1, **sizes, **positions}
 
 
 @pytest.fixture

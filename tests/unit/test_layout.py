@@ -44,36 +44,21 @@ def test_old_file_is_intact_if_writing_fails(tmp_path: Path, monkeypatch: pytest
     assert path.read_text() == "old"
 
 
-def test_folder_is_absent_after_an_exception(tmp_path: Path) -> None:
-    def write_half() -> None:
-        with whole_folder(tmp_path / "model") as folder:
-            (folder / "weights").write_text("half")
-            raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        write_half()
-    assert not (tmp_path / "model").exists()
-
-
-def test_folder_is_invisible_until_its_block_ends(tmp_path: Path) -> None:
-    with whole_folder(tmp_path / "model") as folder:
-        (folder / "weights").write_text("all")
-        assert not (tmp_path / "model").exists()
-    assert (tmp_path / "model" / "weights").read_text() == "all"
-    assert is_complete(tmp_path / "model")
-
-
-def test_what_an_earlier_attempt_left_is_not_in_the_folder(tmp_path: Path) -> None:
+def test_folder_is_invisible_until_its_block_ends_and_absent_after_an_exception(tmp_path: Path) -> None:
     def attempt(name: str) -> None:
         with whole_folder(tmp_path / "model") as folder:
-            (folder / name).touch()
+            (folder / name).write_text("all")
+            assert not (tmp_path / "model").exists()
             if name == "first":
-                raise ValueError
+                raise ValueError("broken")
 
-    with pytest.raises(ValueError, match=r"^$"):
+    with pytest.raises(ValueError, match="broken"):
         attempt("first")
+    assert not (tmp_path / "model").exists()
     attempt("second")
+    assert is_complete(tmp_path / "model")
     assert sorted(file.name for file in (tmp_path / "model").iterdir()) == [COMPLETE, "second"]
+    assert (tmp_path / "model" / "second").read_text() == "all"
 
 
 def test_marker_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,21 +87,18 @@ def test_publishing_replaces_an_unfinished_folder_and_keeps_the_note(tmp_path: P
     assert (tmp_path / "whole" / COMPLETE).read_text() == "note"
 
 
-def test_a_run_keeps_everything_below_its_folder() -> None:
+def test_names_of_folders_and_files() -> None:
     run = RecipeFolder(Path("out"), "recipe").run("xnli@mnli")
     assert run == RunFolder(Path("out/recipe/xnli@mnli"))
     properties = ("config", "status", "checkpoints", "model", "events", "metrics", "results", "predictions")
     assert len({getattr(run, name) for name in properties}) == len(properties)
     assert all(getattr(run, name).parent == run.path for name in properties)
     assert run.checkpoint(500) == run.checkpoints / "step-000500"
-
-
-def test_recipes_of_one_output_folder_share_prepared_data() -> None:
-    assert RecipeFolder(Path("out"), "a").prepared == RecipeFolder(Path("out"), "b").prepared
-
-
-def test_predictions_lie_where_xtreme_puts_them() -> None:
-    assert prediction_file(Path("p"), "xnli", "test", "de") == Path("p/xnli/test-de.tsv")
+    assert RecipeFolder(Path("out"), "a").prepared == RecipeFolder(Path("out"), "b").prepared, "shared"
+    assert prediction_file(Path("p"), "xnli", "test", "de") == Path("p/xnli/test-de.tsv"), "as XTREME has it"
+    pairs = Path("out/de-en.v2.tsv")
+    assert mining_embeddings(pairs) == Path("out/de-en.v2.embeddings")
+    assert mining_curve(pairs) == Path("out/de-en.v2.curve.tsv")
 
 
 def test_slices_have_names_that_differ_and_hold_no_brackets() -> None:
@@ -124,14 +106,6 @@ def test_slices_have_names_that_differ_and_hold_no_brackets() -> None:
     assert names[:2] == ["dev", "dev_50-60"]
     assert len(set(names)) == len(names)
     assert not set("".join(names)) & set("[]:%/")
-
-
-def test_what_belongs_to_mined_pairs_lies_beside_them() -> None:
-    pairs = Path("out/de-en.v2.tsv")
-    assert (mining_embeddings(pairs), mining_curve(pairs)) == (
-        Path("out/de-en.v2.embeddings"),
-        Path("out/de-en.v2.curve.tsv"),
-    )
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:

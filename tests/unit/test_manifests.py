@@ -34,6 +34,7 @@ def compose_commands() -> list[list[str]]:
     return [shlex.split(line) for line in script.splitlines()]
 
 
+@pytest.mark.slow
 def test_compose_file_fits_its_schema(complaints: Callable[..., str]) -> None:
     schema = ("--builtin-schema", "vendor.compose-spec")
     assert complaints("check-jsonschema", "check-jsonschema", *schema, COMPOSE) == ""
@@ -72,6 +73,7 @@ def kubernetes(kind: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["1.31", "1.37"])
 def test_manifest_fits_the_schemas_of_kubernetes(version: str, complaints: Callable[..., str]) -> None:
     assert complaints("kubernetes-validate", "kubernetes-validate", "--strict", "-k", version, KUBERNETES) == ""

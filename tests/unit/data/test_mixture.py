@@ -81,10 +81,14 @@ def test_tasks_train_as_often_as_is_likely() -> None:
     assert shares == pytest.approx([0.1, 0.3, 0.6], abs=0.015)
 
 
-def test_turns_of_a_task_count_its_own_steps() -> None:
-    mixture = plan(np.array([0.5, 0.3, 0.2]), 200, seed=1)
+def test_turns_of_a_task_count_its_own_steps_and_depend_on_the_seed_alone() -> None:
+    first, again, other = (plan(np.array([0.5, 0.3, 0.2]), 200, seed=seed) for seed in (1, 1, 0))
     for task in range(3):
-        assert mixture.turn[mixture.task == task].tolist() == list(range((mixture.task == task).sum()))
+        assert first.turn[first.task == task].tolist() == list(range((first.task == task).sum()))
+    assert (first.task == again.task).all()
+    assert (first.task != other.task).any()
+    alone = plan(probabilities([7]), 20, seed=0)
+    assert (alone.task.tolist(), alone.turn.tolist()) == ([0] * 20, list(range(20)))
 
 
 @given(st.integers(0, 99), st.integers(1, 60), st.integers(1, 60))
@@ -93,18 +97,6 @@ def test_the_task_of_a_step_does_not_depend_on_how_many_steps_there_are(seed: in
     short, long = plan(chances, fewer, seed), plan(chances, fewer + more, seed)
     assert short.task.tolist() == long.task[:fewer].tolist()
     assert short.turn.tolist() == long.turn[:fewer].tolist()
-
-
-def test_one_task_has_every_step() -> None:
-    mixture = plan(probabilities([7]), 20, seed=0)
-    assert mixture.task.tolist() == [0] * 20
-    assert mixture.turn.tolist() == list(range(20))
-
-
-def test_plan_is_a_function_of_the_seed() -> None:
-    first, again, other = (plan(probabilities([1, 1]), 100, seed) for seed in (0, 0, 1))
-    assert (first.task == again.task).all()
-    assert (first.task != other.task).any()
 
 
 LANGUAGES = [np.arange(0, 800), np.arange(800, 900), np.arange(900, 910)]
@@ -124,18 +116,9 @@ def test_no_row_is_left_out_of_an_epoch_and_none_of_the_largest_language_is_repe
     assert counts.min() == 1
     for part in LANGUAGES[1:]:  # equally often, but for a rest
         assert counts[part].max() - counts[part].min() <= 1
+    assert rows.tolist() == repeated(LANGUAGES, 0.3, seed=0).tolist() != repeated(LANGUAGES, 0.3, seed=1).tolist()
 
 
-def test_exponent_one_leaves_the_rows_as_they_are() -> None:
+def test_exponent_one_leaves_the_rows_as_they_are_and_zero_gives_all_languages_the_same_share() -> None:
     assert repeated(LANGUAGES, 1.0, seed=0).tolist() == list(range(910))
-
-
-def test_exponent_zero_gives_all_languages_the_same_share() -> None:
-    rows = repeated(LANGUAGES, 0.0, seed=0)
-    assert np.histogram(rows, bins=[0, 800, 900, 910])[0].tolist() == [800, 800, 800]
-
-
-def test_repeating_is_a_function_of_the_seed() -> None:
-    first, again, other = (repeated(LANGUAGES, 0.3, seed) for seed in (0, 0, 1))
-    assert first.tolist() == again.tolist()
-    assert first.tolist() != other.tolist()
+    assert np.histogram(repeated(LANGUAGES, 0.0, seed=0), bins=[0, 800, 900, 910])[0].tolist() == [800, 800, 800]

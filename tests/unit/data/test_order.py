@@ -19,13 +19,9 @@ def test_every_epoch_is_a_permutation_whatever_the_batch_size(seed: int, size: i
     assert (np.diff(epochs) >= 0).all()
 
 
-def test_every_row_is_used_equally_often_when_epochs_end_inside_batches() -> None:
-    size, batch_size = 10, 4
-    counts = Counter(int(row) for step in range(15) for row in global_batch(3, size, batch_size, step)[0])
-    assert counts == dict.fromkeys(range(size), 6)
-
-
-def test_a_batch_larger_than_the_data_spans_epochs() -> None:
+def test_every_row_is_used_equally_often_also_where_epochs_end_inside_batches() -> None:
+    counts = Counter(int(row) for step in range(15) for row in global_batch(3, 10, 4, step)[0])
+    assert counts == dict.fromkeys(range(10), 6)
     rows, epochs = global_batch(0, 3, 7, 0)
     assert Counter(rows.tolist()).most_common()[-1][1] == 2
     assert epochs.tolist() == [0, 0, 0, 1, 1, 1, 2]
@@ -59,30 +55,16 @@ def cells(dealt: Shares) -> list[np.ndarray]:
 
 
 @given(dealt_batches())
-def test_deal_gives_every_row_of_the_batch_to_one_place(batch: tuple[np.ndarray, int, int, Shares]) -> None:
-    tokens, ranks, _, dealt = batch
+def test_rows_are_dealt_whole_within_the_budget_and_evenly(batch: tuple[np.ndarray, int, int, Shares]) -> None:
+    tokens, ranks, budget, dealt = batch
     assert sorted(row for cell in cells(dealt) for row in cell.tolist()) == list(range(len(tokens)))
     assert len(dealt) == ranks
     assert len({len(share) for share in dealt}) == 1  # ranks meet at every micro-batch
     assert min(len(cell) for cell in cells(dealt)) >= 1
-
-
-@given(dealt_batches())
-def test_no_micro_batch_exceeds_the_budget_while_its_rows_can_be_parted(
-    batch: tuple[np.ndarray, int, int, Shares],
-) -> None:
-    tokens, ranks, budget, dealt = batch
-    if len(dealt[0]) < len(tokens) // ranks:
+    if len(dealt[0]) < len(tokens) // ranks:  # while rows can be parted
         assert max(tokens[cell].sum() for cell in cells(dealt)) <= budget
-
-
-@given(dealt_batches())
-def test_no_rank_has_much_more_to_do_than_another_at_any_micro_batch(
-    batch: tuple[np.ndarray, int, int, Shares],
-) -> None:
-    """By one row at most: the longest go first, each to where there is least."""
-    tokens, _, _, dealt = batch
     for turn in zip(*dealt, strict=True):
+        # By one row at most: the longest go first, each to where there is least.
         loads = [int(tokens[cell].sum()) for cell in turn]
         assert max(loads) - min(loads) <= tokens.max()
 
@@ -95,17 +77,11 @@ def test_real_lengths_are_shared_almost_evenly() -> None:
     assert loads.shape[1] == -(-tokens.sum() // (4 * 600))  # as few as could be
 
 
-def test_a_batch_within_the_budget_is_one_pass_in_its_own_order() -> None:
+def test_a_batch_within_the_budget_is_one_pass_in_order_and_a_row_beyond_it_a_pass_of_its_own() -> None:
     assert [[cell.tolist() for cell in share] for share in deal(np.array([3, 9, 4]), 1, 16)] == [[[0, 1, 2]]]
-
-
-def test_a_row_beyond_the_budget_is_a_micro_batch_of_its_own() -> None:
-    dealt = deal(np.array([50, 3, 4]), 1, 10)
-    assert sorted(cell.tolist() for cell in dealt[0]) == [[0], [1, 2]] or len(dealt[0]) == 3
-    assert [0] in [cell.tolist() for cell in dealt[0]]
-
-
-def test_deal_leaves_no_rank_without_a_row() -> None:
+    (passes,) = deal(np.array([50, 3, 4]), 1, 10)
+    assert [0] in [cell.tolist() for cell in passes]
+    assert sorted(cell.tolist() for cell in passes) == [[0], [1, 2]] or len(passes) == 3
     with pytest.raises(AssertionError, match="3 rows for 4 ranks"):
         deal(np.arange(1, 4), 4, 100)
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from dist_stilts.data.features import Features, concatenated
 from dist_stilts.data.prepare import NotPrepared, Wanted, encode_texts, prepare, tokenizer_digest
 from dist_stilts.data.tokenise import tokenise
 from dist_stilts.errors import UserError
+from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import load_rows
 
@@ -78,25 +81,24 @@ def test_numbers_of_words_run_on_without_a_gap(world: Path, tokenizer: Any, tmp_
     assert features.words == counts.sum() == len([line for line in lines if line])
 
 
-def test_what_is_prepared_is_not_prepared_again(
-    world: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_is_prepared_is_not_prepared_again_and_the_same_data_elsewhere_are_the_same_data(
+    world: Path, tokenizer: Any, tmp_path: Path
 ) -> None:
-    first = prepare(wanted(world), tokenizer, tmp_path)
-    monkeypatch.setattr(module, "_write", lambda *_: pytest.fail("prepared again"))
-    again = prepare(wanted(world), tokenizer, tmp_path)
-    assert_equal(first.features, again.features)
-    assert (first.revision, first.meta) == (again.revision, again.meta)
-
-
-def test_the_same_data_elsewhere_are_the_same_data(world: Path, tokenizer: Any, tmp_path: Path) -> None:
     (tmp_path / "copy" / "xnli").mkdir(parents=True)
     shutil.copy(world / "xnli" / "dev-en.tsv", tmp_path / "copy" / "xnli")
+    first = prepare(wanted(world), tokenizer, tmp_path / "prepared")
+    (written,) = (tmp_path / "prepared").glob("*/data.arrow")
+    before = written.stat().st_mtime_ns
     for root in (world, tmp_path / "copy"):
-        prepare(wanted(root), tokenizer, tmp_path / "prepared")
-    assert len([path for path in (tmp_path / "prepared").iterdir() if path.is_dir()]) == 1
+        again = prepare(wanted(root), tokenizer, tmp_path / "prepared")
+        assert_equal(first.features, again.features)
+        assert (first.revision, first.meta) == (again.revision, again.meta)
+    assert [path.stat().st_mtime_ns for path in (tmp_path / "prepared").glob("*/data.arrow")] == [before]
 
 
-def test_whatever_changes_the_rows_changes_the_folder(world: Path, tokenizer: Any, tmp_path: Path) -> None:
+def test_whatever_changes_the_rows_changes_the_folder(
+    world: Path, tokenizer: Any, bert_tokenizer: Any, tmp_path: Path
+) -> None:
     changed = tmp_path / "changed" / "xnli"
     changed.mkdir(parents=True)
     text = (world / "xnli" / "dev-en.tsv").read_text(encoding="utf-8")
@@ -111,20 +113,13 @@ def test_whatever_changes_the_rows_changes_the_folder(world: Path, tokenizer: An
     ]
     for job in jobs:
         prepare(job, tokenizer, tmp_path / "prepared")
+    prepare(wanted(world), bert_tokenizer, tmp_path / "prepared")
     folders = [path.name for path in (tmp_path / "prepared").iterdir() if path.is_dir()]
-    assert len(folders) == len(jobs)
+    assert len(folders) == len(jobs) + 1
     assert all(name.startswith("xnli-dev") for name in folders)
 
 
-def test_another_tokenizer_is_another_folder(tokenizer: Any, bert_tokenizer: Any, world: Path, tmp_path: Path) -> None:
-    for each in (tokenizer, bert_tokenizer):
-        prepare(wanted(world), each, tmp_path)
-    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
-
-
 def test_a_tokenizer_that_was_used_and_saved_is_the_same_tokenizer(world: Path, tmp_path: Path) -> None:
-    from dist_stilts.model.encoder import load_tokenizer
-
     tokenizer = load_tokenizer(str(world / "tokenizer"))
     before = tokenizer_digest(tokenizer)
     list(tokenise("sequence", XNLI.labels, load_rows(XNLI, world, "dev", "en"), tokenizer, 8))
@@ -183,24 +178,17 @@ def test_quirks_of_the_files_are_counted(tokenizer: Any, tmp_path: Path) -> None
     assert list(found.meta["quirks"].values()) == [2]
 
 
-def test_progress_ends_at_the_number_of_examples(
-    world: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("spec", [XNLI, MLM], ids=["rows", "text"])
+def test_progress_ends_at_the_number_of_examples_which_is_not_known_before_of_text_that_is_streamed(
+    spec: Any, world: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "EXAMPLES_PER_CHUNK", 4)
     told: list[tuple[int, int]] = []
-    found = prepare(wanted(world), tokenizer, tmp_path, lambda _, done, total: told.append((done, total)))
-    count = found.features.examples
-    assert told == [(min(done, count), count) for done in range(4, count + 4, 4)]
-
-
-def test_text_is_streamed_its_number_of_lines_is_told_at_the_end(
-    world: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "EXAMPLES_PER_CHUNK", 4)
-    told: list[tuple[int, int]] = []
-    job = wanted(world, spec=MLM, split="train")
+    job = wanted(world, spec=spec, split="train" if spec is MLM else "dev")
     count = prepare(job, tokenizer, tmp_path, lambda _, done, total: told.append((done, total))).features.examples
-    assert {total for _, total in told[:-1]} == {0}
+    if spec is XNLI:
+        assert [done for done, _ in told] == [min(done, count) for done in range(4, count + 4, 4)]
+    assert {total for _, total in told[:-1]} == {0 if spec is MLM else count}
     assert told[-1] == (count, count)
 
 
@@ -219,3 +207,12 @@ def test_several_languages_run_on_in_row_numbers(world: Path, tokenizer: Any, tm
     expected = [ids.tolist() for part in parts for ids in part.input_ids]
     assert [ids.tolist() for ids in joined.input_ids] == expected
     assert joined.tokens.tolist() == [len(ids) for ids in expected]
+
+
+def test_a_tokenizer_that_nobody_uses_any_more_is_let_go(world: Path) -> None:
+    tokenizers = [load_tokenizer(str(world / "tokenizer")) for _ in range(3)]
+    assert len({tokenizer_digest(tokenizer) for tokenizer in tokenizers}) == 1
+    watched = [weakref.ref(tokenizer) for tokenizer in tokenizers]
+    del tokenizers
+    gc.collect()
+    assert [watch() for watch in watched] == [None] * 3

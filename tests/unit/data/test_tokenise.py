@@ -31,11 +31,6 @@ def tag(words: list[str], tokenizer: Any, max_length: int) -> list[dict[str, Any
     return list(tokenise("token", UPOS, [row], tokenizer, max_length))
 
 
-def test_the_two_tokenizers_differ_in_special_tokens(tokenizer: Any, bert_tokenizer: Any) -> None:
-    counts = [t.num_special_tokens_to_add(pair=True) for t in (tokenizer, bert_tokenizer)]
-    assert counts == [4, 3]
-
-
 def test_pairs_and_lines_are_what_the_tokenizer_makes_of_them(either: Any) -> None:
     (row,) = tokenise("sequence", NLI, [pair()], either, 64)
     assert list(row["input_ids"]) == either(PREMISE, HYPOTHESIS)["input_ids"]
@@ -46,21 +41,20 @@ def test_pairs_and_lines_are_what_the_tokenizer_makes_of_them(either: Any) -> No
     assert (line["labels"], line["truncated"]) == ([], 0)
 
 
-def test_withheld_gold_is_no_label(tokenizer: Any) -> None:
+def test_the_two_tokenizers_differ_in_special_tokens_and_withheld_gold_is_no_label(
+    tokenizer: Any, bert_tokenizer: Any
+) -> None:
+    assert [t.num_special_tokens_to_add(pair=True) for t in (tokenizer, bert_tokenizer)] == [4, 3]
     assert next(tokenise("sequence", NLI, [pair(None)], tokenizer, 64))["labels"] == []
     assert next(tokenise("choice", (), [ChoiceRow("0", "0", "a", ("b", "c"), None)], tokenizer, 64))["labels"] == []
 
 
-def test_hypothesis_only_hides_the_premise(either: Any) -> None:
+def test_hypothesis_only_hides_the_premise_and_tokens_that_a_pair_loses_are_counted(either: Any) -> None:
     (row,) = tokenise("sequence", NLI, [pair()], either, 64, "hypothesis")
     assert list(row["input_ids"]) == either(HYPOTHESIS)["input_ids"]
-
-
-def test_tokens_that_a_pair_loses_are_counted(either: Any) -> None:
     whole = len(either(PREMISE, HYPOTHESIS)["input_ids"])
     (row,) = tokenise("sequence", NLI, [pair()], either, whole - 4)
-    assert len(row["input_ids"]) == whole - 4
-    assert row["truncated"] == 4
+    assert (len(row["input_ids"]), row["truncated"]) == (whole - 4, 4)
 
 
 def test_a_line_that_does_not_fit_becomes_several_rows_and_loses_nothing(either: Any) -> None:
@@ -88,24 +82,21 @@ def test_choices_are_what_the_tokenizer_makes_of_prompt_and_choice(either: Any) 
     assert (row["labels"], row["truncated"]) == ([2], 0)
 
 
-def test_a_prompt_that_does_not_fit_loses_its_start(either: Any) -> None:
+def test_a_prompt_that_does_not_fit_loses_its_start_and_tokens_that_it_or_a_choice_loses_are_counted(
+    either: Any,
+) -> None:
     choices = ("a bad cat", "the lamp")
     whole = [either(PREMISE, choice)["input_ids"] for choice in choices]
     limit = len(whole[1]) - 2
     (row,) = tokenise("choice", (), [ChoiceRow("q", "q", PREMISE, choices, 0)], either, limit)
     lost = [len(segment) - limit for segment in whole]
-    assert row["lengths"] == [limit, limit]
-    assert row["truncated"] == sum(lost)
+    assert (row["lengths"], row["truncated"]) == ([limit, limit], sum(lost))
     kept = [[segment[0], *segment[1 + dropped :]] for segment, dropped in zip(whole, lost, strict=True)]
     assert list(row["input_ids"]) == kept[0] + kept[1]
-
-
-def test_tokens_that_a_long_choice_loses_are_counted(either: Any) -> None:
-    whole = len(either("the cat", PREMISE)["input_ids"])
     limit = either.num_special_tokens_to_add(pair=True) + 4
     (row,) = tokenise("choice", (), [ChoiceRow("q", "q", "the cat", (PREMISE,), 0)], either, limit)
     assert len(row["input_ids"]) == limit
-    assert row["truncated"] == whole - limit
+    assert row["truncated"] == len(either("the cat", PREMISE)["input_ids"]) - limit
 
 
 def test_first_piece_of_each_word_carries_its_tag(tokenizer: Any) -> None:
@@ -133,16 +124,11 @@ def test_a_long_sentence_becomes_stretches_that_hold_every_word_once(either: Any
     assert sum(row["truncated"] for row in stretches) == 0
 
 
-def test_no_word_is_cut_in_two_by_a_stretch(tokenizer: Any) -> None:
-    words = ["sailorzz"] * 5
+def test_no_word_is_cut_in_two_by_a_stretch_unless_it_is_longer_than_a_row(tokenizer: Any) -> None:
     pieces = len(tokenizer("sailorzz", add_special_tokens=False)["input_ids"])
-    stretches = tag(words, tokenizer, 2 + 2 * pieces + 1)
-    counts = [sum(label != IGNORED for label in row["labels"]) for row in stretches]
-    assert counts == [2, 2, 1]
+    stretches = tag(["sailorzz"] * 5, tokenizer, 2 + 2 * pieces + 1)
+    assert [sum(label != IGNORED for label in row["labels"]) for row in stretches] == [2, 2, 1]
     assert all(row["labels"][1] != IGNORED for row in stretches)
-
-
-def test_a_word_longer_than_a_row_is_cut_and_counted(tokenizer: Any) -> None:
     pieces = len(tokenizer("zzzzzzzzzz", add_special_tokens=False)["input_ids"])
     rows = tag(["the", "zzzzzzzzzz", "cat"], tokenizer, 6)
     assert sum(row["truncated"] for row in rows) == pieces - 4

@@ -64,7 +64,9 @@ def test_the_average_of_equal_models_is_the_model_to_the_bit(make: Make, tmp_pat
     assert all(torch.equal(tensor, weights(run / "model")[name]) for name, tensor in weights(tmp_path / "out").items())
 
 
-def test_the_average_is_a_model_like_any_other(make: Make, tmp_path: Path) -> None:
+def test_the_average_is_a_model_that_says_what_it_was_made_from_and_was_trained_on_all_of_it(
+    make: Make, tmp_path: Path
+) -> None:
     runs = [make(seed, ("xnli", "udpos")) for seed in range(2)]
     made, doubts = average([runs[0], runs[1] / "model"], tmp_path / "out")
     model, _, provenance = load_model(str(tmp_path / "out"), [XNLI, UDPOS])
@@ -74,15 +76,10 @@ def test_the_average_is_a_model_like_any_other(make: Make, tmp_path: Path) -> No
     assert doubts == []
     tokenizers = {(folder / "tokenizer.json").read_bytes() for folder in (tmp_path / "out", runs[0] / "model")}
     assert len(tokenizers) == 1
-
-
-def test_the_average_says_what_it_was_made_from_and_was_trained_on_all_of_it(make: Make, tmp_path: Path) -> None:
-    runs = [make(seed) for seed in (0, 1)]
-    made, _ = average(runs, tmp_path / "out")
     parts = [json.loads((run / "model" / PROVENANCE).read_text()) for run in runs]
     assert made.averaged_from == [{key: part[key] for key in ("run", "run_id", "digest")} for part in parts]
-    assert [entry["split"] for entry in made.trained_on] == ["dev[:10%]", "dev[:11%]"]
-    assert made.heads == {head_name(XNLI): ["xnli"]}
+    assert [entry["split"] for entry in made.trained_on] == ["dev[:10%]"] * 2 + ["dev[:11%]"] * 2
+    assert made.heads == {head_name(XNLI): ["xnli"], head_name(UDPOS): ["udpos"]}
     assert (made.start, made.start_heads, made.origin) == ("start", "heads", "pretrained")
 
 
@@ -112,14 +109,6 @@ def test_models_that_are_not_alike_have_no_average(
     assert not (tmp_path / "out").exists()
 
 
-def test_models_of_other_tokenizers_have_no_average(make: Make, tmp_path: Path) -> None:
-    runs = [make(0), make(1)]
-    file = runs[1] / "model" / "tokenizer.json"
-    file.write_text(file.read_text(encoding="utf-8").replace("▁", "_", 1), encoding="utf-8")
-    with pytest.raises(UserError, match="not the same tokenizer"):
-        average(runs, tmp_path / "out")
-
-
 def test_what_is_no_list_of_models_is_refused(make: Make, tmp_path: Path) -> None:
     run = make(0)
     for models, message in (
@@ -134,30 +123,31 @@ def test_what_is_no_list_of_models_is_refused(make: Make, tmp_path: Path) -> Non
         average([run, make(1)], run)
 
 
-def test_a_model_that_was_changed_since_or_lacks_a_file_is_refused(make: Make, tmp_path: Path) -> None:
-    runs = [make(0), make(1)]
-    other = make(2) / "model"
-    shutil.copy(other / "model.safetensors", runs[1] / "model" / "model.safetensors")
-    with pytest.raises(UserError, match="not the parent's weights"):
-        average(runs, tmp_path / "out")
-    (runs[1] / "model" / "tokenizer.json").unlink()
+def test_a_model_that_was_changed_since_has_another_tokenizer_or_lacks_a_file_is_refused(
+    make: Make, tmp_path: Path
+) -> None:
+    first, second, other = (make(seed) for seed in range(3))
+    shutil.copy(other / "model" / "model.safetensors", second / "model" / "model.safetensors")
+    tokenizer = other / "model" / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text(encoding="utf-8").replace("▁", "_", 1), encoding="utf-8")
+    for run, message in ((second, "not the parent's weights"), (other, "not the same tokenizer")):
+        with pytest.raises(UserError, match=message):
+            average([first, run], tmp_path / "out")
+    (second / "model" / "tokenizer.json").unlink()
     with pytest.raises(UserError, match=r"tokenizer\.json: the model lacks a file"):
-        average(runs, tmp_path / "out")
+        average([first, second], tmp_path / "out")
 
 
-def test_heads_that_began_apart_are_warned_of(make: Make, tmp_path: Path) -> None:
-    made, doubts = average([make(0), make(1, start_heads="others")], tmp_path / "a")
+def test_heads_that_began_apart_and_degenerate_models_are_warned_of(make: Make, tmp_path: Path) -> None:
+    first = make(0)
+    made, doubts = average([first, make(1, start_heads="others")], tmp_path / "a")
     assert len(doubts) == 1
     assert "heads did not begin alike" in doubts[0]
     assert made.start_heads == ""
     encoders = [make(seed, tasks=(), start_heads=str(seed)) for seed in (0, 1)]
     assert average(encoders, tmp_path / "b")[1] == []
-
-
-def test_degenerate_models_are_never_averaged_in_silence(make: Make, tmp_path: Path) -> None:
-    runs = [make(0), make(1, degenerate="one class")]
-    _, doubts = average(runs, tmp_path / "out")
-    assert doubts == [f"{runs[1] / 'model'}: degenerate: one class"]
+    one_class = make(1, degenerate="one class")
+    assert average([first, one_class], tmp_path / "c")[1] == [f"{one_class / 'model'}: degenerate: one class"]
 
 
 def test_provenance_of_earlier_versions_is_read(make: Make) -> None:

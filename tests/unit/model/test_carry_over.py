@@ -20,15 +20,8 @@ from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.tasks.registry import get_task
 
 MNLI, XNLI, UDPOS, MLM = (get_task(name) for name in ("mnli", "xnli", "udpos", "mlm"))
-SIZES = {
-    "vocab_size": 60,
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "max_position_embeddings": 40,
-    "hidden_act": "gelu",
-}
+SIZES = {"vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+SIZES |= {"max_position_embeddings": 40, "hidden_act": "gelu"}
 KINDS = {"xlm-r": (XLMRobertaForMaskedLM, XLMRobertaConfig), "bert": (BertForMaskedLM, BertConfig)}
 
 
@@ -90,9 +83,8 @@ def test_a_language_model_that_lacks_a_tensor_is_refused(name: str, tmp_path: Pa
     weights = load_file(tmp_path / "model.safetensors")
     del weights[name]
     save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(
-        UserError, match=rf"the head 'mlm' does not fit: {name.removeprefix('lm_head.')} has shape None"
-    ):
+    part = name.removeprefix("lm_head.")
+    with pytest.raises(UserError, match=rf"the head 'mlm' does not fit: {part} has shape None"):
         started(tmp_path, MLM)
     assert started(tmp_path, XNLI)[1].dropped == ["mlm"]
 
@@ -137,11 +129,15 @@ def test_heads_that_fit_are_reused_on_demand_and_others_are_fresh(start: Path) -
     assert equal(model.heads[head_name(XNLI)], start, head_name(XNLI))
 
 
-def test_fresh_heads_are_the_same_whether_others_are_loaded_or_not(start: Path) -> None:
+def test_fresh_heads_are_the_same_whether_others_are_loaded_there_is_nothing_to_load_or_not(
+    start: Path, tiny_encoder: Any
+) -> None:
     one, two = (started(start, XNLI, get_task("commonsenseqa"), reuse=reuse)[0] for reuse in (False, True))
     name = head_name(get_task("commonsenseqa"))
     first, second = one.heads[name].state_dict(), two.heads[name].state_dict()
     assert all(torch.equal(first[part], second[part]) for part in first)
+    heads = MultiTaskModel(tiny_encoder, [XNLI, MLM]).heads
+    assert carry_over(heads, tiny_encoder.config, None, reuse=True) == HeadReport([], [head_name(XNLI), "mlm"], [])
 
 
 @pytest.mark.parametrize("shape", [(2, 16), None])
@@ -153,8 +149,3 @@ def test_a_head_that_goes_on_but_does_not_fit_is_refused(shape: tuple[int, ...] 
     with pytest.raises(UserError, match=message):
         started(start, XNLI, reuse=True)
     assert started(start, XNLI)[1].loaded == []
-
-
-def test_nothing_to_start_from_leaves_every_head_fresh(tiny_encoder: Any) -> None:
-    heads = MultiTaskModel(tiny_encoder, [XNLI, MLM]).heads
-    assert carry_over(heads, tiny_encoder.config, None, reuse=True) == HeadReport([], [head_name(XNLI), "mlm"], [])

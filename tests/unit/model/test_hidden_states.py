@@ -52,7 +52,7 @@ def test_layers_are_those_of_hugging_face_in_every_architecture(kind: str, packi
 
 
 @torch.no_grad()
-def test_no_block_above_the_highest_wanted_layer_is_run() -> None:
+def test_no_block_above_the_highest_wanted_layer_is_run_and_a_failed_pass_leaves_no_trace() -> None:
     encoder = encoder_of("xlm-roberta")
     run: list[int] = []
     for number, block in enumerate(encoder.encoder.layer):
@@ -61,11 +61,6 @@ def test_no_block_above_the_highest_wanted_layer_is_run() -> None:
     assert run == [0, 1]
     hidden_states(encoder, BATCH, (3,))
     assert run == [0, 1, 0, 1, 2]
-
-
-@torch.no_grad()
-def test_a_pass_that_failed_leaves_the_encoder_as_it_was() -> None:
-    encoder = encoder_of("xlm-roberta")
     with pytest.raises(IndexError):
         hidden_states(encoder, plain(np.array([0, 99, 2]), np.array([3])), (1,))
     assert encoder(**INPUTS).last_hidden_state.shape == (2, 5, 16)

@@ -37,30 +37,19 @@ def model(tiny_encoder: Any) -> MultiTaskModel:
 def folder(model: MultiTaskModel, tokenizer: Any, tmp_path: Path) -> Path:
     heads = {head_name(MNLI): ["mnli"], head_name(UDPOS): ["udpos"]}
     provenance = Provenance("run", "id", "random", encoder_digest(model.encoder), [], heads)
-    for name in ("mlm",):
-        del model.heads[name]
+    del model.heads["mlm"]
     export(tmp_path, model.encoder, model.heads, tokenizer, provenance)
     return tmp_path
 
 
-def test_mnli_and_xnli_train_one_head(model: MultiTaskModel) -> None:
-    assert set(model.heads) == {head_name(MNLI), head_name(UDPOS), "mlm"}
-
-
-def test_loss_of_a_batch_is_the_sum_of_the_losses_of_its_rows(model: MultiTaskModel) -> None:
-    rows = zip(ROWS, BATCH["labels"], strict=True)
-    alone = sum(model(head_name(XNLI), packed([row], labels=label[None])) for row, label in rows)
-    torch.testing.assert_close(model(head_name(XNLI), BATCH), alone)
-
-
-def test_the_rows_beside_a_row_change_no_logit(model: MultiTaskModel) -> None:
-    alone = model.logits(head_name(XNLI), packed(ROWS[1:]))
-    torch.testing.assert_close(model.logits(head_name(XNLI), BATCH)[1:], alone)
-
-
-def test_prediction_is_the_best_logit(model: MultiTaskModel) -> None:
-    expected = model.logits(head_name(XNLI), BATCH).argmax(-1)
-    assert model.predict(head_name(XNLI), BATCH).tolist() == expected.tolist()
+def test_rows_of_a_batch_have_logits_of_their_own_and_their_losses_sum_up(model: MultiTaskModel) -> None:
+    assert set(model.heads) == {head_name(MNLI), head_name(UDPOS), "mlm"}, "MNLI and XNLI train one head"
+    rows, name = zip(ROWS, BATCH["labels"], strict=True), head_name(XNLI)
+    alone = sum(model(name, packed([row], labels=label[None])) for row, label in rows)
+    torch.testing.assert_close(model(name, BATCH), alone)
+    logits = model.logits(name, BATCH)
+    torch.testing.assert_close(logits[1:], model.logits(name, packed(ROWS[1:])))
+    assert model.predict(name, BATCH).tolist() == logits.argmax(-1).tolist()
     assert model.predict(head_name(UDPOS), {**BATCH, "targets": torch.tensor([1, 2])}).shape == (2,)
 
 
@@ -88,6 +77,7 @@ def test_a_model_without_the_tasks_head_is_refused(folder: Path) -> None:
     (folder / HEADS).unlink()
     with pytest.raises(UserError, match="no trained head for 'xnli'"):
         load_model(str(folder), [XNLI])
+    assert len(load_model(str(folder), [])[0].heads) == 0, "retrieval needs none"
 
 
 def test_weights_that_are_not_what_their_provenance_says_are_refused(folder: Path) -> None:
@@ -96,9 +86,3 @@ def test_weights_that_are_not_what_their_provenance_says_are_refused(folder: Pat
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(UserError, match="not the parent's weights"):
         load_model(str(folder), [XNLI])
-
-
-def test_retrieval_needs_no_head(folder: Path) -> None:
-    (folder / HEADS).unlink()
-    loaded, _, _ = load_model(str(folder), [])
-    assert len(loaded.heads) == 0

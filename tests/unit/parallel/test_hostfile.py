@@ -44,14 +44,16 @@ def test_a_bad_line_is_named_with_its_number_and_how_to_write_it(line: str, said
     assert caught.value.fix
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "# node-1 slots=2\n"])
-def test_a_file_without_a_host_is_an_error(text: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="names no host"):
-        read_hostfile(write(tmp_path, text))
-
-
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    for path in (tmp_path / "none", tmp_path, tmp_path / "binary"):
-        with pytest.raises(UserError, match=path.name):
-            read_hostfile(path)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "no host"), (b"\n\n", "no host"), (b"# node-1 slots=2\n", "no host"), (b"\xff\xfe\x00", ""), (None, "")],
+)
+def test_a_file_that_cannot_be_read_or_names_no_host_is_one_line(
+    content: bytes | None, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "hosts"
+    if content is not None:
+        path.write_bytes(content)
+    for each, words in ((path, f"hosts.*{said}"), (tmp_path, tmp_path.name)):
+        with pytest.raises(UserError, match=words):
+            read_hostfile(each)

@@ -40,37 +40,29 @@ def test_no_launcher_is_one_process_on_a_port_of_its_own() -> None:
     assert check_port(found.master_port) == found.master_port
 
 
-def test_one_process_of_torchrun_keeps_the_master_it_was_given() -> None:
-    assert detect(MASTER | {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}).master_port == 29511
-
-
-@pytest.mark.parametrize("launcher", ["Open MPI", "MPICH", "Slurm"])
-def test_a_step_of_one_task_is_one_process(launcher: str) -> None:
-    one = dict(zip(VARIABLES[launcher], ("0", "1", "0"), strict=True))
-    assert (detect(one).launcher, detect(one).world_size) == ("none", 1)
-
-
-def test_a_batch_script_of_an_allocation_of_four_tasks_is_one_process() -> None:
+def test_a_step_of_one_task_is_one_process_and_torchrun_keeps_the_master_it_was_given() -> None:
+    for launcher in ("Open MPI", "MPICH", "Slurm"):
+        one = dict(zip(VARIABLES[launcher], ("0", "1", "0"), strict=True))
+        assert (detect(one).launcher, detect(one).world_size) == ("none", 1)
     script = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
-    assert detect(script).world_size == 1
+    assert detect(script).world_size == 1, "the batch script of an allocation of four tasks"
+    assert detect(MASTER | {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}).master_port == 29511
 
 
 def test_a_launcher_inside_a_slurm_step_wins_over_the_step() -> None:
     step = dict(zip(VARIABLES["Slurm"], ("0", "2", "0"), strict=True))
     for inner in ("Open MPI", "MPICH", "deepspeed", "torchrun"):
         assert detect(step | VARIABLES[inner] | MASTER).launcher == inner
-
-
-def test_a_slurm_step_that_speaks_the_protocol_of_mpich_is_slurm_and_knows_its_local_rank() -> None:
+    # But a step that speaks the protocol of MPICH is Slurm's, and knows its local rank.
     found = detect(VARIABLES["Slurm"] | {"PMI_RANK": "5", "PMI_SIZE": "8"} | MASTER)
     assert (found.launcher, found.local_rank) == ("Slurm", 1)
 
 
 @pytest.mark.parametrize("launcher", ["deepspeed", "torchrun", "RANK and WORLD_SIZE"])
-@pytest.mark.parametrize("given", [{}, {"MASTER_ADDR": "node-1"}, {"MASTER_PORT": "29511"}])
-def test_several_processes_without_a_master_are_refused(launcher: str, given: dict[str, str]) -> None:
-    with pytest.raises(UserError, match=f"{launcher} started several processes but MASTER_ADDR and MASTER_PORT"):
-        detect(VARIABLES[launcher] | given)
+def test_several_processes_without_a_master_are_refused(launcher: str) -> None:
+    for given in ({}, {"MASTER_ADDR": "node-1"}, {"MASTER_PORT": "29511"}):
+        with pytest.raises(UserError, match=f"{launcher} started several processes but MASTER_ADDR and MASTER_PORT"):
+            detect(VARIABLES[launcher] | given)
 
 
 @pytest.mark.parametrize(
@@ -87,27 +79,25 @@ def test_variables_that_cannot_be_true_are_refused(environment: dict[str, str], 
         detect(environment)
 
 
-def test_what_was_detected_is_what_torch_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ENVIRONMENT:
+@pytest.mark.parametrize(
+    ("launch", "chosen", "gloo", "nccl"),
+    [
+        (Launch("torchrun", 0, 2, 0, "node-1", 29511, "eth7"), "ib0", "ib0", "eth7"),  # the user's choice stays
+        (Launch("torchrun", 0, 2, 0, "127.0.0.1", 29511, "lo"), None, "lo", None),  # NCCL cannot use loopback
+        (Launch("Open MPI", 3, 4, 1, "127.0.0.1", 29511), None, None, None),
+    ],
+)
+def test_what_was_detected_is_what_torch_reads_and_backends_are_told_the_interface(
+    launch: Launch, chosen: str | None, gloo: str | None, nccl: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*ENVIRONMENT, "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
         monkeypatch.setenv(name, "before")
-    Launch("Open MPI", 3, 4, 1, "127.0.0.1", 29511).export()
-    assert [os.environ[name] for name in ENVIRONMENT] == ["3", "4", "1", "127.0.0.1", "29511"]
-    assert detect(os.environ).rank == 3
-
-
-def test_the_interface_is_told_to_the_backends_unless_the_user_has_chosen_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*ENVIRONMENT, "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
-        monkeypatch.setenv(name, "")
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
         monkeypatch.delenv(name)
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "ib0")
-    Launch("torchrun", 0, 2, 0, "node-1", 29511, "eth7").export()
-    assert (os.environ["GLOO_SOCKET_IFNAME"], os.environ["NCCL_SOCKET_IFNAME"]) == ("ib0", "eth7")
-
-
-def test_nccl_is_not_told_to_use_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*ENVIRONMENT, "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    Launch("torchrun", 0, 2, 0, "127.0.0.1", 29511, "lo").export()
-    assert os.environ["GLOO_SOCKET_IFNAME"] == "lo"
-    assert "NCCL_SOCKET_IFNAME" not in os.environ
+    if chosen:
+        monkeypatch.setenv("GLOO_SOCKET_IFNAME", chosen)
+    launch.export()
+    assert (os.environ.get("GLOO_SOCKET_IFNAME"), os.environ.get("NCCL_SOCKET_IFNAME")) == (gloo, nccl)
+    place = (launch.rank, launch.world_size, launch.local_rank, launch.master_addr, launch.master_port)
+    assert [os.environ[name] for name in ENVIRONMENT] == list(map(str, place))
+    assert detect(os.environ).rank == launch.rank

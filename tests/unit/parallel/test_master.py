@@ -51,17 +51,13 @@ def test_the_port_is_the_same_in_all_tasks_of_a_step_and_another_in_the_next() -
     assert master_of("Slurm", alone | {"SLURM_JOB_ID": "42"})[1] not in found
 
 
-def test_a_port_that_slurm_reserved_is_taken() -> None:
-    assert master_of("Slurm", STEP | {"SLURM_STEP_NUM_NODES": "1", "SLURM_STEP_RESV_PORTS": "12003-12004"})[1] == 12003
-
-
-def test_a_step_on_one_node_meets_on_loopback_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_on_one_node_asks_nobody_and_without_scontrol_the_user_is_told_what_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    assert master_of("Slurm", STEP | {"SLURM_STEP_NUM_NODES": "1"})[0] == "127.0.0.1"
-
-
-def test_without_scontrol_the_user_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
+    alone = STEP | {"SLURM_STEP_NUM_NODES": "1"}
+    assert master_of("Slurm", alone)[0] == "127.0.0.1"
+    assert master_of("Slurm", alone | {"SLURM_STEP_RESV_PORTS": "12003-12004"})[1] == 12003
     with pytest.raises(UserError, match=r"scontrol does not say where the job runs.*MASTER_ADDR"):
         master_of("Slurm", STEP)
 

@@ -54,9 +54,12 @@ def test_processes_that_race_build_once_and_all_see_it(tmp_path: Path) -> None:
     assert {data for _, data in said} == set(builders)
 
 
-def test_a_complete_folder_is_not_built_again(tmp_path: Path) -> None:
+def test_a_complete_folder_is_not_built_again_and_one_without_marker_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "built").mkdir()
+    (tmp_path / "built" / "stale").touch()
     assert build(tmp_path / "built", make_data) is True
     assert build(tmp_path / "built", lambda _: pytest.fail("built again")) is False
+    assert sorted(file.name for file in (tmp_path / "built").iterdir()) == [COMPLETE, "data"]
     assert (tmp_path / "built" / "data").read_text() == "made"
 
 
@@ -69,13 +72,6 @@ def test_an_exception_leaves_nothing_and_the_next_attempt_builds(tmp_path: Path)
         build(tmp_path / "built", fail)
     assert not (tmp_path / "built").exists()
     assert build(tmp_path / "built", make_data) is True
-
-
-def test_a_folder_without_marker_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "built").mkdir()
-    (tmp_path / "built" / "stale").touch()
-    assert build(tmp_path / "built", make_data) is True
-    assert sorted(file.name for file in (tmp_path / "built").iterdir()) == [COMPLETE, "data"]
 
 
 def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:

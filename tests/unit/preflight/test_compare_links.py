@@ -90,31 +90,34 @@ def test_a_folder_is_shared_if_words_are_seen_both_ways() -> None:
     assert (finding.state, finding.hosts) == ("FAIL", ("c",))
 
 
-def test_a_host_that_cannot_write_does_not_hide_another_that_does_not_share() -> None:
+def test_hosts_that_cannot_write_are_told_beside_those_that_do_not_share() -> None:
     words = {"a": "x", "b": "y", "c": "z"}
-    errors = {"a": "Permission denied", "b": None, "c": None}
+    errors: dict[str, str | None] = {"a": "Permission denied", "b": None, "c": None}
     seen = {"b": {"b": "y", "c": None}, "c": {"b": None, "c": "z"}}
     first, second = compare_folder("/out", errors, words, seen)
     assert (first.hosts, second.hosts) == (("a",), ("c",))
     assert "Permission denied" in first.what
-
-
-def test_a_folder_that_nobody_can_write_to_is_told_for_each() -> None:
-    errors: dict[str, str | None] = {"a": "Read-only file system", "b": "Permission denied"}
+    errors = {"a": "Read-only file system", "b": "Permission denied"}
     assert len(compare_folder("/out", errors, {"a": "x", "b": "y"}, {})) == 2
 
 
-def test_a_port_that_is_free_and_reached_passes() -> None:
-    [finding] = compare_port(29500, "10.0.0.1", FREE, {"b": {"10.0.0.1": None}}, "a", alone=False)
-    assert (finding.state, finding.hosts) == ("ok", ("a", "b"))
+TAKEN = {"error": "Address already in use", "holder": "python (process 7)"}
 
 
-@pytest.mark.parametrize(("alone", "state"), [(True, "warning"), (False, "FAIL")])
-def test_a_taken_port_is_told_with_its_holder(alone: bool, state: str) -> None:
-    taken = {"error": "Address already in use", "holder": "python (process 7)"}
-    [finding] = compare_port(29500, "10.0.0.1", taken, {}, "a", alone)
-    assert finding.state == state
-    assert "python (process 7)" in finding.what
+@pytest.mark.parametrize(
+    ("state", "reached", "alone", "expected", "hosts"),
+    [
+        (FREE, {"b": {"10.0.0.1": None}}, False, "ok", ("a", "b")),
+        (TAKEN, {}, True, "warning", ("a",)),
+        (TAKEN, {}, False, "FAIL", ("a",)),
+    ],
+)
+def test_a_port_passes_if_it_is_free_and_reached(
+    state: dict[str, Any], reached: dict[str, Any], alone: bool, expected: str, hosts: tuple[str, ...]
+) -> None:
+    [finding] = compare_port(29500, "10.0.0.1", state, reached, "a", alone)
+    assert (finding.state, finding.hosts) == (expected, hosts)
+    assert (state["holder"] or "") in finding.what
 
 
 def test_where_another_address_is_reached_it_is_recommended() -> None:
@@ -126,15 +129,12 @@ def test_where_another_address_is_reached_it_is_recommended() -> None:
     assert "firewall" in finding.fix
 
 
-def test_ranks_that_do_not_sum_are_told_in_their_words() -> None:
-    found = compare_bandwidth(None, {"a": None, "b": "rank 1 ended with code 1 and said: error: no route"}, 2)
-    assert [(finding.state, finding.hosts) for finding in found] == [("FAIL", ("b",))]
-    assert "no route" in found[0].what
-    [silent] = compare_bandwidth(None, {"a": None, "b": None}, 2)
-    assert silent.state == "FAIL"
-
-
-def test_bandwidth_is_given_by_size_of_message() -> None:
+def test_bandwidth_is_given_by_size_of_message_or_what_ranks_said_instead() -> None:
     figures = [{"bytes": 1024, "bus_gb_s": 0.0004}, {"bytes": 64 * 2**20, "bus_gb_s": 1.234}]
     [finding] = compare_bandwidth(figures, {"a": None}, 2)
     assert finding.what == "2 ranks, bus bandwidth in GB/s: 1 KiB 0.0004, 64 MiB 1.23"
+    [finding] = compare_bandwidth(None, {"a": None, "b": "rank 1 ended with code 1 and said: error: no route"}, 2)
+    assert (finding.state, finding.hosts) == ("FAIL", ("b",))
+    assert "no route" in finding.what
+    [silent] = compare_bandwidth(None, {"a": None, "b": None}, 2)
+    assert silent.state == "FAIL"

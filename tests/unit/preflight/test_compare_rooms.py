@@ -45,18 +45,16 @@ def test_gpus_that_do_not_fit_the_slots_are_told(
     assert said in finding.what
 
 
-def test_a_driver_too_old_and_a_torch_without_cuda_are_mended_differently(facts: Changed) -> None:
-    [old] = compare_gpus(facts(b={"gpus": []}), SLOTS)
-    [without] = compare_gpus(facts(b={"gpus": [], "cuda": None}), SLOTS)
-    assert "Update the driver" in old.fix
-    assert "for CPUs" in without.fix
-
-
-def test_no_gpu_anywhere_is_training_on_cpus(facts: Changed) -> None:
+def test_a_driver_too_old_a_torch_without_cuda_and_hosts_without_gpus_are_told_apart(facts: Changed) -> None:
     none = {"gpus": [], "driver": None}
-    [finding] = compare_gpus(facts(a=none, b=none, c=none), SLOTS)
-    assert finding.state == "ok"
-    assert "CPU" in finding.what
+    for changed, said in (
+        (facts(b={"gpus": []}), "Update the driver"),
+        (facts(b={"gpus": [], "cuda": None}), "for CPUs"),
+        (facts(a=none, b=none, c=none), "CPU"),
+    ):
+        [finding] = compare_gpus(changed, SLOTS)
+        assert said in finding.what + finding.fix
+        assert finding.state == ("ok" if said == "CPU" else "FAIL")
 
 
 @pytest.mark.parametrize(("free", "state"), [(2**29, "FAIL"), (2**33, "warning"), (2**36, "ok"), (None, "FAIL")])
@@ -64,16 +62,13 @@ def test_a_disk_without_room_fails_one_with_little_warns(free: int | None, state
     assert compare_disk(facts(c={"disk_free": free})).state == state
 
 
-def test_dockers_default_of_shared_memory_warns(facts: Changed) -> None:
+def test_little_shared_memory_or_a_missing_tool_warns(facts: Changed) -> None:
     finding = compare_shared_memory(facts(b={"shm_free": 2**26}))
     assert (finding.state, finding.hosts) == ("warning", ("b",))
-    assert "64 MiB" in finding.what
-
-
-@pytest.mark.parametrize("tool", ["compiler", "ninja"])
-def test_a_missing_tool_warns(tool: str, facts: Changed) -> None:
-    [finding] = compare_tools(facts(c={tool: None}))
-    assert (finding.state, finding.hosts) == ("warning", ("c",))
+    assert "64 MiB" in finding.what, "Docker's default"
+    for tool in ("compiler", "ninja"):
+        [finding] = compare_tools(facts(c={tool: None}))
+        assert (finding.state, finding.hosts) == ("warning", ("c",))
 
 
 @pytest.mark.parametrize(("age", "state"), [(3600.0, "FAIL"), (60.0, "warning")])
@@ -83,14 +78,15 @@ def test_an_old_build_lock_fails_a_new_one_may_be_at_work(age: float, state: str
     assert "/cache/op/lock" in finding.what
 
 
-def test_few_open_files_warn_more_so_with_many_ranks(facts: Changed) -> None:
-    low = facts(b={"open_files": 1024})
-    assert compare_limits(low, 6)[0].state == "ok"
-    assert compare_limits(low, 512)[0].hosts == ("b",)
-    assert compare_limits(facts(b={"open_files": None}), 512)[0].state == "ok"
-
-
-def test_a_limit_on_locked_memory_matters_with_infiniband_only(facts: Changed) -> None:
-    assert compare_limits(facts(b={"locked_memory": 2**16}), 6)[0].state == "ok"
-    [finding] = compare_limits(facts(b={"locked_memory": 2**16, "infiniband": True}), 6)
-    assert (finding.state, finding.hosts) == ("warning", ("b",))
+def test_limits_matter_where_they_are_met(facts: Changed) -> None:
+    low, locked = {"open_files": 1024}, {"locked_memory": 2**16}
+    for change, ranks, hosts in (
+        (low, 6, None),
+        (low, 512, ("b",)),
+        ({"open_files": None}, 512, None),
+        (locked, 6, None),
+        (locked | {"infiniband": True}, 6, ("b",)),
+    ):
+        [finding] = compare_limits(facts(b=change), ranks)
+        assert finding.state == ("warning" if hosts else "ok")
+        assert hosts in (None, finding.hosts)

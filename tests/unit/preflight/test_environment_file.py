@@ -26,6 +26,7 @@ def test_assignments_are_read_and_the_check_passes(tmp_path: Path) -> None:
     sets, findings = read_environment(path)
     assert sets == {"HF_HOME": "/shared/hf", "PATH": "/env/bin:$PATH", "A": "b=c d", "EMPTY": ""}
     assert [finding.state for finding in findings] == ["ok"]
+    check_environment({}, tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,9 @@ def test_assignments_are_read_and_the_check_passes(tmp_path: Path) -> None:
         ('A="b c"', "quotes"),
     ],
 )
-def test_a_line_that_the_launcher_trips_over_is_named_and_left_out(line: str, said: str, tmp_path: Path) -> None:
+def test_a_line_that_the_launcher_trips_over_is_named_and_left_out_and_refused_at_start(
+    line: str, said: str, tmp_path: Path
+) -> None:
     path = write(tmp_path, f"A=1\n{line}\nB=2\n")
     sets, [finding] = read_environment(path)
     assert sets == {"A": "1", "B": "2"}
@@ -49,6 +52,10 @@ def test_a_line_that_the_launcher_trips_over_is_named_and_left_out(line: str, sa
     assert finding.what.startswith(f"{path}:2: ")
     assert said in finding.what
     assert finding.fix
+    with pytest.raises(UserError) as caught:  # and a start is refused
+        check_environment({}, tmp_path, tmp_path)
+    assert str(caught.value).startswith(finding.what)
+    assert caught.value.code == EXIT_BAD_INPUT
 
 
 def test_a_commented_assignment_swallows_the_launchers_command_as_is_said() -> None:
@@ -81,12 +88,3 @@ def test_a_host_sees_the_value_with_its_own_variables_in_it(value: str, there: s
     command = f'{export_command("A", value)}; printf %s "$A"'
     done = subprocess.run(["sh", "-c", command], env={"HERE": "/host"}, capture_output=True, text=True, check=True)
     assert done.stdout == there
-
-
-def test_a_start_is_refused_at_the_first_line_that_the_launcher_trips_over(tmp_path: Path) -> None:
-    check_environment({}, tmp_path, tmp_path)
-    path = write(tmp_path, "A=1\n# B=2\nC\n")
-    with pytest.raises(UserError, match="reads a comment as a command") as caught:
-        check_environment({}, tmp_path, tmp_path)
-    assert str(caught.value).startswith(f"{path}:2: ")
-    assert caught.value.code == EXIT_BAD_INPUT

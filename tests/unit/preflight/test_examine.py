@@ -79,18 +79,15 @@ def test_a_host_lost_at_any_question_is_told_and_no_ranks_are_started(host: str,
         assert (host, when) in {("a", "reach"), ("b", "listen"), ("b", "hush")}
 
 
-def test_no_host_at_all_ends_with_what_is_known(facts: Changed) -> None:
-    _, examination = examined(facts(), dict.fromkeys("abc", "facts"))
-    assert states(examination) == {"connection": "FAIL"}
-    assert not examination.results()["passed"]
-
-
 @pytest.mark.parametrize(
     ("change", "starts"), [({"code": "x"}, False), ({"nccl": "2.0"}, False), ({"disk_free": 0}, True)]
 )
-def test_ranks_are_started_unless_what_failed_would_stop_them(
+def test_ranks_are_started_unless_what_failed_would_stop_them_or_no_host_is_left(
     change: dict[str, Any], starts: bool, facts: Changed
 ) -> None:
     way, examination = examined(facts(b=change))
     assert bool(way.summed_at) == starts
+    assert not examination.results()["passed"]
+    _, examination = examined(facts(), dict.fromkeys("abc", "facts"))
+    assert states(examination) == {"connection": "FAIL"}
     assert not examination.results()["passed"]

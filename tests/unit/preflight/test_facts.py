@@ -4,11 +4,11 @@ import json
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from dist_stilts.preflight import facts
 from dist_stilts.preflight.facts import PACKAGES, code_digest, collect
 
 
@@ -43,8 +43,22 @@ def test_the_codes_digest_differs_with_any_file_and_not_with_caches(tmp_path: Pa
     assert len({before, changed, code_digest(tmp_path)}) == 3
 
 
-def test_a_program_that_is_not_there_fails_or_hangs_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts, "TOOL_SECONDS", 0.2)
-    for command in (("no-such-program",), ("false",), ("sleep", "10")):
-        assert facts._output(*command) is None
-    assert facts._output("echo", "well") == "well\n"
+@pytest.mark.parametrize(
+    ("script", "driver"),
+    [
+        ("echo 570.1; echo 570.1", {"version": "570.1", "gpus": 2}),
+        ("echo 570.1; exit 1", None),
+        ("exec /bin/sleep 10", None),
+        (None, None),
+    ],
+    ids=["answers", "fails", "hangs", "is not there"],
+)
+def test_the_driver_is_what_its_program_says_if_it_answers(
+    script: str | None, driver: dict[str, Any] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dist_stilts.preflight.facts.TOOL_SECONDS", 0.5 if driver is None else 20)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if script:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    assert collect(tmp_path)["driver"] == driver

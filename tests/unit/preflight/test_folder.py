@@ -17,19 +17,14 @@ def test_words_are_read_and_leave_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
-    token = Token(tmp_path, "a", "word")
-    token.remove()
-    token.remove()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_another_program_puts_into_the_folder_stays(tmp_path: Path) -> None:
-    out = tmp_path / "runs"
-    token = Token(out, "a", "word")
-    (out / "results").touch()
-    token.remove()
-    assert [path.name for path in out.iterdir()] == ["results"]
+def test_a_folder_that_was_there_and_what_another_program_puts_into_it_stay(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    tokens = [Token(tmp_path / name, "a", "word") for name in ("there", "new")]
+    (tmp_path / "new" / "results").touch()
+    for token in [*tokens, *tokens]:
+        token.remove()
+    assert list((tmp_path / "there").iterdir()) == []
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["results"]
 
 
 def test_a_word_that_does_not_appear_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

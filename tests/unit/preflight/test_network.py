@@ -8,16 +8,12 @@ from dist_stilts.parallel.network import free_port
 from dist_stilts.preflight.network import Listener, holder, reach, route_to
 
 
-def test_the_way_to_loopback_is_loopback() -> None:
+def test_the_way_to_loopback_is_loopback_and_no_way_is_said_in_the_systems_words() -> None:
     route = route_to("127.0.0.1")
-    assert route["address"] == "127.0.0.1"
-    assert route["interface"] == "lo"
-
-
-def test_no_way_is_said_in_the_systems_words() -> None:
-    route = route_to("no-such-host.invalid")
-    assert route["interface"] is None
-    assert route["error"]
+    assert (route["address"], route["interface"]) == ("127.0.0.1", "lo")
+    nowhere = route_to("no-such-host.invalid")
+    assert nowhere["interface"] is None
+    assert nowhere["error"]
 
 
 def test_a_listener_is_reached_by_who_knows_its_word_until_it_is_closed() -> None:

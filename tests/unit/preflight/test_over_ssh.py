@@ -64,12 +64,12 @@ def test_why_a_host_does_not_answer_and_how_to_mend_it(host: str, what: str, fix
     [
         ("/env/bin/python: No module named dist_stilts", "dist_stilts is not installed"),
         ("No such option: --facts", "another dist_stilts"),
+        ("RuntimeError: Connection timed out", "timed out"),
         ("", "code 1 and said: nothing"),
     ],
 )
 def test_what_python_says_there_is_told_from_what_ssh_says(said: str, what: str) -> None:
     assert what in explain("node", 1, said).what
-    assert "timed out" in explain("node", 1, "RuntimeError: Connection timed out").what
 
 
 @pytest.mark.usefixtures("ssh")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dist_stilts.errors import UserError
@@ -13,7 +13,6 @@ from dist_stilts.scoring.mining import Candidates, best_first
 files = st.lists(st.text("ab \u3000", max_size=2), max_size=12)
 
 
-@settings(deadline=None)  # Arrow's first call is slow
 @given(files)
 def test_texts_are_numbered_by_their_first_rows(texts: list[str]) -> None:
     found = unique_texts(texts)
@@ -53,7 +52,6 @@ def by_text(rule: str, pairs: Candidates, source: list[str], target: list[str]) 
 rows = st.lists(st.sampled_from("abcd"), min_size=1, max_size=7)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(list(RULES)), rows, rows, st.data())
 def test_rules_equal_their_definitions(rule: str, source: list[str], target: list[str], data: st.DataObject) -> None:
     every = [(s, t) for s in range(len(set(source))) for t in range(len(set(target)))]

@@ -36,13 +36,8 @@ def test_health_of_simple_spaces() -> None:
     assert retrieval_health(np.zeros((3, 2)))["effective_rank"] == 1.0
     with pytest.raises(ValueError, match="no pairs"):
         retrieval_health(np.ones((1, 4)))
-
-
-def test_an_embedding_that_is_not_finite_is_named() -> None:
-    rows = np.ones((6, 2))
-    rows[4, 1] = math.nan
     with pytest.raises(UserError, match="row 4 is not finite"):
-        retrieval_health(rows)
+        retrieval_health(np.where(np.arange(12).reshape(6, 2) == 9, math.nan, 1.0))
 
 
 def test_a_collapsed_encoder_is_named() -> None:

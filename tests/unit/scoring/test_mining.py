@@ -168,16 +168,7 @@ scored = st.lists(st.tuples(st.integers(0, 9).map(lambda x: x / 7), st.booleans(
 
 
 @given(scored, st.integers(0, 5))
-def test_tuned_threshold_is_the_best_of_all_thresholds(candidates: list[tuple[float, bool]], missed: int) -> None:
-    scores, is_gold = np.array([c[0] for c in candidates]), np.array([c[1] for c in candidates])
-    n_gold = int(is_gold.sum()) + missed
-    best = best_threshold(scores, is_gold, n_gold)
-    assert best == score_at(scores, is_gold, n_gold, best.threshold)
-    assert best.f1 == max(score_at(scores, is_gold, n_gold, score).f1 for score in scores)
-
-
-@given(scored, st.integers(0, 5))
-def test_every_point_of_the_curve_is_the_score_at_its_threshold(
+def test_every_point_of_the_curve_is_the_score_at_its_threshold_and_the_tuned_one_the_best(
     candidates: list[tuple[float, bool]], missed: int
 ) -> None:
     scores, is_gold = np.array([c[0] for c in candidates]), np.array([c[1] for c in candidates])
@@ -186,6 +177,9 @@ def test_every_point_of_the_curve_is_the_score_at_its_threshold(
     assert points.threshold.tolist() == sorted(set(scores), reverse=True)
     for threshold, *rates in zip(points.threshold, points.f1, points.precision, points.recall, strict=True):
         assert tuple(rates) == score_at(scores, is_gold, n_gold, threshold)[1:]
+    best = best_threshold(scores, is_gold, n_gold)
+    assert best == score_at(scores, is_gold, n_gold, best.threshold)
+    assert best.f1 == max(points.f1)
 
 
 def test_average_precision_is_the_area_under_the_steps() -> None:
@@ -195,28 +189,19 @@ def test_average_precision_is_the_area_under_the_steps() -> None:
     assert curve(np.zeros(0), np.zeros(0, bool), 3).average_precision == 0.0
 
 
-def test_threshold_lies_half_way_after_the_best_prefix() -> None:
+def test_threshold_lies_half_way_after_the_best_prefix_which_may_be_everything() -> None:
     best = best_threshold(np.array([1.0, 1.4, 1.2]), np.array([False, True, True]), 2)
     assert best == BitextScore(pytest.approx(1.1), 1.0, 1.0, 1.0)
-
-
-def test_best_prefix_may_be_everything() -> None:
     assert best_threshold(np.array([1.2, 1.1]), np.array([True, True]), 4) == (1.1, pytest.approx(2 / 3), 1.0, 0.5)
 
 
-def test_threshold_between_adjacent_floats_keeps_the_prefix() -> None:
+def test_threshold_between_adjacent_floats_keeps_the_prefix_and_is_not_rounded_to_fp32() -> None:
     low = np.nextafter(1.0, 2.0)
-    high = np.nextafter(low, 2.0)
-    for top, next_one in ((low, 1.0), (high, low)):
-        scores, is_gold = np.array([top, next_one]), np.array([True, False])
-        assert score_at(scores, is_gold, 1, best_threshold(scores, is_gold, 1).threshold).f1 == 1.0
-
-
-def test_threshold_between_adjacent_fp32_scores_is_not_rounded_to_fp32() -> None:
-    scores, is_gold = np.array([np.nextafter(np.float32(1), np.float32(2)), 1], np.float32), np.array([True, False])
-    best = best_threshold(scores, is_gold, 1)
-    assert best.f1 == 1.0
-    assert best == score_at(scores, is_gold, 1, best.threshold)
+    single = np.nextafter(np.float32(1), np.float32(2))
+    for scores in (np.array([low, 1.0]), np.array([np.nextafter(low, 2.0), low]), np.array([single, 1], np.float32)):
+        best = best_threshold(scores, np.array([True, False]), 1)
+        assert best.f1 == 1.0
+        assert best == score_at(scores, np.array([True, False]), 1, best.threshold)
 
 
 def test_no_gold_and_no_candidates_score_zero() -> None:

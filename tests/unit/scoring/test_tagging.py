@@ -6,29 +6,25 @@ import pytest
 
 from dist_stilts.scoring.tagging import span_f1, token_accuracy
 
-GOLD = [["NOUN", "NOUN", "VERB", "DET", "NOUN"]]
-PRED = [["NOUN", "VERB", "VERB", "DET", "NOUN"]]
+
+@pytest.mark.parametrize(
+    ("predicted", "gold", "f1"),
+    [
+        ("NOUN VERB VERB DET NOUN", "NOUN NOUN VERB DET NOUN", 0.5),  # adjacent equal tags merge, as XTREME scores them
+        ("CCONJ", "SCONJ", 1.0),  # the two conjunctions share a type in seqeval
+        ("NOUN X", "NOUN DET", 2 / 3),  # a final one-letter tag is no span in seqeval
+        ("X NOUN", "DET NOUN", 1 / 2),
+        ("B-PER O O B-LOC", "B-PER I-PER O B-LOC", 0.5),  # spans count only when whole
+        ("B-PER I-PER O B-LOC", "B-PER I-PER O B-LOC", 1.0),
+    ],
+)
+def test_spans_are_those_of_seqeval(predicted: str, gold: str, f1: float) -> None:
+    assert span_f1([predicted.split()], [gold.split()]) == pytest.approx(f1)
 
 
-def test_adjacent_equal_tags_merge_as_xtreme_scores_them() -> None:
-    assert span_f1(PRED, GOLD) == pytest.approx(0.50)
-    assert token_accuracy(PRED, GOLD) == pytest.approx(0.80)
-
-
-def test_the_two_conjunctions_share_a_type_in_seqeval() -> None:
-    assert span_f1([["CCONJ"]], [["SCONJ"]]) == 1.0
+def test_accuracy_is_of_words() -> None:
+    assert token_accuracy([["NOUN", "VERB", "VERB", "DET", "NOUN"]], [["NOUN", "NOUN", "VERB", "DET", "NOUN"]]) == 0.8
     assert token_accuracy([["CCONJ"]], [["SCONJ"]]) == 0.0
-
-
-def test_a_final_one_letter_tag_is_no_span_in_seqeval() -> None:
-    assert span_f1([["NOUN", "X"]], [["NOUN", "DET"]]) == pytest.approx(2 / 3)
-    assert span_f1([["X", "NOUN"]], [["DET", "NOUN"]]) == pytest.approx(1 / 2)
-
-
-def test_bio_spans_count_only_when_whole() -> None:
-    gold = [["B-PER", "I-PER", "O", "B-LOC"]]
-    assert span_f1([["B-PER", "O", "O", "B-LOC"]], gold) == pytest.approx(0.5)
-    assert span_f1(gold, gold) == 1.0
 
 
 def test_no_spans_at_all_score_zero_without_a_warning() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -24,6 +24,7 @@ BUDGETS = st.sampled_from([ONE_CELL_PER_TILE, 1500, 4000, 12_000, 1 << 20])
 PRECISIONS = st.sampled_from(["fp32", "bf16"])
 Rows = Callable[[int, int, int], Tensor]
 Grid = Callable[[], AbstractContextManager[None]]
+both_precisions = pytest.mark.parametrize("precision", ["fp32", "bf16"])
 
 
 def same_bits(found: Found, wanted: Found) -> bool:
@@ -33,10 +34,8 @@ def same_bits(found: Found, wanted: Found) -> bool:
     )
 
 
-@settings(max_examples=120, deadline=None)
 @given(
-    n=st.integers(1, 40),
-    m=st.integers(1, 40),
+    sizes=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     k=st.integers(1, 7),
     copies=st.integers(0, 20),
     budget=BUDGETS,
@@ -44,8 +43,7 @@ def same_bits(found: Found, wanted: Found) -> bool:
     seed=st.integers(0, 10**6),
 )
 def test_search_equals_exhaustive_float64_up_to_ties(
-    n: int,
-    m: int,
+    sizes: tuple[int, int],
     k: int,
     copies: int,
     budget: int,
@@ -55,54 +53,60 @@ def test_search_equals_exhaustive_float64_up_to_ties(
     assert_exact: Callable[..., None],
     small_grid: Grid,
 ) -> None:
-    source, target = unit_rows(n, 5, seed), unit_rows(m, 5, seed + 1)
-    source, target = torch.cat([source, source[:copies]]), torch.cat([target, target[:copies]])
+    sides = (unit_rows(size, 5, seed + side) for side, size in enumerate(sizes))
+    source, target = (torch.cat([rows, rows[:copies]]) for rows in sides)
     with small_grid():
         found = both_directions(source, target, k, budget, precision=precision)
     assert_exact(found.forward, source, target, min(k, len(target)))
     assert_exact(found.backward, target, source, min(k, len(source)))
 
 
-@settings(max_examples=120, deadline=None)
-@given(
-    n=st.integers(1, 30),
-    m=st.integers(1, 30),
-    k=st.integers(1, 5),
-    budget=BUDGETS,
-    precision=PRECISIONS,
-    data=st.data(),
-)
+# Whole numbers below 2^24 are exact in fp32, so every tie here is a true one, zeros of both signs included.
+WHOLE = st.lists(st.tuples(*[st.integers(-1, 1).map(float)] * 2), min_size=1, max_size=30).map(torch.tensor)
+
+
+@given(source=WHOLE, target=WHOLE, k=st.integers(1, 5), budget=BUDGETS, precision=PRECISIONS)
 def test_ties_go_to_the_lowest_id(
-    n: int,
-    m: int,
+    source: Tensor,
+    target: Tensor,
     k: int,
     budget: int,
     precision: Any,
-    data: st.DataObject,
     exhaustive: Callable[..., Neighbours],
     small_grid: Grid,
 ) -> None:
-    # Whole numbers below 2^24 are exact in fp32, so every tie here is a true one, zeros of both signs included.
-    whole = st.integers(-1, 1).map(float)
-    source = torch.tensor(data.draw(st.lists(st.tuples(whole, whole), min_size=n, max_size=n)))
-    target = torch.tensor(data.draw(st.lists(st.tuples(whole, whole), min_size=m, max_size=m)))
     with small_grid():
         found = both_directions(source, target, k, budget, precision=precision)
     assert torch.equal(found.forward.ids, exhaustive(source, target, k).ids)
     assert torch.equal(found.backward.ids, exhaustive(target, source, k).ids)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("budget", [ONE_CELL_PER_TILE, 6 << 20, 1 << 30])
-def test_memory_budget_changes_no_bit_of_the_answer(budget: int, precision: Any, unit_rows: Rows) -> None:
+@both_precisions
+def test_neither_budget_nor_where_rows_lie_nor_the_callers_precision_changes_a_bit_of_the_answer(
+    precision: Any, tmp_path: Path, unit_rows: Rows
+) -> None:
     source, target = unit_rows(1300, 48, 0), unit_rows(1100, 48, 1)
     reference = both_directions(source, target, 4, precision=precision)
-    found = both_directions(source, target, 4, budget, precision=precision)
+    for budget in (ONE_CELL_PER_TILE, 6 << 20):
+        found = both_directions(source, target, 4, budget, precision=precision)
+        assert same_bits(found, reference)
+        assert found.searched_again == reference.searched_again
+    np.save(tmp_path / "source.npy", source.numpy())
+    mapped = np.load(tmp_path / "source.npy", mmap_mode="r")
+    for sides in [(mapped, target.numpy()), (Counted(source), Counted(target))]:
+        assert same_bits(both_directions(*sides, 4, 8 << 20, precision=precision), reference)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = both_directions(source, target, 4, 1 << 30, precision=precision)
+        assert torch.get_float32_matmul_precision() == "medium", "the caller's setting is put back"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert found.forward.scores.dtype == torch.float32
     assert same_bits(found, reference)
-    assert found.searched_again == reference.searched_again
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@both_precisions
 def test_neighbours_that_come_in_rising_order_are_found(
     precision: Any, assert_exact: Callable[..., None], small_grid: Grid
 ) -> None:
@@ -115,7 +119,7 @@ def test_neighbours_that_come_in_rising_order_are_found(
     assert_exact(found.backward, rows, rows[-10:], 3)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@both_precisions
 def test_a_collapsed_encoder_yields_the_first_rows_as_neighbours(precision: Any, small_grid: Grid) -> None:
     same = torch.ones(70, 1)
     with small_grid():
@@ -124,7 +128,7 @@ def test_a_collapsed_encoder_yields_the_first_rows_as_neighbours(precision: Any,
     assert found.backward.ids.tolist() == [[0, 1, 2]] * 50
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@both_precisions
 def test_k_is_capped_at_the_other_side(precision: Any, unit_rows: Rows) -> None:
     found = both_directions(unit_rows(2, 3, 0), unit_rows(5, 3, 1), 4, precision=precision)
     assert found.forward.ids.shape == (2, 4)
@@ -134,18 +138,6 @@ def test_k_is_capped_at_the_other_side(precision: Any, unit_rows: Rows) -> None:
     assert found.backward.scores.shape == (0, 3)
     found = both_directions(unit_rows(1, 3, 0)[:0], unit_rows(1, 3, 1)[:0], 4, precision=precision)
     assert found.forward.ids.shape == found.backward.ids.shape == (0, 0)
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_rows_on_disk_and_rows_behind_an_object_give_the_bits_of_rows_in_memory(
-    precision: Any, tmp_path: Path, unit_rows: Rows
-) -> None:
-    source, target = unit_rows(1300, 48, 0), unit_rows(1100, 48, 1)
-    reference = both_directions(source, target, 4, precision=precision)
-    np.save(tmp_path / "source.npy", source.numpy())
-    mapped = np.load(tmp_path / "source.npy", mmap_mode="r")
-    for sides in [(mapped, target.numpy()), (Counted(source), Counted(target))]:
-        assert same_bits(both_directions(*sides, 4, 8 << 20, precision=precision), reference)
 
 
 class Counted:
@@ -180,22 +172,7 @@ def test_progress_counts_tiles_up_to_the_last(small_grid: Grid, unit_rows: Rows)
     assert told == [(done, 6) for done in range(1, 7)]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_scores_are_full_fp32_even_under_autocast_and_reduced_matmul_precision(precision: Any, unit_rows: Rows) -> None:
-    source, target = unit_rows(30, 64, 0), unit_rows(30, 64, 1)
-    reference = both_directions(source, target, 3, precision=precision)
-    torch.set_float32_matmul_precision("medium")
-    try:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            found = both_directions(source, target, 3, precision=precision)
-        assert torch.get_float32_matmul_precision() == "medium", "the caller's setting is put back"
-    finally:
-        torch.set_float32_matmul_precision("highest")
-    assert found.forward.scores.dtype == torch.float32
-    assert same_bits(found, reference)
-
-
-def test_embeddings_that_are_not_finite_are_refused_by_row(unit_rows: Rows) -> None:
+def test_what_cannot_be_searched_is_refused(unit_rows: Rows) -> None:
     broken = unit_rows(4, 3, 0)
     broken[2, 1] = float("nan")
     with pytest.raises(UserError, match="1 of 4 target embeddings are not finite, the first in row 2"):
@@ -203,22 +180,16 @@ def test_embeddings_that_are_not_finite_are_refused_by_row(unit_rows: Rows) -> N
     broken[3, 0] = float("inf")
     with pytest.raises(UserError, match="2 of 4 source embeddings are not finite, the first in row 2"):
         both_directions(broken.numpy(), unit_rows(4, 3, 1), 1)
-
-
-@pytest.mark.parametrize(("columns", "k"), [(3, 0), (4, 1)])
-def test_senseless_shapes_are_refused(columns: int, k: int, unit_rows: Rows) -> None:
-    with pytest.raises(ValueError, match="cannot search"):
-        both_directions(unit_rows(2, 3, 0), unit_rows(2, columns, 1), k)
-
-
-def test_an_unknown_precision_is_refused(unit_rows: Rows) -> None:
+    for columns, k in ((3, 0), (4, 1)):
+        with pytest.raises(ValueError, match="cannot search"):
+            both_directions(unit_rows(2, 3, 0), unit_rows(2, columns, 1), k)
     with pytest.raises(ValueError, match="precision is one of auto, fp32, bf16"):
         both_directions(unit_rows(2, 3, 0), unit_rows(2, 3, 1), 1, precision="fp16")  # type: ignore[arg-type]
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@both_precisions
 def test_gpu_search_is_exact_in_bounded_memory(
     precision: Any, unit_rows: Rows, assert_exact: Callable[..., None]
 ) -> None:

@@ -52,11 +52,11 @@ def test_tiles_stay_within_the_budget(
 
 
 @pytest.mark.parametrize("rows", [0, 1, 511, 512, 513, 5000])
-@pytest.mark.parametrize("ranks", [1, 2, 3, 4, 7])
-def test_shares_are_whole_cells_that_cover_a_side_evenly(rows: int, ranks: int) -> None:
+def test_shares_are_whole_cells_that_cover_a_side_evenly(rows: int) -> None:
     side = Side(torch.empty(rows, 0), "source", CPU)
-    borders = [Share(rank, ranks).of(side) for rank in range(ranks)]
-    assert [row for border in borders for row in range(rows)[border]] == list(range(rows))
-    assert all(border.start % 512 == 0 or border.start == rows for border in borders)
-    cells = [-(-(border.stop - border.start) // 512) for border in borders]
-    assert max(cells) - min(cells) <= 1
+    for ranks in (1, 2, 3, 4, 7):
+        borders = [Share(rank, ranks).of(side) for rank in range(ranks)]
+        assert [row for border in borders for row in range(rows)[border]] == list(range(rows))
+        assert all(border.start % 512 == 0 or border.start == rows for border in borders)
+        cells = [-(-(border.stop - border.start) // 512) for border in borders]
+        assert max(cells) - min(cells) <= 1

@@ -1,4 +1,4 @@
-"""One small world, written once for all tests of this folder."""
+"""The simulated world, its concepts and its languages."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from dist_stilts.simulate import Language, languages, write_world
+from dist_stilts.simulate import Language, languages
 from dist_stilts.simulate.frames import ConceptWorld
-
-SCALE = 0.05
 
 
 @pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(world: Path) -> Path:
     """The data root of a world of seed 0 at 1/20 of its size."""
-    return write_world(tmp_path_factory.mktemp("simulated") / "world", seed=0, scale=SCALE)
+    return world
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,6 @@ def test_documents_switch_to_english_at_the_stated_rate(concepts: ConceptWorld, 
         native = {language.lexicon.words[concept] + ending for concept in CONTENT for ending in endings}
         switched, kept = sum(word in english for word in words), sum(word in native for word in words)
         assert switched / (switched + kept) == pytest.approx(SWITCH_RATE, abs=0.02)
-
-
-def test_without_switching_a_document_has_no_english_content_word(
-    concepts: ConceptWorld, tongues: dict[str, Language]
-) -> None:
     lines = documents(concepts, tongues["qac"], random.Random(0), 500, switch_rate=0.0)
     assert not set(CONTENT) & {word for line in lines for word in line.split()}
 

@@ -27,7 +27,10 @@ def test_opposites_are_mutual_and_of_one_kind() -> None:
     assert set(VERBS) <= set(OPPOSITE)
 
 
-def test_events_respect_the_selectional_classes(concepts: ConceptWorld) -> None:
+def test_events_respect_the_selectional_classes_and_preferences_are_steep(concepts: ConceptWorld) -> None:
+    """So that words can be told apart by their company."""
+    top = [max(concepts.objects[verb].probabilities.values()) for verb in VERBS]
+    assert sum(top) / len(top) > 3 / min(len(concepts.objects[verb].items) for verb in VERBS)
     rng = random.Random(0)
     for _ in range(500):
         event = concepts.event(rng)
@@ -35,11 +38,6 @@ def test_events_respect_the_selectional_classes(concepts: ConceptWorld) -> None:
         assert HYPERNYM[event.object.noun] in OBJECT_CLASSES[event.verb]
         assert event.subject.noun not in ENTITY or event.subject.adjective is None
         assert (event.place is None) == (event.preposition is None)
-
-
-def test_preferences_are_steep_enough_to_tell_words_apart_by_their_company(concepts: ConceptWorld) -> None:
-    top = [max(concepts.objects[verb].probabilities.values()) for verb in VERBS]
-    assert sum(top) / len(top) > 3 / min(len(concepts.objects[verb].items) for verb in VERBS)
 
 
 def test_the_two_places_of_a_drawn_pair_are_exchangeable() -> None:
@@ -51,11 +49,8 @@ def test_the_two_places_of_a_drawn_pair_are_exchangeable() -> None:
     assert all(first[item] == pytest.approx(second[item], rel=0.05) for item in "abc")
 
 
-def test_another_seed_is_another_world(concepts: ConceptWorld) -> None:
+def test_another_seed_is_another_world_and_voice_is_no_part_of_an_event(concepts: ConceptWorld) -> None:
     assert ConceptWorld(1).objects["bought"].probabilities != concepts.objects["bought"].probabilities
     assert ConceptWorld(0).objects["bought"].probabilities == concepts.objects["bought"].probabilities
-
-
-def test_voice_is_no_part_of_an_event(concepts: ConceptWorld) -> None:
     event = concepts.event(random.Random(0))
     assert fingerprint(replace(event, passive=True)) == fingerprint(replace(event, passive=False))

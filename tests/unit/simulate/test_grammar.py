@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from dist_stilts.simulate import Language
 from dist_stilts.simulate.frames import Frame, Phrase
 from dist_stilts.simulate.grammar import realise, sentence, spell
-from dist_stilts.simulate.languages import ENGLISH, Typology
+from dist_stilts.simulate.languages import ENGLISH_GRAMMAR, Typology
 
 EVENT = Frame(
     "sold", Phrase("farmer", "old"), Phrase("boat", "red", "3", plural=True), "near", "river", "twice", negated=True
@@ -38,20 +38,18 @@ def gloss(frame: Frame, typology: Typology, english: Language) -> str:
     ],
 )
 def test_each_parameter_does_what_it_says(change: dict[str, Any], text: str, tongues: dict[str, Language]) -> None:
-    assert gloss(EVENT, replace(ENGLISH, **change), tongues["en"]) == text
+    assert gloss(EVENT, replace(ENGLISH_GRAMMAR, **change), tongues["en"]) == text
 
 
-def test_only_subject_pronouns_are_dropped(tongues: dict[str, Language]) -> None:
-    dropping = replace(ENGLISH, subject_pronoun="dropped")
+def test_the_passive_makes_the_patient_the_subject_and_only_subject_pronouns_are_dropped(
+    tongues: dict[str, Language],
+) -> None:
+    text = "the 3 red boats was never sold by the old farmer near the river twice ."
+    assert gloss(replace(EVENT, passive=True), ENGLISH_GRAMMAR, tongues["en"]) == text
+    dropping = replace(ENGLISH_GRAMMAR, subject_pronoun="dropped")
     frame = Frame("sold", Phrase("he"), Phrase("boat"))
     assert gloss(frame, dropping, tongues["en"]) == "sold the boat ."
     assert gloss(replace(frame, passive=True), dropping, tongues["en"]) == "the boat was sold by he ."
-
-
-def test_the_passive_makes_the_patient_the_subject(tongues: dict[str, Language]) -> None:
-    passive = replace(EVENT, passive=True)
-    text = "the 3 red boats was never sold by the old farmer near the river twice ."
-    assert gloss(passive, ENGLISH, tongues["en"]) == text
 
 
 def test_a_language_says_a_frame_with_its_own_words_and_the_same_concepts(tongues: dict[str, Language]) -> None:
@@ -69,7 +67,3 @@ def test_roles_mark_agent_and_patient_whatever_the_voice(tongues: dict[str, Lang
             assert [word.role for word in words if word.concept in ("farmer", "boat", "river")].count("subject") == 1
             assert next(word.role for word in words if word.concept == "boat") == "object"
             assert next(word.role for word in words if word.concept == "near") == ""
-
-
-def test_the_parameters_are_those_of_the_declared_typology() -> None:
-    assert len(fields(Typology)) == 10

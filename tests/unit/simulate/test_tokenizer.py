@@ -14,12 +14,9 @@ def tokenizer(root: Path) -> Tokenizer:
     return Tokenizer.from_file(str(root / "tokenizer" / "tokenizer.json"))
 
 
-def test_special_tokens_have_the_ids_of_xlm_r(tokenizer: Tokenizer) -> None:
+def test_special_tokens_and_pairs_are_those_of_xlm_r(tokenizer: Tokenizer) -> None:
     assert [tokenizer.token_to_id(token) for token in SPECIAL] == [0, 1, 2, 3]
     assert tokenizer.token_to_id(MASK) == tokenizer.get_vocab_size() - 1
-
-
-def test_a_pair_is_built_as_xlm_r_builds_it(tokenizer: Tokenizer) -> None:
     assert tokenizer.encode("dog", "cat").tokens == ["<s>", "▁dog", "</s>", "</s>", "▁cat", "</s>"]
     assert set(tokenizer.encode("dog", "cat").type_ids) == {0}
 
@@ -32,16 +29,15 @@ def test_every_written_text_survives_the_round_trip_without_unknown_pieces(token
             assert tokenizer.decode(encoding.ids) == line
 
 
-def test_a_word_is_its_stem_and_its_endings(tokenizer: Tokenizer, tongues: dict[str, Language]) -> None:
+def test_a_word_is_its_stem_and_its_endings_and_pieces_are_unique_and_few(
+    tokenizer: Tokenizer, tongues: dict[str, Language]
+) -> None:
     for language in tongues.values():
         lexicon = language.lexicon
         for concept in ("dog", "boat", "anna"):
             stem = WORD_START + lexicon.words[concept]
             pieces = tokenizer.encode(lexicon.words[concept] + lexicon.plural + lexicon.case, add_special_tokens=False)
             assert pieces.tokens == [stem, *(ending for ending in (lexicon.plural, lexicon.case) if ending)]
-
-
-def test_pieces_are_unique_and_few(tongues: dict[str, Language]) -> None:
     pieces = [piece for piece, _ in vocabulary(list(tongues.values()))]
     assert len(set(pieces)) == len(pieces) < 2500
 

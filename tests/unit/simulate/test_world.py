@@ -26,12 +26,8 @@ def lines(path: Path) -> list[str]:
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:
-    code = f"""
-import sys
-from pathlib import Path
-from dist_stilts.simulate import write_world
-write_world(Path(sys.argv[1]), scale={TINY})
-"""
+    code = "import sys; from pathlib import Path; from dist_stilts.simulate import write_world\n"
+    code += f"write_world(Path(sys.argv[1]), scale={TINY})"
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         subprocess.run([sys.executable, "-c", code, str(tmp_path / hash_seed)], check=True, env=environment)
@@ -39,31 +35,25 @@ write_world(Path(sys.argv[1]), scale={TINY})
 
 
 def test_another_seed_gives_other_texts(tmp_path: Path, root: Path) -> None:
-    other = write_world(tmp_path / "other", seed=1, scale=0.05)
+    other = write_world(tmp_path / "other", seed=1, scale=TINY)
     assert lines(other / "mlm" / "en.txt") != lines(root / "mlm" / "en.txt")
     assert lines(other / "mlm" / "qaa.txt") != lines(root / "mlm" / "qaa.txt")
 
 
-def test_a_second_call_touches_nothing(tmp_path: Path) -> None:
+def test_a_second_call_touches_nothing_and_another_world_in_the_folder_is_refused(tmp_path: Path) -> None:
     out = write_world(tmp_path / "world", scale=TINY)
     (out / "mlm" / "en.txt").write_text("mine\n", encoding="utf-8")
     said: list[str] = []
     assert write_world(out, scale=TINY, on_progress=said.append) == out
     assert said == []
-    assert lines(out / "mlm" / "en.txt") == ["mine"]
-
-
-def test_another_world_in_the_folder_is_refused_and_named(tmp_path: Path) -> None:
-    out = write_world(tmp_path / "world", scale=TINY)
     with pytest.raises(UserError, match="seed 0, not 1"):
         write_world(out, seed=1, scale=TINY)
-
-
-def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("keep me", encoding="utf-8")
+    assert lines(out / "mlm" / "en.txt") == ["mine"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep me", encoding="utf-8")
     with pytest.raises(UserError, match="no simulated world"):
-        write_world(tmp_path, scale=TINY)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+        write_world(tmp_path / "mine", scale=TINY)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
 
 def test_a_world_that_fails_half_way_is_absent(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from task_files import CONTEXT, refusal, write
 
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.files import exists
-from dist_stilts.tasks.languages import languages
 from dist_stilts.tasks.read_qa import (
     find_squad_v1,
     find_tydiqa,
@@ -29,9 +29,9 @@ from dist_stilts.tasks.spec import Answer, Quirk, SpanRow
 from dist_stilts.tasks.specs_qa import SPECS
 
 Reader = Callable[[Path, str, str], Iterator[SpanRow | Quirk]]
-CONTEXT = "Rome is old. Paris is in France."
 GERMAN = "Rom ist alt. Paris ist in Frankreich."
 WITHHELD = ("", 0)
+ROME = ("Rome", 0)
 
 
 def qa(key: str, *answers: tuple[Any, Any], **more: Any) -> dict[str, Any]:
@@ -42,11 +42,6 @@ def qa(key: str, *answers: tuple[Any, Any], **more: Any) -> dict[str, Any]:
 def squad(*paragraphs: tuple[str, list[Any]]) -> dict[str, Any]:
     """A file of one article."""
     return {"version": "1.1", "data": [{"paragraphs": [{"context": text, "qas": qas} for text, qas in paragraphs]}]}
-
-
-def write(path: Path, value: Any, indent: int | None = None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=indent))
 
 
 def split_quirks(items: Iterable[SpanRow | Quirk]) -> tuple[list[SpanRow], list[str]]:
@@ -61,145 +56,139 @@ def rows_of(items: Iterable[SpanRow | Quirk]) -> list[SpanRow]:
     return rows
 
 
-def message(read: Reader, folder: Path, split: str = "dev", language: str = "en") -> str:
-    with pytest.raises(UserError) as caught:
-        list(read(folder, split, language))
-    return str(caught.value)
-
-
-LAYOUTS: list[tuple[Reader, str, str, str]] = [
-    (read_squad_v1, "train", "en", "train-v1.1.json"),
-    (read_squad_v1, "dev", "en", "dev-v1.1.json"),
-    (read_squad_v1, "dev", "en", "dev-v1.1.derived-from-v2.json"),
-    (read_squad_v1, "train", "de", "squad.translate.train.en-de.json"),
-    (read_squad_v1, "train", "de", "translate-train/squad.translate.train.en-de.json"),
-    (read_squad_v2, "train", "en", "train-v2.0.json"),
-    (read_squad_v2, "dev", "en", "dev-v2.0.json"),
-    (read_xquad, "test", "de", "xquad.de.json"),
-    (read_mlqa, "dev", "de", "MLQA_V1/dev/dev-context-de-question-de.json"),
-    (read_mlqa, "test", "zh", "MLQA_V1/test/test-context-zh-question-zh.json"),
-    (read_mlqa, "test", "en", "test/test-context-en-question-en.json"),
-    (read_tydiqa, "train", "en", "tydiqa-goldp-v1.1-train/tydiqa.goldp.en.train.json"),
-    (read_tydiqa, "train", "en", "train/tydiqa.goldp.en.train.json"),
-    (read_tydiqa, "test", "fi", "tydiqa-goldp-v1.1-dev/tydiqa.goldp.fi.dev.json"),
-    (read_tydiqa, "test", "fi", "dev/tydiqa.goldp.fi.dev.json"),
-    (read_tydiqa, "test", "fi", "tydiqa-goldp-v1.1-dev/tydiqa-goldp-dev-finnish.json"),
-    (read_tydiqa, "train", "fi", "tydiqa-goldp-v1.1-train/tydiqa-goldp-v1.1-train.json"),
-    (read_tydiqa, "test", "fi", "tydiqa-goldp-v1.1-dev.json"),
-    (read_tydiqa, "train", "te", "tydiqa.translate.train.en-te.json"),
-]
-
-
 @pytest.mark.parametrize(
-    ("read", "split", "language", "name"), LAYOUTS, ids=lambda value: getattr(value, "__name__", str(value)[-30:])
+    ("read", "split", "language", "names"),
+    [
+        (read_squad_v1, "train", "en", "train-v1.1.json"),
+        (read_squad_v1, "dev", "en", "dev-v1.1.json dev-v1.1.derived-from-v2.json"),
+        (
+            read_squad_v1,
+            "train",
+            "de",
+            "squad.translate.train.en-de.json translate-train/squad.translate.train.en-de.json",
+        ),
+        (read_squad_v2, "train", "en", "train-v2.0.json"),
+        (read_squad_v2, "dev", "en", "dev-v2.0.json"),
+        (read_xquad, "test", "de", "xquad.de.json"),
+        (read_mlqa, "dev", "de", "MLQA_V1/dev/dev-context-de-question-de.json"),
+        (read_mlqa, "test", "zh", "MLQA_V1/test/test-context-zh-question-zh.json"),
+        (read_mlqa, "test", "en", "test/test-context-en-question-en.json"),
+        (
+            read_tydiqa,
+            "train",
+            "en",
+            "tydiqa-goldp-v1.1-train/tydiqa.goldp.en.train.json train/tydiqa.goldp.en.train.json",
+        ),
+        (
+            read_tydiqa,
+            "test",
+            "fi",
+            "tydiqa-goldp-v1.1-dev/tydiqa.goldp.fi.dev.json dev/tydiqa.goldp.fi.dev.json "
+            "tydiqa-goldp-v1.1-dev/tydiqa-goldp-dev-finnish.json tydiqa-goldp-v1.1-dev.json",
+        ),
+        (read_tydiqa, "train", "fi", "tydiqa-goldp-v1.1-train/tydiqa-goldp-v1.1-train.json"),
+        (read_tydiqa, "train", "te", "tydiqa.translate.train.en-te.json"),
+    ],
 )
-def test_a_question_is_read_under_every_published_name(
-    tmp_path: Path, read: Reader, split: str, language: str, name: str
+def test_a_question_is_read_under_every_published_name_packed_or_not(
+    tmp_path: Path, read: Reader, split: str, language: str, names: str
 ) -> None:
     value = squad((CONTEXT, [qa("finnish-1", ("Paris", 13), ("France", 25))]))
-    write(tmp_path / name, value)
-    (row,) = rows_of(read(tmp_path, split, language))
-    assert (row.id, row.question, row.context) == ("finnish-1", "finnish-1?", CONTEXT)
-    assert row.answers == (Answer("Paris", 13), Answer("France", 25))
-
-
-def test_a_packed_file_is_read_too(tmp_path: Path) -> None:
-    content = json.dumps(squad((CONTEXT, [qa("q", ("Rome", 0))]))).encode()
-    (tmp_path / "xquad.en.json.gz").write_bytes(gzip.compress(content))
-    assert rows_of(read_xquad(tmp_path, "test", "en"))[0].answers == (Answer("Rome", 0),)
+    for number, name in enumerate(names.split()):
+        write(tmp_path / f"{number}", {name: value})
+        write(tmp_path / f"{number} packed", {f"{name}.gz": gzip.compress(json.dumps(value).encode())})
+        for folder in (f"{number}", f"{number} packed"):
+            (row,) = rows_of(read(tmp_path / folder, split, language))
+            assert (row.id, row.question, row.context) == ("finnish-1", "finnish-1?", CONTEXT)
+            assert row.answers == (Answer("Paris", 13), Answer("France", 25))
 
 
 def test_offsets_count_characters_and_a_mark_inside_the_context_is_one(tmp_path: Path) -> None:
     context = "\ufeff😀 Αθήνα e\u0301t\u200cé"
-    write(tmp_path / "xquad.el.json", squad((context, [qa("q", ("Αθήνα", 3), ("é", 13))])))
+    write(tmp_path, {"xquad.el.json": squad((context, [qa("q", ("Αθήνα", 3), ("é", 13))]))})
     (row,) = rows_of(read_xquad(tmp_path, "test", "el"))
     assert row.context == context
     assert [context[answer.start :][: len(answer.text)] for answer in row.answers or ()] == ["Αθήνα", "é"]
 
 
 def test_contexts_are_shared_and_questions_on_one_share_a_group(tmp_path: Path) -> None:
-    value = squad((CONTEXT, [qa("a", ("Rome", 0)), qa("b", ("Rome", 0))]), ("x", [qa("c", ("x", 0))]))
-    value["data"] += squad((CONTEXT, [qa("d", ("Rome", 0))]))["data"]
-    write(tmp_path / "train-v1.1.json", value)
-    a, b, c, d = rows_of(read_squad_v1(tmp_path, "train", "en"))
+    value = squad((CONTEXT, [qa("a", ROME), qa("b", ROME)]), ("x", [qa("c", ("x", 0))]))
+    value["data"] += squad((CONTEXT, [qa("d", ROME)]))["data"]
+    a, b, c, d = rows_of(read_squad_v1(write(tmp_path, {"train-v1.1.json": value}), "train", "en"))
     assert a.group == b.group == d.group != c.group
     assert a.context is b.context is d.context
 
 
-def test_groups_of_parallel_languages_are_those_of_english(tmp_path: Path) -> None:
-    english = squad((CONTEXT, [qa("a", ("Rome", 0)), qa("b", ("Rome", 0))]), ("x", [qa("c", ("x", 0))]))
+@pytest.mark.parametrize(
+    ("read", "split", "english_name", "german_name"),
+    [
+        (read_squad_v1, "train", "train-v1.1.json", "squad.translate.train.en-de.json"),
+        (read_xquad, "test", "xquad.en.json", "xquad.de.json"),
+        (read_mlqa, "dev", "dev-context-en-question-en.json", "dev-context-de-question-de.json"),
+    ],
+)
+def test_groups_of_parallel_languages_are_those_of_english_if_it_is_there(
+    tmp_path: Path, read: Reader, split: str, english_name: str, german_name: str
+) -> None:
+    english = squad((CONTEXT, [qa("a", ROME), qa("b", ROME)]), ("x", [qa("c", ("x", 0))]))
     german = squad(("y", [qa("c", ("y", 0))]), (GERMAN, [qa("b", ("Rom", 0)), qa("new", ("Rom", 0))]))
-    for read, split, name in (
-        (read_squad_v1, "train", "train-v1.1.json squad.translate.train.en-de.json"),
-        (read_xquad, "test", "xquad.en.json xquad.de.json"),
-        (read_mlqa, "dev", "dev-context-en-question-en.json dev-context-de-question-de.json"),
-    ):
-        for file, value in zip(name.split(), (english, german), strict=True):
-            write(tmp_path / file, value)
-        group = {row.id: row.group for row in rows_of(read(tmp_path, split, "en"))}
-        translated = {row.id: row.group for row in rows_of(read(tmp_path, split, "de"))}
-        assert translated == {"c": group["c"], "b": group["b"], "new": "new"}
-
-
-def test_a_parallel_file_without_english_beside_it_has_one_group_per_question(tmp_path: Path) -> None:
-    write(tmp_path / "xquad.de.json", squad((GERMAN, [qa("a", ("Rom", 0)), qa("b", ("Rom", 0))])))
-    assert [row.group for row in rows_of(read_xquad(tmp_path, "test", "de"))] == ["a", "b"]
+    alone = rows_of(read(write(tmp_path / "alone", {german_name: german}), split, "de"))
+    assert [row.group for row in alone] == ["c", "b", "new"]
+    write(tmp_path, {english_name: english, german_name: german})
+    group = {row.id: row.group for row in rows_of(read(tmp_path, split, "en"))}
+    translated = {row.id: row.group for row in rows_of(read(tmp_path, split, "de"))}
+    assert translated == {"c": group["c"], "b": group["b"], "new": "new"}
 
 
 def test_squad_v2_questions_may_have_no_answer(tmp_path: Path) -> None:
     plausible = [{"text": "Rome", "answer_start": 0}]
-    questions = [
-        qa("yes", ("Rome", 0), is_impossible=False),
-        qa("no", is_impossible=True, plausible_answers=plausible),
-        qa("old"),
-    ]
-    write(tmp_path / "dev-v2.0.json", squad((CONTEXT, questions)))
-    assert [row.answers for row in rows_of(read_squad_v2(tmp_path, "dev", "en"))] == [(Answer("Rome", 0),), (), ()]
+    questions = [qa("yes", ROME, is_impossible=False), qa("no", is_impossible=True, plausible_answers=plausible)]
+    write(tmp_path, {"dev-v2.0.json": squad((CONTEXT, [*questions, qa("old")]))})
+    assert [row.answers for row in rows_of(read_squad_v2(tmp_path, "dev", "en"))] == [(Answer(*ROME),), (), ()]
 
 
 def test_gold_may_be_withheld_outside_training(tmp_path: Path) -> None:
-    question = {"id": "q", "question": "?"}
-    write(tmp_path / "dev-v1.1.json", squad((CONTEXT, [question])))
-    write(tmp_path / "train-v1.1.json", squad((CONTEXT, [question])))
+    value = squad((CONTEXT, [{"id": "q", "question": "?"}]))
+    write(tmp_path, {"dev-v1.1.json": value, "train-v1.1.json": value})
     assert rows_of(read_squad_v1(tmp_path, "dev", "en"))[0].answers is None
-    assert "train-v1.1.json:1: no list under the key 'answers'" in message(read_squad_v1, tmp_path, "train")
+    assert "train-v1.1.json:1: no list under the key 'answers'" in refusal(read_squad_v1, tmp_path, "train", "en")
 
 
 def test_xtreme_withholds_gold_by_empty_answers(tmp_path: Path) -> None:
     taken_out = squad((CONTEXT, [qa("english-1-0", WITHHELD)]), ("x", [qa("english-2-0", WITHHELD)]))
-    write(tmp_path / "dev/tydiqa.goldp.en.dev.json", taken_out)
+    write(tmp_path, dict.fromkeys(("dev/tydiqa.goldp.en.dev.json", "train/tydiqa.goldp.en.train.json"), taken_out))
     assert [row.answers for row in rows_of(read_tydiqa(tmp_path, "test", "en"))] == [None, None]
-    write(tmp_path / "train/tydiqa.goldp.en.train.json", taken_out)
-    assert "train.json:1: its gold answers were taken out" in message(read_tydiqa, tmp_path, "train")
+    assert "train.json:1: its gold answers were taken out" in refusal(read_tydiqa, tmp_path, "train", "en")
 
 
 def test_one_empty_answer_among_others_is_scored_but_not_trained_on(tmp_path: Path) -> None:
-    value = squad((CONTEXT, [qa("english-1", ("Rome", 0)), qa("english-2", WITHHELD)]))
-    write(tmp_path / "tydiqa-goldp-v1.1-dev.json", value)
-    write(tmp_path / "tydiqa-goldp-v1.1-train.json", value)
+    value = squad((CONTEXT, [qa("english-1", ROME), qa("english-2", WITHHELD)]))
+    write(tmp_path, dict.fromkeys(("tydiqa-goldp-v1.1-dev.json", "tydiqa-goldp-v1.1-train.json"), value))
     rows, quirks = split_quirks(read_tydiqa(tmp_path, "test", "en"))
-    assert [row.answers for row in rows] == [(Answer("Rome", 0),), (Answer("", 0),)]
+    assert [row.answers for row in rows] == [(Answer(*ROME),), (Answer("", 0),)]
     assert quirks == ["empty answer kept"]
     rows, quirks = split_quirks(read_tydiqa(tmp_path, "train", "en"))
     assert [row.id for row in rows] == ["english-1"]
     assert quirks == ["question left out: its answer is empty"]
 
 
+MOVED = "answer moved to where its text stands"
+
+
 @pytest.mark.parametrize(
     ("given", "mended", "quirk"),
     [
-        (("Paris", 9), ("Paris", 13), "answer moved to where its text stands"),
-        (("Paris", -5), ("Paris", 13), "answer moved to where its text stands"),
-        (("France", 10**30), ("France", 25), "answer moved to where its text stands"),
+        (("Paris", 9), ("Paris", 13), MOVED),
+        (("Paris", -5), ("Paris", 13), MOVED),
+        (("France", 10**30), ("France", 25), MOVED),
         ((" Paris\n", 12), ("Paris", 13), "white space around an answer taken off"),
-        # Two places: the near one is meant, or none.
-        (("is", 18), ("is", 19), "answer moved to where its text stands"),
+        (("is", 18), ("is", 19), MOVED),  # two places: the near one is meant, or none
     ],
 )
 def test_an_answer_is_moved_to_where_it_stands(
     tmp_path: Path, given: tuple[str, int], mended: tuple[str, int], quirk: str
 ) -> None:
-    write(tmp_path / "dev-v1.1.json", squad((CONTEXT, [qa("q", given)])))
+    write(tmp_path, {"dev-v1.1.json": squad((CONTEXT, [qa("q", given)]))})
     rows, quirks = split_quirks(read_squad_v1(tmp_path, "dev", "en"))
     assert rows[0].answers == (Answer(*mended),)
     assert quirks == [quirk]
@@ -207,85 +196,66 @@ def test_an_answer_is_moved_to_where_it_stands(
 
 @pytest.mark.parametrize("answer", [("Berlin", 0), ("is", 50), ("\t\t", 200)])
 def test_an_answer_that_is_not_in_the_context_names_its_line(tmp_path: Path, answer: tuple[str, int]) -> None:
-    write(tmp_path / "dev-v1.1.json", squad((CONTEXT, [qa("p", ("Rome", 0)), qa("q", ("Rome", 0), answer)])), indent=1)
-    said = message(read_squad_v1, tmp_path)
+    text = json.dumps(squad((CONTEXT, [qa("p", ROME), qa("q", ROME, answer)])), indent=1)
+    said = refusal(read_squad_v1, write(tmp_path, {"dev-v1.1.json": text}), "dev", "en")
     number = int(said.split("dev-v1.1.json:")[1].split(":")[0])
-    lines = (tmp_path / "dev-v1.1.json").read_text().split("\n")
     assert f"answer {answer[0]!r} is not in the context at {answer[1]}" in said
-    assert json.loads(lines[number].split(": ", 1)[1].rstrip(",")) == answer[0]
+    assert json.loads(text.split("\n")[number].split(": ", 1)[1].rstrip(",")) == answer[0]
 
 
 def test_a_translated_question_whose_answer_was_not_found_is_left_out(tmp_path: Path) -> None:
     questions = [qa("a", ("Rom", 0)), qa("b", ("Berlin", 3)), qa("c", ("Paris", 0)), qa("d", ("", 0))]
-    write(tmp_path / "squad.translate.train.en-de.json", squad((GERMAN, questions)))
+    write(tmp_path, {"squad.translate.train.en-de.json": squad((GERMAN, questions))})
     rows, quirks = split_quirks(read_squad_v1(tmp_path, "train", "de"))
     assert {row.id: row.answers for row in rows} == {"a": (Answer("Rom", 0),), "c": (Answer("Paris", 13),)}
-    assert sorted(quirks) == [
-        "answer moved to where its text stands",
-        "question left out: its answer is empty",
-        "question left out: its answer is not in the translated context",
-    ]
+    left_out = "question left out: its answer is"
+    assert sorted(quirks) == [MOVED, f"{left_out} empty", f"{left_out} not in the translated context"]
 
 
 def test_tydiqa_in_one_file_is_filtered_by_language(tmp_path: Path) -> None:
     keys = ["english-1-0", "english--5-1", "finnish-1-0", "indonesian-1-0"]
-    write(tmp_path / "tydiqa-goldp-v1.1-train.json", squad((CONTEXT, [qa(key, ("Rome", 0)) for key in keys])))
+    write(tmp_path, {"tydiqa-goldp-v1.1-train.json": squad((CONTEXT, [qa(key, ROME) for key in keys]))})
     for language, found in (("en", keys[:2]), ("fi", keys[2:3]), ("id", keys[3:]), ("sw", [])):
         assert [row.id for row in rows_of(read_tydiqa(tmp_path, "train", language))] == found
 
 
 def test_tydiqa_ids_that_xtreme_cut_are_row_numbers(tmp_path: Path) -> None:
-    write(
-        tmp_path / "train/tydiqa.goldp.en.train.json",
-        squad((CONTEXT, [qa("0", ("Rome", 0))]), ("x", [qa("0", ("x", 0))])),
-    )
-    rows, quirks = split_quirks(read_tydiqa(tmp_path, "train", "en"))
+    value = squad((CONTEXT, [qa("0", ROME)]), ("x", [qa("0", ("x", 0))]))
+    rows, quirks = split_quirks(read_tydiqa(write(tmp_path, {"tydiqa.goldp.en.train.json": value}), "train", "en"))
     assert [row.id for row in rows] == ["train-0", "train-1"]
     assert quirks == ["id that repeats replaced by the row number"] * 2
 
 
 def test_tydiqa_groups_are_the_same_in_the_publishers_and_in_xtremes_files(tmp_path: Path) -> None:
-    contexts = [CONTEXT, "x", CONTEXT, "y"]
-    for folder, name, start in (
-        ("a", "tydiqa-goldp-v1.1-train.json", "english-1-"),
-        ("b", "tydiqa.goldp.en.train.json", ""),
-    ):
-        paragraphs = [(text, [qa(f"{start}{n}", (text[:1], 0))]) for n, text in enumerate(contexts)]
-        write(tmp_path / folder / name, squad(*paragraphs))
-    publishers, xtremes = (split_quirks(read_tydiqa(tmp_path / folder, "train", "en"))[0] for folder in "ab")
-    assert [row.group for row in publishers] == [row.group for row in xtremes]
-    assert publishers[0].group == publishers[2].group
+    groups = []
+    for name, start in (("tydiqa-goldp-v1.1-train.json", "english-1-"), ("tydiqa.goldp.en.train.json", "")):
+        contexts = enumerate([CONTEXT, "x", CONTEXT, "y"])
+        paragraphs = [(text, [qa(f"{start}{n}", (text[:1], 0))]) for n, text in contexts]
+        rows, _ = split_quirks(read_tydiqa(write(tmp_path / name, {name: squad(*paragraphs)}), "train", "en"))
+        groups.append([row.group for row in rows])
+    assert groups[0] == groups[1]
+    assert groups[0][0] == groups[0][2]
 
 
 def test_tydiqa_prefers_the_publishers_files_and_native_to_translated(tmp_path: Path) -> None:
-    for name in (
-        "tydiqa.translate.train.en-fi.json",
-        "tydiqa.goldp.fi.train.json",
-        "tydiqa-goldp-v1.1-train.json",
-    ):
-        write(tmp_path / name, {})
-        assert find_tydiqa(tmp_path, "train", "fi")[0].name == name
+    for name in ("tydiqa.translate.train.en-fi", "tydiqa.goldp.fi.train", "tydiqa-goldp-v1.1-train"):
+        write(tmp_path, {f"{name}.json": {}})
+        assert find_tydiqa(tmp_path, "train", "fi")[0].stem == name
 
 
 def test_translated_tydiqa_has_the_groups_of_english(tmp_path: Path) -> None:
-    english = squad((CONTEXT, [qa("english-1", ("Rome", 0))]), ("x", [qa("english-2", ("x", 0))]))
-    write(tmp_path / "tydiqa-goldp-v1.1-train.json", english)
+    english = squad((CONTEXT, [qa("english-1", ROME)]), ("x", [qa("english-2", ("x", 0))]))
     translated = squad(("y", [qa("english-2", ("y", 0))]), (GERMAN, [qa("english-1", ("Rom", 0))]))
-    write(tmp_path / "tydiqa.translate.train.en-qaa.json", translated)
+    write(tmp_path, {"tydiqa-goldp-v1.1-train.json": english, "tydiqa.translate.train.en-qaa.json": translated})
     groups = {row.id: row.group for row in rows_of(read_tydiqa(tmp_path, "train", "en"))}
     assert {row.id: row.group for row in rows_of(read_tydiqa(tmp_path, "train", "qaa"))} == groups
 
 
 def test_missing_files_go_by_the_publishers_name(tmp_path: Path) -> None:
-    found = [spec.find(tmp_path, spec.splits[-1], "en") for spec in SPECS]
-    assert [[path.name for path in paths] for paths in found] == [
-        ["dev-v1.1.json"],
-        ["dev-v2.0.json"],
-        ["xquad.en.json"],
-        ["test-context-en-question-en.json"],
-        ["tydiqa-goldp-v1.1-dev.json"],
-    ]
-    assert not any(exists(path) for paths in found for path in paths)
+    paths = [path for spec in SPECS for path in spec.find(tmp_path, spec.splits[-1], "en")]
+    names = "dev-v1.1.json dev-v2.0.json xquad.en.json test-context-en-question-en.json tydiqa-goldp-v1.1-dev.json"
+    assert [path.name for path in paths] == names.split()
+    assert not any(map(exists, paths))
     assert [path.name for path in find_squad_v1(tmp_path, "train", "de")] == ["squad.translate.train.en-de.json"]
 
 
@@ -304,69 +274,65 @@ def replaced(value: Any, keys: tuple[str | int, ...], new: Any) -> Any:
 
 PARAGRAPH = ("data", 0, "paragraphs", 0)
 QUESTION = (*PARAGRAPH, "qas", 1)
-GOOD = squad((CONTEXT, [qa("a", ("Rome", 0)), qa("b", ("Rome", 0))]))
+GOOD = squad((CONTEXT, [qa("a", ROME), qa("b", ROME)]))
 
 
 @pytest.mark.parametrize(
-    ("keys", "new", "line", "said"),
+    ("keys", "new", "said"),
     [
-        (("data",), {}, 3, "no list under the key 'data'"),
-        (("data",), ..., 1, "no list under the key 'data'"),
-        (("data", 0), 7, 4, "no list under the key 'paragraphs'"),
-        ((*PARAGRAPH, "context"), None, 7, "no text under the key 'context'"),
-        ((*PARAGRAPH, "qas"), ..., 6, "no list under the key 'qas'"),
-        ((*QUESTION, "id"), 5, 20, "no text under the key 'id'"),
-        ((*QUESTION, "id"), "a", 20, "id 'a' occurs twice"),
-        ((*QUESTION, "question"), ..., 19, "no text under the key 'question'"),
-        ((*QUESTION, "question"), "\ud800", 21, "'question' holds half a surrogate pair"),
-        ((*QUESTION, "answers"), "Rome", 22, "no list under the key 'answers'"),
-        ((*QUESTION, "answers"), [], 22, "a question without an answer. Those belong to squad_v2"),
-        ((*QUESTION, "answers", 0), "Rome", 23, "no text under the key 'text'"),
-        ((*QUESTION, "answers", 0, "answer_start"), "0", 25, "no whole number under the key 'answer_start'"),
-        ((*QUESTION, "answers", 0, "answer_start"), True, 25, "no whole number under the key 'answer_start'"),
+        (("data",), {}, "3: no list under the key 'data'"),
+        (("data",), ..., "1: no list under the key 'data'"),
+        (("data", 0), 7, "4: no list under the key 'paragraphs'"),
+        ((*PARAGRAPH, "context"), None, "7: no text under the key 'context'"),
+        ((*PARAGRAPH, "qas"), ..., "6: no list under the key 'qas'"),
+        ((*QUESTION, "id"), 5, "20: no text under the key 'id'"),
+        ((*QUESTION, "id"), "a", "20: id 'a' occurs twice"),
+        ((*QUESTION, "question"), ..., "19: no text under the key 'question'"),
+        ((*QUESTION, "question"), "\ud800", "21: 'question' holds half a surrogate pair"),
+        ((*QUESTION, "answers"), "Rome", "22: no list under the key 'answers'"),
+        ((*QUESTION, "answers"), [], "22: a question without an answer. Those belong to squad_v2"),
+        ((*QUESTION, "answers", 0), "Rome", "23: no text under the key 'text'"),
+        ((*QUESTION, "answers", 0, "answer_start"), "0", "25: no whole number under the key 'answer_start'"),
+        ((*QUESTION, "answers", 0, "answer_start"), True, "25: no whole number under the key 'answer_start'"),
     ],
 )
 def test_what_is_missing_or_of_a_wrong_kind_names_its_line(
-    tmp_path: Path, keys: tuple[str | int, ...], new: Any, line: int, said: str
+    tmp_path: Path, keys: tuple[str | int, ...], new: Any, said: str
 ) -> None:
-    write(tmp_path / "dev-v1.1.json", replaced(GOOD, keys, new), indent=1)
-    assert f"dev-v1.1.json:{line}: {said}" in message(read_squad_v1, tmp_path)
+    write(tmp_path, {"dev-v1.1.json": json.dumps(replaced(GOOD, keys, new), indent=1)})
+    assert f"dev-v1.1.json:{said}" in refusal(read_squad_v1, tmp_path, "dev", "en")
 
 
 @pytest.mark.parametrize(
-    ("question", "said"),
+    ("read", "name", "content", "said"),
     [
-        (qa("q", ("Rome", 0), is_impossible=True), "a question with is_impossible has answers"),
-        (qa("q", is_impossible="yes"), "'is_impossible' is neither true nor false"),
+        (read_squad_v1, "dev-v1.1.json", b"", ": file is empty"),
+        (read_squad_v1, "dev-v1.1.json", b'{"data": [\n\xff]}', ":2: byte 1 of the line is not UTF-8"),
+        (read_squad_v1, "dev-v1.1.json", json.dumps(GOOD)[:-9], ":1: invalid JSON"),
+        (read_squad_v1, "dev-v1.1.json", b"[]", ":1: no list under the key 'data'"),
+        (read_squad_v1, "dev-v1.1.json.gz", gzip.compress(json.dumps(GOOD).encode())[:-12], ": damaged or cut off"),
+        (
+            read_squad_v2,
+            "dev-v2.0.json",
+            squad((CONTEXT, [qa("q", ROME, is_impossible=True)])),
+            ":1: a question with is_impossible has answers",
+        ),
+        (
+            read_squad_v2,
+            "dev-v2.0.json",
+            squad((CONTEXT, [qa("q", is_impossible="yes")])),
+            ":1: 'is_impossible' is neither true nor false",
+        ),
     ],
 )
-def test_squad_v2_questions_do_not_contradict_themselves(tmp_path: Path, question: dict[str, Any], said: str) -> None:
-    write(tmp_path / "dev-v2.0.json", squad((CONTEXT, [question])))
-    assert f"dev-v2.0.json:1: {said}" in message(read_squad_v2, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "file is empty"),
-        (b'{"data": [\n\xff]}', "dev-v1.1.json:2: byte 1 of the line is not UTF-8"),
-        (json.dumps(GOOD).encode()[:-9], "dev-v1.1.json:1: invalid JSON"),
-        (b"[]", "dev-v1.1.json:1: no list under the key 'data'"),
-    ],
-)
-def test_a_broken_file_names_its_line(tmp_path: Path, content: bytes, said: str) -> None:
-    (tmp_path / "dev-v1.1.json").write_bytes(content)
-    assert said in message(read_squad_v1, tmp_path)
-
-
-def test_a_packed_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
-    (tmp_path / "dev-v1.1.json.gz").write_bytes(gzip.compress(json.dumps(GOOD).encode())[:-12])
-    assert "dev-v1.1.json.gz: damaged or cut off" in message(read_squad_v1, tmp_path)
+def test_a_broken_or_contradictory_file_names_its_line(
+    tmp_path: Path, read: Reader, name: str, content: Any, said: str
+) -> None:
+    assert f"{name}{said}" in refusal(read, write(tmp_path, {name: content}), "dev", "en")
 
 
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
-    text = json.dumps(GOOD, indent=1).replace("\n", "\r\n")
-    (tmp_path / "dev-v1.1.json").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    write(tmp_path, {"dev-v1.1.json": "\ufeff" + json.dumps(GOOD, indent=1).replace("\n", "\r\n")})
     assert [row.id for row in rows_of(read_squad_v1(tmp_path, "dev", "en"))] == ["a", "b"]
 
 
@@ -376,19 +342,13 @@ def hub_record(row: SpanRow) -> dict[str, Any]:
     return {"id": row.id, "title": "", "context": row.context, "question": row.question, "answers": gold}
 
 
-def test_hub_rows_equal_the_rows_of_the_published_files(tmp_path: Path) -> None:
-    questions = [qa("a", ("Rome", 0), ("Paris", 13)), qa("b", is_impossible=True)]
-    write(tmp_path / "dev-v2.0.json", squad((CONTEXT, questions)))
+def test_hub_rows_equal_the_rows_of_the_published_files_and_those_of_parallel_tasks_stand_alone(tmp_path: Path) -> None:
+    questions = [qa("a", ROME, ("Paris", 13)), qa("b", is_impossible=True)]
+    write(tmp_path, {"dev-v2.0.json": squad((CONTEXT, questions))})
     for row in rows_of(read_squad_v2(tmp_path, "dev", "en")):
         assert squad_from_hub(0, hub_record(row), "dev") == row
-
-
-def test_hub_rows_of_parallel_tasks_are_groups_of_their_own() -> None:
-    row = SpanRow("a", "a", "?", CONTEXT, (Answer("Rome", 0),))
+    row = SpanRow("a", "a", "?", CONTEXT, (Answer(*ROME),))
     assert parallel_from_hub(7, hub_record(row), "test") == row
-
-
-def test_a_hub_row_whose_answer_is_not_in_its_context_has_no_gold() -> None:
     assert squad_from_hub(0, hub_record(SpanRow("a", "a", "?", CONTEXT, (Answer("Oslo", 0),))), "train") is None
 
 
@@ -401,44 +361,8 @@ def test_original_archives_are_read_as_they_are(tmp_path: Path, real_data: Path)
     assert len(rows_of(read_tydiqa(tmp_path / "tydiqa_goldp", "train", "fi"))) == 2
     assert len(rows_of(read_tydiqa(tmp_path / "tydiqa_goldp", "test", "ar"))) == 1
     # The specimen of SQuAD 1.1 is made up, and its answer is not in its context.
-    assert "dev-v1.1.json:10: answer 'This is a test text' is not" in message(read_squad_v1, tmp_path / "squad")
-
-
-REAL = [
-    ("squad_v1", "dev", {"en": 2910}, 646),
-    ("squad_v2", "dev", {"en": 6078}, 646),
-    ("xquad", "test", dict.fromkeys(languages("en ar de es hi ru tr vi zh"), 1190), 240),
-    ("mlqa", "dev", {"en": 1148, "ar": 517, "de": 512, "zh": 504}, 978),
-    ("tydiqa", "train", {"en": 3696, "sw": 2755}, 3429),
-    ("tydiqa", "test", {"en": 440, "bn": 113, "fi": 782, "sw": 499}, 429),
-]
-
-
-@pytest.mark.parametrize(("name", "split", "counts", "english_groups"), REAL, ids=lambda value: str(value)[:12])
-def test_published_files_have_the_published_counts_and_no_bad_span(
-    real_data: Path, name: str, split: str, counts: dict[str, int], english_groups: int
-) -> None:
-    (spec,) = (spec for spec in SPECS if spec.name == name)
-    assert spec.read
-    groups: dict[str, set[str]] = {}
-    for language, count in counts.items():
-        rows, quirks = split_quirks(spec.read(real_data / name, split, language))  # type: ignore[arg-type]
-        assert len(rows) == len({row.id for row in rows}) == count
-        assert len(quirks) == (count if (name, split) == ("tydiqa", "train") else 0)
-        # XTREME withholds the gold of TyDiQA's test files.
-        assert {row.answers is None for row in rows} == {(name, split) == ("tydiqa", "test")}
-        for row in rows:
-            for answer in row.answers or ():
-                assert row.context[answer.start : answer.start + len(answer.text)] == answer.text
-        groups[language] = {row.group for row in rows}
-    assert len(groups["en"]) == english_groups
-    if name in ("xquad", "mlqa"):
-        assert all(found <= groups["en"] for found in groups.values())
-
-
-def test_published_squad_v2_has_its_unanswerable_questions(real_data: Path) -> None:
-    rows = rows_of(read_squad_v2(real_data / "squad_v2", "dev", "en"))
-    assert sum(row.answers == () for row in rows) == 3168
+    said = refusal(read_squad_v1, tmp_path / "squad", "dev", "en")
+    assert "dev-v1.1.json:10: answer 'This is a test text' is not" in said
 
 
 NEW = (
@@ -448,6 +372,12 @@ NEW = (
     | st.sampled_from(["", "Rome", "a", "\ud800", CONTEXT, [], {}, [{}], ...])
     | st.lists(st.text(max_size=2), max_size=2)
 )
+READERS: list[tuple[Reader, str, str, str]] = [
+    (read_squad_v1, "train", "en", "train-v1.1.json"),
+    (read_squad_v1, "train", "de", "squad.translate.train.en-de.json"),
+    (read_squad_v2, "dev", "en", "dev-v2.0.json"),
+    (read_tydiqa, "train", "fi", "tydiqa.goldp.fi.train.json"),
+]
 
 
 def places(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -457,25 +387,16 @@ def places(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
         yield from places(value[key], (*keys, key))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keys=st.sampled_from(list(places(GOOD))), new=NEW, cut=st.none() | st.integers(0, 300))
 def test_a_mutated_file_gives_rows_or_one_line(
     tmp_path: Path, keys: tuple[str | int, ...], new: Any, cut: int | None
 ) -> None:
-    content = json.dumps(replaced(GOOD, keys, new)).encode()[:cut]
-    readers: list[tuple[Reader, str, str, str]] = [
-        (read_squad_v1, "train", "en", "train-v1.1.json"),
-        (read_squad_v1, "train", "de", "squad.translate.train.en-de.json"),
-        (read_squad_v2, "dev", "en", "dev-v2.0.json"),
-        (read_tydiqa, "train", "fi", "tydiqa.goldp.fi.train.json"),
-    ]
-    for read, split, language, name in readers:
-        (tmp_path / name).write_bytes(content)
+    for read, split, language, name in READERS:
+        write(tmp_path, {name: json.dumps(replaced(GOOD, keys, new)).encode()[:cut]})
         said = ""
         try:
             rows, _ = split_quirks(read(tmp_path, split, language))
             assert all(row.context[a.start :].startswith(a.text) for row in rows for a in row.answers or ())
         except UserError as error:
             said = str(error)
-        assert "\n" not in said
         assert len(said) < 1000

@@ -23,20 +23,12 @@ def test_cutting_loses_nothing_and_leaves_no_long_or_blank_piece(text: str, limi
     assert all(0 < len(piece) <= limit and piece == piece.strip() for piece in pieces)
 
 
-def test_a_character_that_is_too_long_by_itself_is_not_cut_for_ever() -> None:
-    assert pieces_of("abc", lambda text: 5 * len(text), 2) == ["a", "b", "c"]
-
-
 def test_a_text_is_cut_after_sentences_then_clauses_then_words() -> None:
     text = 'He came late. "Why?" she asked. Nobody knew it, not even he.'
     assert pieces_of(text, len, 40) == ['He came late. "Why?" she asked.', "Nobody knew it, not even he."]
-    assert pieces_of(text, len, 20) == [
-        "He came late.",
-        '"Why?" she asked.',
-        "Nobody knew it,",
-        "not even he.",
-    ]
+    assert pieces_of(text, len, 20) == ["He came late.", '"Why?" she asked.', "Nobody knew it,", "not even he."]
     assert pieces_of("supercalifragilistic word", len, 12) == ["supercalif", "ragilistic", "word"]
+    assert pieces_of("abc", lambda text: 5 * len(text), 2) == ["a", "b", "c"], "a character is not cut for ever"
 
 
 ROWS = [

@@ -38,13 +38,10 @@ def test_m2m100_lacks_three_of_our_languages() -> None:
     assert languages["de"] == ("de", tokens["__de__"])
 
 
-def test_nllb_knows_its_own_names() -> None:
+def test_nllb_knows_its_own_names_and_a_tokenizer_that_translates_nothing_none() -> None:
     languages = known(Tokenizer(tokens={"eng_Latn": 7, "deu_Latn": 8}))
     assert languages == {"en": ("eng_Latn", 7), "de": ("deu_Latn", 8)}
     with pytest.raises(UserError, match="no language 'dr'"):
         require_known("dr", languages)
-
-
-def test_a_tokenizer_that_translates_nothing_has_no_languages() -> None:
     plain: Any = SimpleNamespace(unk_token_id=0, convert_tokens_to_ids=lambda token: 1)
     assert known(plain) == {}

@@ -62,19 +62,11 @@ def test_a_row_is_dropped_and_counted_when_none_of_its_answers_is_found() -> Non
     assert counts["answers not found, of rows with others"] == 1
 
 
-def test_an_empty_translation_drops_the_row() -> None:
+def test_an_empty_translation_drops_the_row_and_choices_that_became_alike_are_counted() -> None:
     counts: Counter[str] = Counter()
     assert translated(PairRow("0", "0", "a", "b", None), lambda text: "" if text == "b" else text, counts) is None
-    assert counts == {"dropped: a translation is empty": 1}
-
-
-def test_choices_that_became_alike_are_counted() -> None:
-    counts: Counter[str] = Counter()
     row = ChoiceRow("0", "0", "where", ("bank", "bench"), 0)
     assert translated(row, lambda text: "Bank", counts) == ChoiceRow("0", "0", "Bank", ("Bank", "Bank"), 0)
-    assert counts == {"right choice reads like another": 1}
-
-
-def test_tagged_words_are_refused() -> None:
+    assert counts == {"dropped: a translation is empty": 1, "right choice reads like another": 1}
     with pytest.raises(TypeError, match="TaggedRow"):
         texts_of(TaggedRow("0", "0", ("a",), ("DET",)))

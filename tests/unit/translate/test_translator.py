@@ -22,26 +22,17 @@ def translator(tiny_translator: Path) -> Translator:
     return load_translator(tiny_translator, 1, 48, CPU)
 
 
-def test_the_same_batch_gives_the_same_translations(translator: Translator, tiny_translator: Path) -> None:
-    again = load_translator(tiny_translator, 1, 48, CPU)
-    assert translator(TEXTS, "de") == translator(TEXTS, "de") == again(TEXTS, "de")
-
-
-def test_a_generation_config_that_samples_is_overruled(translator: Translator, tiny_translator: Path) -> None:
-    config = translator.model.generation_config  # type: ignore[attr-defined]
-    before = translator(TEXTS, "de")
+def test_translations_depend_on_language_and_beams_and_not_on_the_generation_config(
+    translator: Translator, tiny_translator: Path
+) -> None:
+    german = translator(TEXTS, "de")
+    again, beams = (load_translator(tiny_translator, beams, 48, CPU) for beams in (1, 3))
+    assert german == translator(TEXTS, "de") == again(TEXTS, "de")
+    config = again.model.generation_config  # type: ignore[attr-defined]
     config.do_sample, config.temperature, config.max_length = True, 9.0, 3
-    try:
-        assert translator(TEXTS, "de") == before
-    finally:
-        config.do_sample, config.temperature, config.max_length = False, 1.0, 20
-
-
-def test_the_language_and_the_beams_matter(translator: Translator, tiny_translator: Path) -> None:
-    beams = load_translator(tiny_translator, 3, 48, CPU)
-    results = [[one.text for one in each] for each in (translator(TEXTS, "de"), translator(TEXTS, "fr"))]
-    assert results[0] != results[1]
-    assert [one.text for one in beams(TEXTS, "de")] != results[0]
+    assert again(TEXTS, "de") == german
+    for other in (translator(TEXTS, "fr"), beams(TEXTS, "de")):
+        assert [one.text for one in other] != [one.text for one in german]
 
 
 def test_no_special_token_is_left_and_what_did_not_end_is_marked(translator: Translator) -> None:
@@ -54,17 +45,12 @@ def test_no_special_token_is_left_and_what_did_not_end_is_marked(translator: Tra
         assert len(one.text) <= longest
 
 
-def test_lengths_count_special_tokens(translator: Translator) -> None:
+def test_lengths_count_special_tokens_and_no_piece_may_be_longer_than_the_model_can_take(
+    translator: Translator, tiny_translator: Path
+) -> None:
     assert translator.length("so it goes") == len("_so_it_goes") + 2
-    assert translator.limit == 48
-    assert translator.dtype == "float32"
-
-
-def test_no_piece_may_be_longer_than_the_model_can_take(tiny_translator: Path) -> None:
+    assert (translator.limit, translator.dtype) == (48, "float32")
     assert load_translator(tiny_translator, 1, 1000, CPU).limit == 64
-
-
-def test_an_unknown_language_names_the_known_ones(translator: Translator) -> None:
     with pytest.raises(UserError, match=r"the model has no language 'zh'\. known: de, en, fr"):
         translator.require("zh")
 
@@ -76,28 +62,20 @@ def copied(folder: Path, to: Path, **changes: Any) -> Path:
     return to
 
 
-def test_an_encoder_is_refused(tiny_translator: Path, tmp_path: Path) -> None:
-    folder = copied(tiny_translator, tmp_path / "m", model_type="xlm-roberta", architectures=["XLMRobertaModel"])
-    with pytest.raises(UserError, match=r"cannot load a sequence-to-sequence model: .*nllb-200-distilled-600M"):
-        load_translator(folder, 1, 48, CPU)
-
-
-@pytest.mark.parametrize("damage", ["empty", "cut off"])
-def test_a_folder_without_a_whole_model_is_refused(tiny_translator: Path, tmp_path: Path, damage: str) -> None:
-    folder = tmp_path / "m"
-    if damage == "empty":
-        folder.mkdir()
-    else:
-        weights = copied(tiny_translator, folder) / "model.safetensors"
-        weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(UserError, match="cannot load a sequence-to-sequence model"):
-        load_translator(folder, 1, 48, CPU)
-
-
-def test_a_model_that_would_have_random_weights_is_refused(tiny_translator: Path, tmp_path: Path) -> None:
-    folder = copied(tiny_translator, tmp_path / "m", encoder_layers=2)
-    with pytest.raises(UserError, match="tensors of the model are not in the file"):
-        load_translator(folder, 1, 48, CPU)
+def test_what_is_no_whole_sequence_to_sequence_model_is_refused(tiny_translator: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    cut_off = copied(tiny_translator, tmp_path / "cut off")
+    (cut_off / "model.safetensors").write_bytes((cut_off / "model.safetensors").read_bytes()[:1000])
+    encoder = {"model_type": "xlm-roberta", "architectures": ["XLMRobertaModel"]}
+    no_model = "cannot load a sequence-to-sequence model"
+    for folder, said in (
+        (tmp_path / "empty", no_model),
+        (cut_off, no_model),
+        (copied(tiny_translator, tmp_path / "encoder", **encoder), f"{no_model}: .*nllb-200-distilled-600M"),
+        (copied(tiny_translator, tmp_path / "deeper", encoder_layers=2), "tensors of the model are not in the file"),
+    ):
+        with pytest.raises(UserError, match=said):
+            load_translator(folder, 1, 48, CPU)
 
 
 def test_a_tokenizer_without_languages_is_refused(tiny_translator: Path, tmp_path: Path) -> None:

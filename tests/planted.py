@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-ENGLISH = "en"
+from dist_stilts.conventions import ENGLISH
+
 CHANCE = 100 / 3
 """Percent; where a run is stuck that learned nothing."""
 Array = np.ndarray[Any, Any]

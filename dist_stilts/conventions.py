@@ -1,0 +1,56 @@
+"""What every room agrees on, said once: the source language, units of memory, kinds of callbacks, and how things are
+hashed.
+
+Digests name caches, runs, subsets and slices on the disks of users: the same content must hash alike for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+ENGLISH = "en"
+"""The language of the training labels, and of one side of every bitext."""
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+"""Bytes."""
+
+OnProgress = Callable[[str, int, int], None]
+"""Called as ``progress(what, done, total)``; a total of 0 is not known."""
+OnCount = Callable[[int, int], None]
+"""Called as ``progress(done, total)``, where there is one thing to count."""
+
+JsonObject = dict[str, Any]
+"""An object of a JSON file or a row of a table: name to value."""
+
+
+def sha256_of(parts: Iterable[bytes]) -> str:
+    """SHA-256, in hexadecimal, of the parts as one stretch of bytes."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def sha256_of_text(text: str) -> str:
+    """SHA-256, in hexadecimal, of the text in UTF-8."""
+    return sha256_of([text.encode()])
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256, in hexadecimal, of what a file holds; OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(content: Any) -> str:
+    """12 hexadecimal digits for plain content (see ``config.plain``): equal content, equal digits, on every machine."""
+    return sha256_of_text(json.dumps(content, sort_keys=True, ensure_ascii=False, default=str))[:12]
+
+
+def text_hash(text: str, size: int = 8) -> bytes:
+    """BLAKE2b of a text in UTF-8, ``size`` bytes: what decides by chance, but alike everywhere, where a row falls."""
+    return hashlib.blake2b(text.encode(), digest_size=size).digest()
