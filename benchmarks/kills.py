@@ -16,15 +16,23 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in ("tests", "tests/end_to_end"))
 
-from faults import KINDS, PHASES, RECIPE, Job, Kill, plans, reference, torment
+from faults import KINDS, PHASES, RECIPE, Job, Kill, reference, torment
 
 from dist_stilts.errors import EXIT_AGAIN
 from dist_stilts.report.monitor import say
 
 COLUMNS = ("start", "training", "save", "evaluation", "scoring")
+AIMS = {
+    "start": ("SIGKILL all", "SIGTERM all"),
+    **{aim: tuple(KINDS) for aim in ("any", "save", "evaluation", "scoring")},
+}
+"""Moments and what may happen then: before the first step of this start (where a rank that is left alone would wait for
+its peers as long as for any slow starter), a random one after it, in a save, in an evaluation on dev, in the final
+scoring."""
 
 
 def main() -> None:
@@ -61,6 +69,17 @@ def all_kills(out: Path, count: int, seed: int) -> Iterator[tuple[Kill, bool, li
             for kill in survived:
                 yield kill, went_on(kill), happened
             survived = []
+
+
+def plans(kills: int, seed: int) -> dict[str, list[tuple[str, str]]]:
+    """Deal out kills to the phases: every kind at every moment in turn, random ones twice as often, scoring last."""
+    rounds = [(kind, aim) for aim in (*AIMS, "any") for kind in AIMS[aim]]
+    random = Random(seed)
+    dealt = [pair for _ in range(-(-kills // len(rounds))) for pair in random.sample(rounds, len(rounds))][:kills]
+    return {
+        phase: sorted(dealt[number :: len(PHASES)], key=lambda pair: pair[1] == "scoring")
+        for number, phase in enumerate(PHASES)
+    }
 
 
 def went_on(kill: Kill) -> bool:

@@ -23,9 +23,11 @@ import argparse
 import math
 import multiprocessing
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -35,7 +37,9 @@ from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.profile import HORIZON
 from dist_stilts.analysis.typology import Distances
 from dist_stilts.report.progress import Progress
-from dist_stilts.simulate.results import Design, Results, TrueCurve, study
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+from planted import Design, Results, TrueCurve, study
 
 DELTA = 0.25
 RISING = Design(
@@ -101,14 +105,14 @@ def one_table(work: tuple[str, int, bool]) -> list[Count]:
 
 def of_curves(kind: str, found: list[Curve], results: Results) -> Iterator[Count]:
     for curve in found:
-        if curve.language.startswith("mean "):
+        if curve.is_mean:
             yield from of_mean(kind, curve, results)
             continue
         truth = results.truth.curves[curve.target, curve.language]
         yield from of_curve(kind, curve, truth)
         name = f"scores of a language said to {'fall' if truth.decline else 'rise and fall, or fall'}"
         share = POWER if truth.decline else ALARM
-        yield name, kind, share, curve.shape in ("non-monotone", "falling")
+        yield name, kind, share, curve.shape.falls
 
 
 def of_curve(kind: str, curve: Curve, truth: TrueCurve) -> Iterator[Count]:

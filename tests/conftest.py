@@ -1,18 +1,28 @@
-"""Fixtures for the whole test suite."""
+"""The two tiers, how tests are shared out among workers, and fixtures for the whole test suite."""
 
 from __future__ import annotations
 
 import os
 import signal
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SLOWEST = ("multinode", "end_to_end", "ranks")
-"""Folders whose tests go first, so that pytest in parallel ends with what is shared out in small parts."""
-IN_TURN = ("multinode", "ranks")
-"""Folders whose tests share hosts, or have more processes than there are cores."""
+LONGEST_FIRST = (
+    ("end_to_end/test_faults.py", "end_to_end/test_kills.py"),
+    tuple(f"end_to_end/test_{name}.py" for name in ("pipeline", "bad_input", "retrieval", "own_pairs")),
+    ("multinode/test_two_hosts.py", "multinode/test_same_by_every_launcher.py"),
+    tuple(f"ranks/test_{name}.py" for name in ("collectives", "scores")),
+)
+"""Files of tests that share a costly fixture, the longest group first. Others are shared out one by one after them."""
+ALLOWED_SECONDS, ALLOWED_SHARED_SECONDS = 10.0, 30.0
+"""Processor time that a test of the default tier may take with all that it starts, and a fixture that several share."""
+SLACK = 2.0
+"""Processors differ: so many times what is allowed is refused, less is warned of."""
+BEGAN, SHARED = pytest.StashKey[float](), pytest.StashKey[float]()
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -20,31 +30,121 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def folder(nodeid: str) -> str:
-    """The folder below ``tests`` that a test is in."""
-    return nodeid.split("::")[0].split("/")[1]
+# The two tiers
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A test that is named by its id runs, slow or not."""
+    if config.option.markexpr == "not slow" and any("::" in argument for argument in config.args):
+        config.option.markexpr = ""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Begin to count."""
+    item.stash[BEGAN], item.config.stash[SHARED] = processor_seconds(), 0.0
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Count what several tests share apart: which of them pays for it is chance."""
+    if fixturedef.scope == "function":
+        return (yield)
+    before = processor_seconds()
+    value = yield
+    used = processor_seconds() - before
+    request.config.stash[SHARED] += used
+    if not slow_tier(request.node):
+        refuse_beyond(ALLOWED_SHARED_SECONDS, used, f"the fixture {fixturedef.argname}")
+    return value
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Refuse a test that is too slow for the default tier."""
+    outcome = yield
+    used = processor_seconds() - item.stash[BEGAN] - item.config.stash[SHARED]
+    item.user_properties.append(("processor_seconds", round(used, 2)))
+    item.user_properties.append(("shared_seconds", round(item.config.stash[SHARED], 2)))
+    marker = item.get_closest_marker("allowed_seconds")
+    if not slow_tier(item):
+        seconds, _reason = marker.args if marker else (ALLOWED_SECONDS, "")
+        refuse_beyond(seconds, used, "this test")
+    return outcome
+
+
+def slow_tier(node: Any) -> bool:
+    """Whether time does not count: of a slow test, of a session's fixture in a run of slow tests, under coverage."""
+    return bool(
+        node.get_closest_marker("slow") if isinstance(node, pytest.Item) else node.config.option.markexpr != "not slow"
+    ) or ("COVERAGE_PROCESS_START" in os.environ)
+
+
+def refuse_beyond(allowed: float, used: float, what: str) -> None:
+    """The clock of the processor counts and not that on the wall, so that a busy machine fails no test."""
+    said = (
+        f"{what} took {used:.0f} s of processor time; {allowed:g} s are allowed in the default tier: make it faster, "
+        "mark it slow, or allow a test more with a reason: @pytest.mark.allowed_seconds(SECONDS, WHY)"
+    )
+    if used > SLACK * allowed:
+        pytest.fail(said, pytrace=False)
+    if used > allowed:
+        warnings.warn(said, stacklevel=1)
+
+
+def processor_seconds() -> float:
+    """What this process and all that it has started have used; of grandchildren, those that have ended (Linux)."""
+    children = [pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()]
+    return sum(os.times()[:4]) + sum(map(_seconds_of, children))
+
+
+def _seconds_of(pid: str) -> float:
+    """Of a running child and the children that it has waited for."""
+    try:
+        after_name = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has just ended
+        return 0.0
+    return sum(map(int, after_name[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+# Sharing out
+
+
+def scope(nodeid: str) -> str:
+    """What stays on one worker: a group of files, or a file."""
+    file = nodeid.split("::")[0].removeprefix("tests/")
+    return next((group[0] for group in LONGEST_FIRST if file in group), file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort; within a folder the order stays."""
-    items.sort(key=lambda item: [*SLOWEST, folder(item.nodeid)].index(folder(item.nodeid)))
+    """Groups first, then folders with several processes to a test; within each the order stays."""
+    groups = [group[0] for group in LONGEST_FIRST]
+
+    def place(item: pytest.Item) -> tuple[int, str, bool]:
+        of = scope(item.nodeid)
+        return (groups.index(of), "", False) if of in groups else (len(groups), "", of.startswith("unit/"))
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where pytest itself runs in parallel, tests of :data:`IN_TURN` stay one after another.
+    """Share tests out by :func:`scope`, in the order in which they were collected.
 
     Marks of pytest-xdist (3.8) would say so in fewer words, but pytest 9.2 does not let it see them.
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class InTurn(LoadScopeScheduling):
-        """One worker for each of these folders; the other tests are shared out by file."""
-
+    class ByScope(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return folder(nodeid) if folder(nodeid) in IN_TURN else nodeid.split("::")[0]
+            return scope(nodeid)
 
-    return InTurn(config, log)
+    config.option.loadscopereorder = False
+    return ByScope(config, log)
+
+
+# Fixtures
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ def start(
     logs = (out, err or out)
     for log in logs:
         log.write_bytes(b"")
-    context = multiprocessing.get_context("spawn") if cold else _server()
+    context = multiprocessing.get_context("spawn") if cold else server()
     process = context.Process(target=begin, args=(work, arguments, dict(environment), logs))
     process.start()
     return process
@@ -86,7 +86,7 @@ def begin(
     work(*arguments)
 
 
-def _server() -> ForkServerContext:
+def server() -> ForkServerContext:
     """The process that others are forked from; it starts with the first of them and ends with this one."""
     context = multiprocessing.get_context("forkserver")
     if not _started:

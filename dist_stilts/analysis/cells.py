@@ -22,7 +22,7 @@ Outcomes = Mapping[tuple[str, str, str], np.ndarray]
 """(run, target, language) -> what was got right, 0..1, per test row in an order common to all runs."""
 
 MEAN = "mean xx"
-"""Language of the curve of the mean over all languages but English."""
+"""What the mean over all languages but English is called where a language stands."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Cells:
         count: test rows behind one score; left_out: degenerate scores.
         rows: outcomes, one entry per set of test rows: per size [runs, rows], scaled so that the mean over the rows,
             summed over the sets, is the score / 100. Empty where any run's are unknown.
+        is_mean: whether the scores are means over all languages but English.
     """
 
     intermediate: str
@@ -46,6 +47,7 @@ class Cells:
     count: int
     left_out: int
     rows: tuple[tuple[Floats, ...], ...] = ()
+    is_mean: bool = False
 
     @property
     def means(self) -> Floats:
@@ -132,6 +134,7 @@ def _of_mean(name: tuple[str, str, str], group: pd.DataFrame, outcomes: Outcomes
         count=sum(part.count for part in parts),
         left_out=runs - len(table) if parts else runs,
         rows=_mean_rows(parts),
+        is_mean=True,
     )
 
 

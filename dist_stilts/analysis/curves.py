@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from dist_stilts.analysis.cells import Cells, Outcomes, cells
 from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.forms import Fit, choose, fit_forms
-from dist_stilts.analysis.noise import noise, relative_variances
+from dist_stilts.analysis.noise import Over, noise, relative_variances
 from dist_stilts.analysis.quantities import between, interpolated, modelled, total_gain, unmodelled
-from dist_stilts.analysis.shape import course
+from dist_stilts.analysis.shape import Shape, course
 from dist_stilts.conventions import OnCount
 
 Floats = NDArray[np.floating[Any]]
@@ -36,12 +36,12 @@ class Curve:
         sizes: English intermediate examples [k]; means: percent [k]; seeds: runs per size [k]; count: test rows.
         left_out: degenerate runs that are not in the means.
         fits: the forms that could be fitted; chosen: the one that describes the scores best, None where none could be.
-        shape: rising | flat | falling | non-monotone, by a test at the 5 % level; shape_note: its finding.
+        shape: by a test at the 5 % level; shape_note: its finding.
         total_gain: points from 0 to the largest size; per_doubling: points from n to 2n, by n.
         half_gain: size at which half of the total gain is reached.
         enough: n*, the size beyond which a doubling brings less than delta points.
-        intervals_over: "seeds and test rows" | "seeds" | "nothing: one seed".
         grid: sizes at which line, the fitted curve, and low and high, its 95 % band, are given; no band, no low, high.
+        is_mean: whether it is that of the mean over all languages but English.
     """
 
     intermediate: str
@@ -55,17 +55,18 @@ class Curve:
     left_out: int
     fits: tuple[Fit, ...]
     chosen: Fit | None
-    shape: str
+    shape: Shape
     shape_note: str
     total_gain: Estimate
     per_doubling: dict[int, Estimate]
     half_gain: Estimate
     enough: Estimate
-    intervals_over: str
+    intervals_over: Over
     grid: tuple[float, ...]
     line: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    is_mean: bool = False
 
 
 def curves(
@@ -133,6 +134,7 @@ def _curve(one: Cells, delta: float, draws: int, rng: np.random.Generator) -> Cu
         line=tuple((between(one.sizes, grid) @ one.means if why or chosen is None else chosen(grid)).tolist()),
         low=tuple(found.low.tolist()),
         high=tuple(found.high.tolist()),
+        is_mean=one.is_mean,
     )
 
 

@@ -30,12 +30,14 @@ from dist_stilts.analysis.permutation import holm, least_p, permutation_test
 from dist_stilts.analysis.regression import (
     Predictors,
     Slope,
+    Unadjusted,
     detectable,
     language_values,
     predictors,
     weighted_slope,
     weights_of,
 )
+from dist_stilts.analysis.shape import Shape
 from dist_stilts.conventions import ENGLISH
 
 if TYPE_CHECKING:
@@ -67,8 +69,9 @@ class Effect:
         standardised: the estimate per standard deviation of the distance among these languages.
         detectable: the smallest true effect (of either sign) that this design finds with 80 % power in one test at 5 %.
         languages: how many had a value and a distance.
-        note: what was left out or done otherwise, and why there is no estimate where there is none.
+        note: for readers alone: what was left out or done otherwise, and why there is no estimate where there is none.
         partial_r: correlation of the languages' values with the distance, covariates held fixed.
+        unadjusted: covariates that were left out.
     """
 
     outcome: str
@@ -84,6 +87,7 @@ class Effect:
     languages: int
     note: str
     partial_r: float = math.nan
+    unadjusted: tuple[Unadjusted, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def effects(
         covariates: [language x covariate], standardised here.
         permutations: of the languages, where there are too many languages to try all orders.
     """
-    own = [curve for curve in curves if curve.language != ENGLISH and not curve.language.startswith("mean ")]
+    own = [curve for curve in curves if curve.language != ENGLISH and not curve.is_mean]
     names = sorted({curve.intermediate for curve in own} | {name for name in scores["intermediate"].unique() if name})
     result: list[Effect] = []
     for name in [*names, ALL] if len(names) > 1 else names:
@@ -179,8 +183,8 @@ def _ends(curves: Sequence[Curve]) -> tuple[pd.DataFrame, int]:
     rows, unknown = [], 0
     for curve in curves:
         positive = [size for size in curve.sizes if size > 0]
-        reached, value = not curve.enough.note.startswith("not reached"), curve.enough.value
-        if not positive or (value is None and reached):
+        value = curve.enough.value
+        if not positive or curve.enough.reached is None:
             unknown += 1
             continue
         least, most = math.log2(min(positive)), math.log2(max(positive))
@@ -194,7 +198,7 @@ def _betas(curves: Sequence[Curve]) -> pd.DataFrame:
     rows = []
     for curve in curves:
         law = next((fit for fit in curve.fits if fit.form == "power law"), None)
-        if law is not None and curve.shape == "rising":
+        if law is not None and curve.shape is Shape.RISING:
             rows.append((f"{curve.intermediate}\t{curve.target}", curve.language, law.parameters["beta"], 0))
     return _table(rows)
 
@@ -254,20 +258,17 @@ def _estimated(
     values, weights = _by_language(outcome.ranked, given)
     p, r = permutation_test(values, weights, given.distance, given.others(), permutations, rng)
     note = "; ".join(filter(None, [slope.note, *given.notes, blank.note]))
+    tested = replace(blank, p=p, languages=len(given.languages), note=note, partial_r=r, unadjusted=given.unadjusted)
     if math.isnan(slope.estimate):
-        return replace(blank, p=p, languages=len(given.languages), note=note, partial_r=r)
+        return tested
     low, high = slope.interval(given.degrees)
     return replace(
-        blank,
+        tested,
         estimate=slope.estimate,
         low=low,
         high=high,
-        p=p,
         standardised=slope.estimate * float(given.distance.std(ddof=1)),
         detectable=detectable(slope.error, given.degrees),
-        languages=len(given.languages),
-        note=note,
-        partial_r=r,
     )
 
 

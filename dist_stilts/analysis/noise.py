@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,14 @@ Floats = NDArray[np.floating[Any]]
 
 LEAST_VARIANCE = 1e-6
 """Points squared; keeps equal scores from being certain, and covariances invertible."""
+
+
+class Over(StrEnum):
+    """What intervals go over."""
+
+    NOTHING = "nothing: one seed"
+    SEEDS = "seeds"
+    SEEDS_AND_ROWS = "seeds and test rows"
 
 
 @dataclass(frozen=True)
@@ -51,11 +60,11 @@ class Noise:
     fixed: Floats
 
     @property
-    def over(self) -> str:
-        """What the draws go over, in words."""
+    def over(self) -> Over:
+        """What the draws go over."""
         if not self.degrees:
-            return "nothing: one seed"
-        return "seeds and test rows" if self.rows.any() else "seeds"
+            return Over.NOTHING
+        return Over.SEEDS_AND_ROWS if self.rows.any() else Over.SEEDS
 
     def covariance(self) -> Floats:
         """Covariance of the means [k, k]; of one seed: that of independent test rows and runs of equal weight."""

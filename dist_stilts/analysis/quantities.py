@@ -18,6 +18,7 @@ from dist_stilts.analysis.cells import Cells
 from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.noise import Noise, precision
 from dist_stilts.analysis.profile import HORIZON, LEVEL, Interval, Profile
+from dist_stilts.analysis.shape import Shape
 
 Floats = NDArray[np.floating[Any]]
 
@@ -50,13 +51,13 @@ def total_gain(cells: Cells, errors: Floats | None) -> Estimate:
     return _contrast(cells, weights, errors)
 
 
-def unmodelled(sizes: tuple[int, ...], shape: str) -> str:
-    """Why no saturating curve is laid through a curve's means; empty where one is."""
-    if shape == "non-monotone":
+def unmodelled(sizes: tuple[int, ...], shape: Shape) -> str | None:
+    """Why no saturating curve is laid through a curve's means; None where one is."""
+    if shape is Shape.NON_MONOTONE:
         return "the curve falls and rises"
     if len(sizes) < LEAST_SIZES:
         return f"fewer than {LEAST_SIZES} sizes"
-    return "" if sizes[0] == 0 else "no score without intermediate examples"
+    return None if sizes[0] == 0 else "no score without intermediate examples"
 
 
 def modelled(
@@ -126,7 +127,7 @@ def _enough(profile: Profile, delta: float) -> Estimate:
 
 def _estimate(value: float, interval: Interval | None, note: str = "") -> Estimate:
     """An estimate with what is missing said; an infinite value is one that was not reached."""
-    known = value if math.isfinite(value) else None
+    known, censored = (value, False) if math.isfinite(value) else (None, True)
     if interval is None:
-        return Estimate(known, note="; ".join(filter(None, (note, ONE_SEED))))
-    return Estimate(known, interval.low, interval.high, note)
+        return Estimate(known, note="; ".join(filter(None, (note, ONE_SEED))), censored=censored)
+    return Estimate(known, interval.low, interval.high, note, censored)

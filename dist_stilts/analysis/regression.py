@@ -26,23 +26,41 @@ POWER = 0.8
 
 
 @dataclass(frozen=True)
+class Unadjusted:
+    """Covariates that a regression leaves out, and why."""
+
+    covariates: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        return f"not adjusted for {', '.join(self.covariates)}: {self.reason}"
+
+
+@dataclass(frozen=True)
 class Predictors:
     """What languages are compared by.
 
     Attributes:
         languages: L names; distance: [L]; covariates: [L, k], each of mean 0 and standard deviation 1.
-        notes: what was left out, and why.
+        unknown: languages whose distance is not known: left out.
     """
 
     languages: tuple[str, ...]
     distance: Floats
     covariates: Floats
-    notes: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    unadjusted: tuple[Unadjusted, ...] = ()
 
     @property
     def degrees(self) -> int:
         """Residual degrees of freedom of one value per language."""
         return len(self.languages) - 2 - self.covariates.shape[1]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, in words."""
+        unknown = [f"distance unknown, left out: {' '.join(self.unknown)}"] if self.unknown else []
+        return (*unknown, *map(str, self.unadjusted))
 
     def others(self) -> Floats:
         """[L, 1 + k] constant and covariates."""
@@ -79,33 +97,30 @@ def predictors(distance: pd.Series, covariates: pd.DataFrame, languages: Sequenc
         return f"{many(len(names), 'language')} with a known distance, at least {LEAST_LANGUAGES} are needed"
     if np.ptp(values) < 1e-9:
         return f"all {len(names)} languages are at the same distance"
-    columns, notes = _usable(values, covariates.reindex(names))
-    missing = sorted(set(languages) - set(names))
-    if missing:
-        notes = [f"distance unknown, left out: {' '.join(missing)}", *notes]
-    return Predictors(names, values, columns, tuple(notes))
+    columns, unadjusted = _usable(values, covariates.reindex(names))
+    return Predictors(names, values, columns, tuple(sorted(set(languages) - set(names))), tuple(unadjusted))
 
 
-def _usable(distance: Floats, covariates: pd.DataFrame) -> tuple[Floats, list[str]]:
+def _usable(distance: Floats, covariates: pd.DataFrame) -> tuple[Floats, list[Unadjusted]]:
     kept: list[Floats] = []
-    names, notes = [], []
+    names, left_out = [], []
     for name in covariates.columns:
         values = covariates[name].to_numpy(float)
         unknown = list(covariates.index[np.isnan(values)])
         if unknown:
             few = " ".join(unknown[:4]) + (" ..." if len(unknown) > 4 else "")
-            notes.append(f"not adjusted for {name}: unknown for {few}")
+            left_out.append(Unadjusted((name,), f"unknown for {few}"))
         elif np.ptp(values) < 1e-9:
-            notes.append(f"not adjusted for {name}: the same for all languages")
+            left_out.append(Unadjusted((name,), "the same for all languages"))
         elif _dependent([np.ones(len(distance)), distance, *kept, values]):
-            notes.append(f"not adjusted for {name}: not to be told from the distance and other covariates")
+            left_out.append(Unadjusted((name,), "not to be told from the distance and other covariates"))
         else:
             kept.append((values - values.mean()) / values.std(ddof=1))
             names.append(name)
     if kept and len(distance) - 2 - len(kept) < LEAST_DEGREES:
-        notes.append(f"not adjusted for {', '.join(names)}: too few languages ({len(distance)})")
+        left_out.append(Unadjusted(tuple(names), f"too few languages ({len(distance)})"))
         kept = []
-    return (np.column_stack(kept) if kept else np.empty((len(distance), 0))), notes
+    return (np.column_stack(kept) if kept else np.empty((len(distance), 0))), left_out
 
 
 def _dependent(columns: list[Floats]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,20 @@ Floats = NDArray[np.floating[Any]]
 
 LEVEL = 0.05
 """Of the test for a drop."""
+
+
+class Shape(StrEnum):
+    """Course of a curve."""
+
+    RISING = "rising"
+    FLAT = "flat"
+    FALLING = "falling"
+    NON_MONOTONE = "non-monotone"
+
+    @property
+    def falls(self) -> bool:
+        """Whether more examples cost points somewhere: no form that is fitted does so."""
+        return self in (Shape.FALLING, Shape.NON_MONOTONE)
 
 
 @dataclass(frozen=True)
@@ -52,8 +67,8 @@ def course(
     fits: tuple[Fit, ...],
     chosen: Fit | None,
     gain: Estimate,
-) -> tuple[str, str]:
-    """Shape of a curve ("rising" | "flat" | "falling" | "non-monotone") and the finding behind it.
+) -> tuple[Shape, str]:
+    """Shape of a curve and the finding behind it.
 
     With one seed nothing is tested: flat is what ends within two standard errors, from the test rows alone, of its
     start.
@@ -63,20 +78,21 @@ def course(
         gain: the total gain.
     """
     if len(sizes) < 2:
-        return "flat", "one size only" if sizes else "no scores"
+        return Shape.FLAT, "one size only" if sizes else "no scores"
     up = float(means[-1] - means[0])
     if errors is None:
         by_rows = 2 * math.sqrt(float(covariance[0, 0] + covariance[-1, -1] - 2 * covariance[0, -1]))
-        return "flat" if abs(up) <= by_rows else "rising" if up > 0 else "falling", "one seed: not tested"
+        shape = Shape.FLAT if abs(up) <= by_rows else Shape.RISING if up > 0 else Shape.FALLING
+        return shape, "one seed: not tested"
     drop = clearest_drop(means, covariance, errors)
     if drop.p > LEVEL:
         flat = up <= 0 or _is_flat(fits, chosen, gain)
-        return "flat" if flat else "rising", f"no drop beyond chance, p = {drop.p:.2g}"
+        return Shape.FLAT if flat else Shape.RISING, f"no drop beyond chance, p = {drop.p:.2g}"
     note = _described(sizes, means, drop, len(errors))
     all_the_way = gain.high is not None and gain.high < 0
     if all_the_way and clearest_drop(-means, covariance, errors).p > LEVEL:
-        return "falling", note
-    return "non-monotone", note
+        return Shape.FALLING, note
+    return Shape.NON_MONOTONE, note
 
 
 def _is_flat(fits: tuple[Fit, ...], chosen: Fit | None, gain: Estimate) -> bool:

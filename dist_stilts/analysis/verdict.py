@@ -15,16 +15,17 @@ import pandas as pd
 from dist_stilts.analysis import association
 from dist_stilts.analysis.effects import Effect
 from dist_stilts.analysis.estimate import Estimate
+from dist_stilts.analysis.noise import Over
 from dist_stilts.analysis.regression import many
+from dist_stilts.analysis.shape import Shape
 from dist_stilts.conventions import ENGLISH
 
 if TYPE_CHECKING:
     from dist_stilts.analysis.curves import Curve
 
-UNADJUSTED = "not adjusted for"
-"""How the note of an effect begins to say that a covariate was left out."""
 NAMED = 6
 """More curves than these are counted, not named."""
+ODD = {Shape.NON_MONOTONE: "Scores rise and fall again", Shape.FALLING: "Scores fall with more examples"}
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,10 @@ def verdict(
     early = _nothing_yet(scores)
     if early:
         return Verdict(early, [*design, *_caveats(curves, effects, scores, controls)] if len(scores) else [])
-    own = [curve for curve in curves if curve.language != ENGLISH and not _is_mean(curve)]
-    means = [curve for curve in curves if _is_mean(curve)]
+    own = [curve for curve in curves if curve.language != ENGLISH and not curve.is_mean]
+    means = [curve for curve in curves if curve.is_mean]
     body = [*design, *_diminishing(own, means), *_ends(own, delta), *_odd_shapes(own), *association.sentences(effects)]
     return Verdict(_headline(own, means, effects), [*body, *_caveats(curves, effects, scores, controls)])
-
-
-def _is_mean(curve: Curve) -> bool:
-    return curve.language.startswith("mean ")
 
 
 def _nothing_yet(scores: pd.DataFrame) -> str:
@@ -135,7 +132,7 @@ def _clearly_less(pair: tuple[Estimate, Estimate]) -> bool:
 
 
 def _diminishing(own: Sequence[Curve], means: Sequence[Curve]) -> Iterator[str]:
-    rising = [curve for curve in own if curve.shape == "rising"]
+    rising = [curve for curve in own if curve.shape is Shape.RISING]
     known = [pair for curve in rising if (pair := _ends_of(curve))]
     if not known:
         yield f"{_scores_rise(rising, own)} How their gain per doubling changes cannot be told from these sizes."
@@ -179,13 +176,11 @@ def _points(estimate: Estimate) -> str:
 
 def _ends(own: Sequence[Curve], delta: float) -> Iterator[str]:
     """How many of the rising curves reach n* within the sizes."""
-    own = [curve for curve in own if curve.shape == "rising"]
+    own = [curve for curve in own if curve.shape is Shape.RISING]
     what = f"The size beyond which a doubling brings less than {delta:g} points"
     reached = [curve.enough.value for curve in own if curve.enough.value and curve.enough.value <= curve.sizes[-1]]
     never = sum(curve.enough.value == 0 for curve in own)
-    beyond = sum(
-        curve.enough.note.startswith("not reached") or (curve.enough.value or 0) > curve.sizes[-1] for curve in own
-    )
+    beyond = sum(curve.enough.censored or (curve.enough.value or 0) > curve.sizes[-1] for curve in own)
     known = len(reached) + never + beyond
     if not known:
         yield f"{what} is not known for any rising curve."
@@ -200,8 +195,8 @@ def _ends(own: Sequence[Curve], delta: float) -> Iterator[str]:
 
 
 def _odd_shapes(own: Sequence[Curve]) -> Iterator[str]:
-    for shape, says in (("non-monotone", "Scores rise and fall again"), ("falling", "Scores fall with more examples")):
-        found = [curve for curve in own if curve.shape == shape]
+    for shape, says in ODD.items():
+        found = [curve for curve in own if curve.shape is shape]
         if found:
             named = "; ".join(
                 f"{curve.target} in {curve.language} after {curve.intermediate} ({curve.shape_note})"
@@ -209,7 +204,7 @@ def _odd_shapes(own: Sequence[Curve]) -> Iterator[str]:
             )
             more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
             yield f"{says} in {len(found)} of {many(len(own), 'curve')}: {named}{more}."
-    flat = sum(curve.shape == "flat" for curve in own)
+    flat = sum(curve.shape is Shape.FLAT for curve in own)
     if flat:
         yield f"No gain beyond chance is seen in {flat} of {many(len(own), 'curve')}."
 
@@ -223,12 +218,12 @@ def _headline(own: Sequence[Curve], means: Sequence[Curve], effects: Sequence[Ef
 
 def _gains_headline(own: Sequence[Curve], means: Sequence[Curve]) -> str:
     """By the means over languages, which are surest, where these have intervals; else by counting curves."""
-    if sum(curve.shape in ("non-monotone", "falling") for curve in own) > len(own) / 2:
+    if sum(curve.shape.falls for curve in own) > len(own) / 2:
         return "In most curves scores fall with more English examples, at once or after a peak"
     if not any(_gains(curve) for curve in means or own):
-        where = " on average over languages" if any(curve.shape == "rising" for curve in own) else ""
+        where = " on average over languages" if any(curve.shape is Shape.RISING for curve in own) else ""
         return f"English intermediate examples bring no gain that stands out from chance{where}"
-    known = [pair for curve in own if curve.shape == "rising" and (pair := _ends_of(curve))]
+    known = [pair for curve in own if curve.shape is Shape.RISING and (pair := _ends_of(curve))]
     if not known:
         return "English intermediate examples bring gains, but whether these diminish cannot be told from these sizes"
     of_means = [pair for curve in means if (pair := _ends_of(curve))]
@@ -252,11 +247,11 @@ def _caveats(
         yield "There is one seed, so nothing is known of how much another would differ, and no curve has an interval."
     if scores["subset_seed"].nunique() == 1 and scores["seed"].nunique() > 1:
         yield "All seeds share one choice of examples, so the intervals leave out what another choice would change."
-    if any(curve.intervals_over == "seeds" for curve in curves):
+    if any(curve.intervals_over is Over.SEEDS for curve in curves):
         yield "Intervals of targets without outcomes per test row are over seeds alone: the test rows count as given."
-    parts = dict.fromkeys(part for effect in effects for part in effect.note.split("; ") if part.startswith(UNADJUSTED))
-    if parts:
-        yield f"Effects of distance are {'; '.join(parts)}."
+    unadjusted = dict.fromkeys(part for effect in effects for part in effect.unadjusted)
+    if unadjusted:
+        yield f"Effects of distance are {'; '.join(map(str, unadjusted))}."
     if controls:
         yield f"Controls: {', '.join(controls)}. A gain that they show, too, is not due to what a task teaches."
     else:

@@ -227,6 +227,7 @@ def outcome(found: Candidates, threshold: float, origin: str, known: Known | Non
         "margins": margin_quantiles(found.scores),
         "threshold": threshold if math.isfinite(threshold) else None,
         "threshold_from": origin,
+        "threshold_tuned": origin == TUNED,
         "pairs": int((found.scores >= threshold).sum()),
         "gold": None,
     }

@@ -10,19 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dist_stilts.config import dump
-from dist_stilts.conventions import GIB
 from dist_stilts.errors import UserError
-from dist_stilts.experiment.execute import launch_command
+from dist_stilts.experiment.estimate import describe_memory, longest
+from dist_stilts.experiment.launch import launch_command
 from dist_stilts.experiment.plan import Run, expand, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.training_data import data_root
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import parse_split, stream_rows
 from dist_stilts.train.engine import deepspeed_config
-from dist_stilts.train.plan import AUTO, BatchPlan, derive, task_probabilities
-
-ACTIVATION_BYTES = 34
-"""Per token, layer and hidden unit, 16-bit, fused attention: Korthikanti et al. 2022, eq. 1 without its last term."""
+from dist_stilts.train.plan import derive, task_probabilities
 
 
 def describe(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int) -> str:
@@ -67,12 +64,13 @@ def describe_training(run: Run, recipe: Recipe, ranks: int) -> list[str]:
     known = [size or 1 for size in sizes.values()]
     plan = derive(run.train, known, ranks, run.shares)
     deepspeed_config(run.train.deepspeed, run.train, plan)
-    spans = any(get_task(task).family == "span" for task in run.tasks)
-    length = max(recipe.data.max_length, recipe.data.qa.max_length if spans else 0)
     decay = "at a constant rate" if run.train.schedule == "constant" else f"{run.train.schedule} decay"
-    line = f"    {plan.line()}, {decay}; {plan.steps * plan.batch_size:,} rows, each text at most {length} tokens"
+    rows = f"{plan.steps * plan.batch_size:,} rows, each text at most {longest(run, recipe)} tokens"
     chances = task_probabilities(run.train, known, run.shares)
-    return [f"    trains on {', '.join(map(_trained, sizes, sizes.values(), chances))}", line]
+    return [
+        f"    trains on {', '.join(map(_trained, sizes, sizes.values(), chances))}",
+        f"    {plan.line()}, {decay}; {rows}",
+    ]
 
 
 def _trained(task: str, size: int | None, chance: float) -> str:
@@ -99,32 +97,3 @@ def _all_rows(run: Run, recipe: Recipe, task: str) -> int | None:
     if part.name == "train" and "train" in spec.sizes:
         return round(spec.sizes["train"] * (part.hi - part.lo) / 100) * len(wanted.languages)
     return None
-
-
-def _most_tokens(plan: BatchPlan, length: int) -> int:
-    """What one rank may take through the model at once, if every text is as long as it may be."""
-    share = plan.rows_per_rank * length
-    return share if plan.micro_tokens == AUTO else max(length, min(share, int(plan.micro_tokens)))
-
-
-def describe_memory(recipe: Recipe, runs: Sequence[Run], ranks: int) -> list[str]:
-    """Parameters, gradients, optimiser and activations under ZeRO-2 with bf16, from the encoder's architecture."""
-    config = recipe.encoder.config
-    if not config or not {"hidden_size", "num_hidden_layers"} <= config.keys():
-        return ["not known: encoder.config does not give the architecture"]
-    width, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
-    inner, vocabulary = int(config.get("intermediate_size", 4 * width)), int(config.get("vocab_size", 0))
-    block = 4 * width * width + 2 * width * inner + 9 * width + inner
-    parameters = (vocabulary + int(config.get("max_position_embeddings", 514))) * width + layers * block
-    length = recipe.data.max_length
-    trained = [run for run in runs if run.tasks]
-    tokens = max((_most_tokens(derive(run.train, [1], ranks), length) for run in trained), default=length)
-    parts = {
-        "bf16 parameters": 2 * parameters,
-        "fp32 gradients, sharded": 4 * parameters / ranks,
-        "fp32 master weights and two moments, sharded": 12 * parameters / ranks,
-        f"activations of at most {tokens:,} tokens": ACTIVATION_BYTES * tokens * width * layers,
-    }
-    lines = [f"{parameters / 1e6:,.0f} M parameters in the encoder"]
-    lines += [f"{size / GIB:7.2f} GiB  {part}" for part, size in parts.items()]
-    return [*lines, f"{sum(parts.values()) / GIB:7.2f} GiB  together, buffers of DeepSpeed and CUDA not counted"]

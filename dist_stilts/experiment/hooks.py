@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,10 +12,9 @@ from torch import nn
 
 from dist_stilts.conventions import GIB, KIB
 from dist_stilts.evaluate.suite import EvaluationConfig, score_rows
+from dist_stilts.experiment.claim import Claim
 from dist_stilts.experiment.plan import Run
-from dist_stilts.experiment.status import read_status, write_status
 from dist_stilts.experiment.training_data import TrainingData
-from dist_stilts.layout import RunFolder
 from dist_stilts.model.flops import peak_flops
 from dist_stilts.parallel.collectives import gather_values
 from dist_stilts.parallel.world import World
@@ -41,7 +40,7 @@ class PhaseHooks:
     engine: Any
     copy: nn.Module | None
     run: Run
-    folder: RunFolder
+    claim: Claim
     data: TrainingData
     scoring: EvaluationConfig
     plan: BatchPlan
@@ -56,14 +55,18 @@ class PhaseHooks:
         if (mfu := self.mfu(values["tokens_per_second"])) is not None:
             values = {**values, "mfu": mfu}
         self.monitor.log(state.step, values)
-        if self.world.is_main:
-            progress = {"step": state.step, "steps": self.plan.steps, "tokens": state.tokens, "skipped": state.skipped}
-            write_status(self.folder, "running", **progress, train_seconds=round(state.seconds, 3))
+        self.claim.note(
+            step=state.step,
+            steps=self.plan.steps,
+            tokens=state.tokens,
+            skipped=state.skipped,
+            train_seconds=round(state.seconds, 3),
+        )
 
     def save(self, state: TrainState) -> None:
         """A checkpoint of this step."""
         state.wall_seconds = time.perf_counter() - self.began
-        save(self.folder, self.engine, state, self.selection.chosen, self.world, self.run.train.keep)
+        save(self.claim.folder, self.engine, state, self.selection.chosen, self.world, self.run.train.keep)
 
     def score_dev(self, state: TrainState) -> DevScore:
         """Score English dev of every task that has it."""
@@ -102,7 +105,7 @@ class PhaseHooks:
             tokens=state.tokens,
             padding_share=1 - state.tokens / state.slots,
             skipped_steps=state.skipped,
-            restarts=len(read_status(self.folder).get("restarted", [])),
+            restarts=len(self.claim.status.restarted),
             wall_seconds=time.perf_counter() - self.began,
             training_seconds=state.seconds,
             saving_seconds=state.saving_seconds,
@@ -111,7 +114,7 @@ class PhaseHooks:
             on_gpu=gpu,
             mfu=self.mfu(state.tokens / state.seconds),
         )
-        write_status(self.folder, "running", closing=asdict(figures))
+        self.claim.note(closing=figures)
         best = {"best dev score": state.best} if state.best is not None else {}
         self.monitor.final({**{f"loss/{task}": loss for task, loss in state.losses.items()}, **best})
         return summary(figures)

@@ -20,6 +20,7 @@ from dist_stilts.data.batches import words_used
 from dist_stilts.data.mixture import plan as plan_mixture
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
+from dist_stilts.experiment.claim import Claim
 from dist_stilts.experiment.hooks import PhaseHooks
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import TRUNK
@@ -64,7 +65,7 @@ class Trained:
 def optimise(
     model: MultiTaskModel,
     run: Run,
-    folder: RunFolder,
+    claim: Claim,
     tokenizer: Any,
     data: TrainingData,
     scoring: EvaluationConfig,
@@ -84,7 +85,7 @@ def optimise(
         model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
     if run.train.checkpoint_activations:
         checkpoint_activations(model.encoder)
-    embeddings = only_words_used(model, run, data)
+    folder, embeddings = claim.folder, only_words_used(model, run, data)
     if embeddings:  # checkpoints hold other parameters than with all of them
         data = replace(data, revision=fingerprint([data.revision, "words used"]))
     work = plan_work(model, run, folder, tokenizer, data, world)
@@ -106,7 +107,7 @@ def optimise(
             engine,
             whole,
             run,
-            folder,
+            claim,
             data,
             scoring,
             plan,

@@ -129,7 +129,7 @@ class Recipe:
     """All that one experiment is."""
 
     name: str = "experiment"
-    """Folder below `out`."""
+    """Folder below `out`; without one, the recipe's file gives its name."""
     out: str = "runs"
     ranks: int | None = None
     """Processes; null = one per GPU, or 2 without GPUs. `--ranks` wins."""

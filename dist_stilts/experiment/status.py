@@ -3,78 +3,158 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
-import yaml
-
-from dist_stilts.config import differences, dump, plain
+from dist_stilts.config import plain
 from dist_stilts.conventions import fingerprint
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
-from dist_stilts.experiment.plan import Run
+from dist_stilts.experiment.plan import Run, folder_of
+from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.report.closing import Figures
 
 PACKAGES = ("dist-stilts", "torch", "transformers", "deepspeed", "datasets", "numpy")
 
 
-def read_status(folder: RunFolder) -> dict[str, Any]:
-    """The run's status; empty if it was never started."""
-    if not folder.status.exists():
-        return {}
-    status: dict[str, Any] = json.loads(folder.status.read_text(encoding="utf-8"))
+class State(StrEnum):
+    """How far a run is. A run that was killed says ``running`` for ever: whether it does, its lock tells."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A training that has learned nothing and was begun again: its seed, and why it counts as such."""
+
+    seed: int
+    degenerate: str
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What is known of a run; one that was never started has the defaults.
+
+    Attributes:
+        reason, code: why it is not done, and the exit code of the program that ended there.
+        heartbeat: when this was written, in seconds since 1970.
+        run_id: the identity of the run; evaluated: that of what was scored after it, once it is done.
+        starts: how often it was started since it was last done or asked to stop.
+        place: ``host:process`` of rank 0.
+        heads: names of the heads that the start brought, that are fresh, and that were dropped.
+        step, steps, tokens, skipped, train_seconds: how far training is.
+        seed, degenerate, dev, exported: of the training that counts: its seed, why it has learned nothing if so, its
+            score on English dev in percent, and which weights were kept.
+        restarted: trainings before it that have learned nothing, oldest first.
+        closing: the closing report's figures.
+        digest: of the exported encoder.
+        seconds: from the starts to the ends of all programs that brought it to its end.
+    """
+
+    state: State = State.QUEUED
+    reason: str | None = None
+    code: int | None = None
+    heartbeat: float = 0.0
+    run_id: str | None = None
+    evaluated: str | None = None
+    starts: int = 0
+    world_size: int | None = None
+    place: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    heads: dict[str, list[str]] | None = None
+    step: int = 0
+    steps: int | None = None
+    tokens: int = 0
+    skipped: int = 0
+    train_seconds: float = 0.0
+    seed: int | None = None
+    degenerate: str | None = None
+    dev: float | None = None
+    exported: str | None = None
+    restarted: tuple[Attempt, ...] = ()
+    closing: Figures | None = None
+    digest: str | None = None
+    seconds: float = 0.0
+
+
+def read_status(folder: RunFolder) -> RunStatus:
+    """The run's status; what an older version wrote lacks some fields, a newer one's may have more.
+
+    Raises:
+        UserError: the file is no such thing.
+    """
+    try:
+        status: RunStatus = _typed(RunStatus, json.loads(folder.status.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return RunStatus()
+    except (ValueError, TypeError) as error:
+        fix = "Delete this file; the same command then looks what is there, and does what is left"
+        raise UserError(f"not the status of a run ({error})", where=folder.status, fix=fix) from None
     return status
 
 
-def write_status(folder: RunFolder, state: str, **more: Any) -> None:
-    """Set the state (``queued``, ``running``, ``done``, ``failed``) and keep what else is known."""
-    content = {**read_status(folder), "reason": None, "code": None, **more, "state": state, "heartbeat": time.time()}
-    write_text(folder.status, json.dumps(content, indent=2))
+def _typed(kind: Any, value: Any, name: str = "status") -> Any:
+    """A value of JSON as the type that it stands for.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    kinds = get_args(kind) if NoneType in get_args(kind) else (kind,)
+    if value is None and NoneType in kinds:
+        return None
+    kind = kinds[0]
+    plain_kind = get_origin(kind) or kind
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        given = _expected(value, dict, name)
+        return kind(**{key: _typed(hints[key], given[key], key) for key in hints if key in given})  # type: ignore[operator]
+    if issubclass(plain_kind, StrEnum):
+        return kind(value)
+    if plain_kind in (tuple, Sequence):
+        return tuple(_typed(get_args(kind)[0], part, name) for part in _expected(value, list, name))
+    return _expected(value, (int, float) if plain_kind is float else plain_kind, name)
+
+
+def _expected(value: Any, kind: Any, name: str) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"'{name}' is {json.dumps(value)[:40]}")
+    return value
+
+
+def write_status(folder: RunFolder, status: RunStatus) -> None:
+    """Put the status into the run's folder, and when that was."""
+    write_text(folder.status, json.dumps({**asdict(status), "heartbeat": time.time()}, indent=2))
+
+
+def set_state(folder: RunFolder, state: State, reason: str | None = None, **changes: Any) -> None:
+    """Say how far a run is that nobody works at; what else is known of it stays."""
+    write_status(folder, replace(read_status(folder), **{"state": state, "reason": reason, "code": None, **changes}))
+
+
+def statuses(runs: Sequence[Run], recipe: Recipe) -> dict[str, RunStatus]:
+    """The statuses of runs, by name."""
+    return {run.name: read_status(folder_of(recipe).run(run.name)) for run in runs}
 
 
 def is_done(run: Run, folder: RunFolder, scoring: EvaluationConfig) -> bool:
     """Whether the run, as it and its scoring are now described, was trained and scored to the end."""
     status = read_status(folder)
-    return (
-        status.get("state") == "done"
-        and status.get("run_id") == run.id
-        and status.get("evaluated") == evaluation_id(run, scoring)
-    )
+    known = (status.state, status.run_id, status.evaluated)
+    return known == (State.DONE, run.id, evaluation_id(run, scoring))
 
 
 def evaluation_id(run: Run, scoring: EvaluationConfig) -> str:
     """Identity of what is scored after the run, and how."""
     return fingerprint([{name: plain(task) for name, task in run.evaluate.items()}, plain(scoring)])
-
-
-def check_folder(run: Run, folder: RunFolder) -> None:
-    """UserError if the folder holds another run."""
-    if not folder.config.exists():
-        return
-    there = yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {}
-    if there.get("run_id") != run.id:
-        changed = differences(there.get("run", {}), json.loads(json.dumps(run.content)))
-        raise UserError(
-            f"the folder holds another run ({'; '.join(changed[:3]) or 'other content'})",
-            where=folder.path,
-            fix="Choose another name=… or out=…, or delete the folder",
-        )
-
-
-def claim(run: Run, folder: RunFolder) -> None:
-    """Write the run's config into its folder, once; UserError if the folder holds another run."""
-    check_folder(run, folder)
-    if not folder.config.exists():
-        content = {"run_id": run.id, "name": run.name, "run": run.content, "versions": versions()}
-        write_text(folder.config, dump(content))
-
-
-def place() -> str:
-    """Where this process runs, for whoever wants to look at it or end it."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def versions() -> dict[str, str]:

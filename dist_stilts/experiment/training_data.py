@@ -20,6 +20,7 @@ from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import languages_of
 from dist_stilts.experiment.plan import Run, folder_of, has_dev
 from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import load_bitext, task
 from dist_stilts.tasks.spec import RETRIEVAL, Family, TaskSpec
@@ -53,6 +54,17 @@ def data_root(recipe: Recipe) -> Path | None:
     if recipe.data.simulate:
         return folder_of(recipe).world
     return Path(recipe.data.root) if recipe.data.root else None
+
+
+def recipe_tokenizer(recipe: Recipe) -> Any:
+    """The tokenizer that the recipe names: its own, the simulated world's, or the encoder's."""
+    root = data_root(recipe)
+    if recipe.encoder.tokenizer == "simulated" and root:
+        return load_tokenizer(str(root / "tokenizer"))
+    name = recipe.encoder.tokenizer or recipe.encoder.path
+    if not name:
+        raise UserError("nothing says which tokenizer to use", fix="Set encoder.path=MODEL or encoder.tokenizer=FOLDER")
+    return load_tokenizer(name, recipe.encoder.revision)
 
 
 def to_train_on(run: Run, recipe: Recipe) -> dict[str, list[Wanted]]:
@@ -137,7 +149,7 @@ def load_training_data(
     """Open all that ``run`` trains on, tokenising what is not yet if that is allowed.
 
     Raises:
-        UserError: missing or broken data; a subset larger than the data.
+        UserError: missing or broken data; rows without gold; a subset larger than the data.
     """
     open_ = partial(
         prepare, tokenizer=tokenizer, folder=folder_of(recipe).prepared, progress=progress, may_build=may_build
@@ -147,6 +159,8 @@ def load_training_data(
     for name, parts in to_train_on(run, recipe).items():
         spec, opened = parts[0].spec, [open_(part) for part in parts]
         joined = concatenated([part.features for part in opened])
+        if spec.family != "mlm" and joined.lacks_gold:
+            raise UserError(f"{parts[0].title} has rows without gold", fix="Train on a split that has it in every row")
         chosen = chosen_examples(joined, run, spec)
         specs.append(spec)
         features.append(joined)

@@ -192,12 +192,10 @@ def new_encoder(
     Args:
         vocabulary: the tokenizer; its size and special ids complete ``config``.
     """
-    from transformers import AutoConfig, AutoModel
-
     if config is None:
         if template is None:
             raise UserError("nothing says what the encoder is", fix="Set encoder.path, or encoder.config for a new one")
-        made = AutoConfig.from_pretrained(str(fetch_model(template, revision)))
+        made = read_architecture(str(fetch_model(template, revision)))
     else:
         ids = {
             "vocab_size": len(vocabulary),
@@ -205,12 +203,42 @@ def new_encoder(
             "bos_token_id": vocabulary.cls_token_id,
             "eos_token_id": vocabulary.sep_token_id,
         }
-        rest = {key: value for key, value in config.items() if key != "model_type"}
-        try:
-            made = AutoConfig.for_model(config.get("model_type", "xlm-roberta"), **{**ids, **rest})
-        except ValueError as error:
-            raise UserError(f"encoder.config: {str(error).splitlines()[0]}") from None
+        made = architecture({**ids, **config})
     torch.manual_seed(seed)
+    return build(made)
+
+
+def architecture(config: dict[str, Any]) -> Any:
+    """The Hugging Face config that a recipe's ``encoder.config`` stands for; UserError if it is none."""
+    from transformers import AutoConfig
+
+    rest = {key: value for key, value in config.items() if key != "model_type"}
+    try:
+        return AutoConfig.for_model(config.get("model_type", "xlm-roberta"), **rest)
+    except ValueError as error:
+        raise UserError(f"encoder.config: {str(error).splitlines()[0]}") from None
+
+
+def read_architecture(path: str, revision: str | None = None) -> Any:
+    """The Hugging Face config of a folder or, if it is on this host, of a model of the Hub.
+
+    Raises:
+        UserError: neither.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(path, revision=revision, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        if Path(path).is_dir():
+            raise UserError(f"cannot read the architecture: {str(error).splitlines()[0]}", where=path) from None
+        raise UserError(f"'{path}' is not on this host", fix="Set encoder.config to its architecture") from None
+
+
+def build(made: Any) -> nn.Module:
+    """An encoder with random weights, without pooler; on the default device."""
+    from transformers import AutoModel
+
     try:
         return AutoModel.from_config(made, add_pooling_layer=False)
     except TypeError:  # architectures without a pooler

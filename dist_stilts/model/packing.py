@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from dist_stilts.model.packed_attention import NAME, Segments, register
+from dist_stilts.private_names import ENCODER_CONFIG, require_names
 
 Batch = dict[str, torch.Tensor]
 """See :mod:`dist_stilts.data.batches` for its keys and shapes."""
@@ -43,6 +44,7 @@ def start_packing(encoder: Any) -> bool:
     count, pad = int(lengths.sum()), encoder.config.pad_token_id or 0
     bounds = torch.cat([torch.zeros(1), lengths.cumsum(0)]).int().to(device)
     trial = {"input_ids": torch.arange(count, device=device) % 3 + pad + 1, "lengths": lengths, "bounds": bounds}
+    require_names("transformers", encoder.config, ENCODER_CONFIG, "an encoder's configuration")
     own = encoder.config._attn_implementation
     encoder.eval()
     try:

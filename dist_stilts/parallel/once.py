@@ -40,3 +40,11 @@ def hold(lock: Path) -> FileLock | None:
     except Timeout:
         return None
     return held
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a living program has the lock file."""
+    held = hold(lock)
+    if held:
+        held.release()
+    return held is None

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.conventions import OnProgress
+
 SECONDS_BETWEEN_LINES = 5.0
 """Where there is no terminal to redraw, one line every so often."""
 WIDE = 140
@@ -119,3 +121,18 @@ class Progress:
         self._finish("stopped after" if self.total else "done in")
         if self.bar:
             self.bar.stop()
+
+
+def bar(silent: bool = False) -> OnProgress:
+    """A callback ``(what, done, total)`` that makes a new bar whenever the first word of ``what`` changes."""
+    bars: dict[str, Progress] = {}
+
+    def update(what: str, done: int, total: int) -> None:
+        title = what.split(" ")[0]
+        if title not in bars:
+            bars[title] = Progress(title, total, silent=silent)
+        bars[title].update(done, what.removeprefix(title).strip())
+        if total and done >= total:
+            bars.pop(title).__exit__()
+
+    return update

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dist_stilts.analysis.cells import MEAN
 from dist_stilts.analysis.effects import ALL, PER_DOUBLING, UNITS
-from dist_stilts.study.numbers import exact_size, fine_points, p_equals, points, rounded_size, show, signed
+from dist_stilts.report.numbers import exact_size, fine_points, p_equals, points, rounded_size, signed
+from dist_stilts.study.numbers import show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def facts(runs: Sequence[Mapping[str, Any]], curves: Sequence[Curve], effects: S
     found = [_runs(runs)] if runs else []
     scored = [curve for curve in curves if curve.sizes]
     if scored:
-        languages = {curve.language for curve in scored} - {MEAN}
+        languages = {curve.language for curve in scored if not curve.is_mean}
         sizes = sorted({size for curve in scored for size in curve.sizes})
         across = f"{exact_size(sizes[0])} to {sizes[-1]:,} examples"
         found.append(Fact("languages", str(len(languages)), f"{len(sizes)} sizes, {across}"))
@@ -48,7 +48,7 @@ def _runs(runs: Sequence[Mapping[str, Any]]) -> Fact:
 
 
 def _gains(curves: Sequence[Curve]) -> list[Fact]:
-    means = [curve for curve in curves if curve.language == MEAN and curve.total_gain.value is not None]
+    means = [curve for curve in curves if curve.is_mean and curve.total_gain.value is not None]
     order = sorted(means, key=lambda curve: -(curve.total_gain.value or 0.0))
     if len(order) > PAIRS:
         order = [order[0], order[-1]]

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dist_stilts.analysis.cells import MEAN
+from dist_stilts.analysis.shape import Shape
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, End, distance_colours, name_ends, size_axis
+from dist_stilts.report.numbers import exact_size, points
 from dist_stilts.study.figures import FAINT, INK, MEAN_COLOUR, Drawing, panel, size_ticks
-from dist_stilts.study.numbers import exact_size, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 FEW = 12
 """So many languages are all named in a panel; of more only those with the largest and the smallest gains."""
 EXTREMES = 3
-SPECIAL = {"non-monotone": (0, (4, 2)), "falling": (0, (1, 1.2))}
+SPECIAL = {Shape.NON_MONOTONE: (0, (4, 2)), Shape.FALLING: (0, (1, 1.2))}
 """Courses that are drawn in dashes and in dots."""
 
 
@@ -48,7 +49,7 @@ def draw_curves(curves: Sequence[Curve], scores: pd.DataFrame, scale: Scale | No
     """One panel per intermediate task; ``curves``: those of one target that have scores."""
     shared = _shared(curves)
     groups: dict[str, list[Curve]] = {}
-    for curve in sorted(curves, key=lambda c: (c.intermediate, c.language == MEAN, c.language)):
+    for curve in sorted(curves, key=lambda c: (c.intermediate, c.is_mean, c.language)):
         groups.setdefault(curve.intermediate, []).append(curve)
     return [
         Drawing(
@@ -88,8 +89,8 @@ def _panel(
     first = group[-1]
     runs = f"{min(first.seeds)}" if min(first.seeds) == max(first.seeds) else f"{min(first.seeds)}–{max(first.seeds)}"
     figure, axes = panel(f"{first.target} after {first.intermediate}", f"{runs} run{'s' * (runs != '1')} per size")
-    ends = _draw_languages(axes, [curve for curve in group if curve.language != MEAN], scale)
-    if first.language == MEAN:
+    ends = _draw_languages(axes, [curve for curve in group if not curve.is_mean], scale)
+    if first.is_mean:
         ends.append(_draw_mean(axes, first, ranges))
     if scale:
         _colour_bar(figure, scale)
@@ -159,8 +160,7 @@ def _draw_mean(axes: Axes, mean: Curve, ranges: Mapping[int, tuple[float, float]
     """
     if mean.low:
         axes.fill_between(mean.grid, mean.low, mean.high, color=MEAN_COLOUR, alpha=0.22, linewidth=0, zorder=3)
-    falls = mean.shape in ("falling", "non-monotone")
-    line = (mean.sizes, mean.means) if falls else (mean.grid, mean.line)
+    line = (mean.sizes, mean.means) if mean.shape.falls else (mean.grid, mean.line)
     axes.plot(*line, color="white", linewidth=4, zorder=4)
     axes.plot(*line, color=MEAN_COLOUR, linewidth=2.2, zorder=5, linestyle=SPECIAL.get(mean.shape, "-"))
     for size, (low, high) in ranges.items():
@@ -185,15 +185,15 @@ def _colour_bar(figure: Figure, scale: Scale) -> None:
 def _described(group: Sequence[Curve]) -> str:
     """The panel in words."""
     last = group[-1]
-    languages = [curve for curve in group if curve.language != MEAN]
+    languages = [curve for curve in group if not curve.is_mean]
     order = sorted(languages, key=_rise)
     sizes = f"from {exact_size(last.sizes[0])} to {exact_size(last.sizes[-1])} English {last.intermediate} examples"
     parts = [f"{last.target} {last.metric} {sizes}, a line for each of {len(languages)} languages"]
-    if last.language == MEAN:
+    if last.is_mean:
         parts.append(f"the mean without English goes from {last.means[0]:.1f} to {last.means[-1]:.1f} ({last.shape})")
     if len(order) > 1:
         most, least = (f"{curve.language} {points(_rise(curve))}" for curve in (order[-1], order[0]))
         parts.append(f"largest change {most}, smallest {least}")
-    if odd := [curve.language for curve in languages if curve.shape == "non-monotone"]:
+    if odd := [curve.language for curve in languages if curve.shape is Shape.NON_MONOTONE]:
         parts.append(f"not monotone: {', '.join(odd)}")
     return "; ".join(parts) + "."

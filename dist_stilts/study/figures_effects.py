@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dist_stilts.analysis.cells import MEAN
 from dist_stilts.analysis.effects import ALL, PER_DOUBLING, Effect
 from dist_stilts.analysis.typology import HALF, Distances
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.correlation import correlate
+from dist_stilts.report.numbers import p_equals, signed
 from dist_stilts.study.figures import FAINT, INK, RULE, Drawing, panel
-from dist_stilts.study.numbers import p_equals, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +44,7 @@ def gains_by_language(curves: Sequence[Curve], intermediate: str) -> dict[str, G
     """Mean over targets, and over intermediate tasks where ``intermediate`` is "all", of every language but English."""
     groups: dict[str, list[Gain]] = {}
     for curve in curves:
-        if curve.language in (MEAN, ENGLISH) or intermediate not in (ALL, curve.intermediate):
+        if curve.is_mean or curve.language == ENGLISH or intermediate not in (ALL, curve.intermediate):
             continue
         last = curve.per_doubling.get(max(curve.per_doubling, default=0))
         if last is not None and last.value is not None:

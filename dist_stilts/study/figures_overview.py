@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from dist_stilts.analysis.cells import MEAN
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, size_axis
+from dist_stilts.report.numbers import points, rounded_size
 from dist_stilts.study.figures import FAINT, INK, RULE, Drawing, size_ticks
 from dist_stilts.study.figures_curves import Scale, colours_of
-from dist_stilts.study.numbers import points, rounded_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ ROW_INCHES, GAP_INCHES = 0.19, 0.3
 
 def means_of(curves: Sequence[Curve]) -> list[Curve]:
     """The curves of the means over all languages but English."""
-    return [curve for curve in curves if curve.language == MEAN and curve.sizes]
+    return [curve for curve in curves if curve.is_mean and curve.sizes]
 
 
 def draw_heat_map(curves: Sequence[Curve]) -> list[Drawing]:
@@ -161,7 +161,7 @@ def _draw_column(axes: Axes, curves: Sequence[Curve], rows: Sequence[str], scale
 def _open(estimate: Estimate, end: float) -> bool:
     """Whether "not reached" is the estimate or inside its interval."""
     if estimate.value is None:
-        return estimate.note.startswith("not reached")
+        return estimate.censored
     return estimate.value > end or (estimate.high is not None and estimate.high > end)
 
 
@@ -177,7 +177,7 @@ def _plain(axes: Axes) -> None:
 def _enough_described(curves: Sequence[Curve]) -> str:
     parts = []
     for task in sorted({curve.intermediate for curve in curves}):
-        own = [curve for curve in curves if curve.intermediate == task and curve.language != MEAN]
+        own = [curve for curve in curves if curve.intermediate == task and not curve.is_mean]
         known = sorted(curve.enough.value for curve in own if curve.enough.value is not None)
         span = f"n* from {rounded_size(known[0])} to {rounded_size(known[-1])} where reached" if known else "n* unknown"
         parts.append(f"{task}: {span}, {len(own) - len(known)} of {len(own)} languages without a value")

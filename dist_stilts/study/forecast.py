@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any
 
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.dry_run import rows_of
@@ -146,10 +145,7 @@ def hours(costs: Mapping[str, Cost], recipe: Recipe) -> float | None:
 
 def measured_rates(standings: Mapping[str, Standing], ranks: int) -> float | None:
     """Training tokens per second and rank of the runs that are done; None before there is one."""
-    figures: list[dict[str, Any]] = [
-        standing.status["closing"]
-        for standing in standings.values()
-        if standing.state == DONE and standing.status.get("closing")
-    ]
-    seconds = sum(figure["training_seconds"] for figure in figures)
-    return sum(figure["tokens"] for figure in figures) / seconds / ranks if seconds else None
+    closings = (standing.status.closing for standing in standings.values() if standing.state == DONE)
+    figures = [closing for closing in closings if closing]
+    seconds = sum(figure.training_seconds for figure in figures)
+    return sum(figure.tokens for figure in figures) / seconds / ranks if seconds else None

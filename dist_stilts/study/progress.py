@@ -13,9 +13,8 @@ from typing import Any
 
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import TRUNK, Recipe
-from dist_stilts.experiment.status import is_done, read_status, write_status
-from dist_stilts.layout import RunFolder
-from dist_stilts.parallel.once import hold
+from dist_stilts.experiment.status import RunStatus, State, is_done, read_status, set_state
+from dist_stilts.parallel.once import is_held
 
 DONE, RUNNING, READY, WAITING, FAILED, BLOCKED = "done", "running", "ready", "waiting", "failed", "blocked"
 STATES = (DONE, RUNNING, READY, WAITING, FAILED, BLOCKED)
@@ -35,12 +34,12 @@ class Standing:
 
     state: str
     reason: str
-    status: dict[str, Any]
+    status: RunStatus
 
     @property
     def degenerate(self) -> str | None:
         """Why the run has learned nothing, if so."""
-        return self.status.get("degenerate")
+        return self.status.degenerate
 
 
 def look(runs: Sequence[Run], recipe: Recipe, earlier: Mapping[str, Standing] | None = None) -> dict[str, Standing]:
@@ -67,29 +66,20 @@ def _standing(run: Run, recipe: Recipe, before: Mapping[str, Standing]) -> Stand
         return Standing(BLOCKED, f"{run.start} failed" if parent.state == FAILED else parent.reason, status)
     if parent and parent.state != DONE:
         return Standing(WAITING, "", status)
-    if status.get("state") == "running" and is_held(folder):
+    if status.state == State.RUNNING and is_held(folder.lock):
         return Standing(RUNNING, "", status)
-    if status.get("state") == "failed":
-        return Standing(FAILED, str(status.get("reason") or "no reason given"), status)
-    if status.get("starts", 0) >= MOST_STARTS:
+    if status.state == State.FAILED:
+        return Standing(FAILED, status.reason or "no reason given", status)
+    if status.starts >= MOST_STARTS:
         return Standing(FAILED, f"started {MOST_STARTS} times and ended without a word each time", status)
     return Standing(READY, "", status)
-
-
-def is_held(folder: RunFolder) -> bool:
-    """Whether a living process works at the run: its lock falls with it, however it ends."""
-    lock = hold(folder.lock)
-    if lock is None:
-        return True
-    lock.release()
-    return False
 
 
 def requeue(runs: Sequence[Run], recipe: Recipe) -> list[str]:
     """Let what has failed be tried again; returns the names."""
     failed = [name for name, standing in look(runs, recipe).items() if standing.state == FAILED]
     for name in failed:
-        write_status(folder_of(recipe).run(name), "queued", starts=0)
+        set_state(folder_of(recipe).run(name), State.QUEUED, starts=0)
     return failed
 
 
@@ -108,16 +98,16 @@ def seconds_left(runs: Sequence[Run], standings: Mapping[str, Standing], workers
     pace: dict[tuple[Any, ...], list[float]] = {}
     for run in runs:
         standing = standings[run.name]
-        if standing.state == DONE and standing.status.get("seconds"):
+        if standing.state == DONE and standing.status.seconds:
             for key in ((run.phase, run.size), (run.phase,), ()):
-                pace.setdefault(key, []).append(standing.status["seconds"])
+                pace.setdefault(key, []).append(standing.status.seconds)
     if not pace:
         return None
     total = 0.0
     for run in runs:
         if standings[run.name].state in (RUNNING, READY, WAITING):
             known = next(pace[key] for key in ((run.phase, run.size), (run.phase,), ()) if key in pace)
-            spent = standings[run.name].status.get("train_seconds") or 0.0
+            spent = standings[run.name].status.train_seconds
             total += max(0.0, sum(known) / len(known) - spent)
     return total / max(1, workers)
 

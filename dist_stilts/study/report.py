@@ -26,15 +26,13 @@ from dist_stilts.analysis.verdict import Verdict, verdict
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvalTask
-from dist_stilts.experiment.phases import bar, recipe_tokenizer
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.experiment.training_data import data_root
+from dist_stilts.experiment.training_data import data_root, recipe_tokenizer
 from dist_stilts.layout import StudyFolder, world_file, write_text
-from dist_stilts.parallel.world import current
-from dist_stilts.report import records as result_records
-from dist_stilts.report.progress import say
-from dist_stilts.report.records import Record
+from dist_stilts.report.progress import bar, say
+from dist_stilts.results.files import read
+from dist_stilts.results.record import ResultRecord
 from dist_stilts.study.covariates import covariates
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.method import caveats, method
@@ -61,7 +59,7 @@ def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:
 
     scores = frame(records)
     outcomes = load(records, folder_of(recipe).run)
-    progress = partial(bar(current()), "curves")
+    progress = partial(bar(), "curves")
     found = curves(scores, outcomes, delta=recipe.study.delta, draws=recipe.study.draws, progress=progress)
     distances = distances_of(recipe, sorted(set(scores["language"]) - {ENGLISH}))
     known = covariates_of(recipe, scores)
@@ -95,14 +93,14 @@ def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:
     return said, [page, *map(study.table, tables), *map(study.deltas, ("md", "csv", "tex"))]
 
 
-def finished_records(recipe: Recipe, runs: Sequence[Run], standings: Mapping[str, Standing]) -> list[Record]:
+def finished_records(recipe: Recipe, runs: Sequence[Run], standings: Mapping[str, Standing]) -> list[ResultRecord]:
     """The scores of the runs that are done; those of other runs in the folder are not the study's."""
     done = [run for run in runs if standings[run.name].state == DONE and run.evaluate]
     records = [
         record
         for run in done
-        for record in result_records.read(folder_of(recipe).run(run.name).results)
-        if record.get("run_id") == run.id
+        for record in read(folder_of(recipe).run(run.name).results)
+        if record.training.run_id == run.id
     ]
     if not records:
         raise UserError(
@@ -166,7 +164,7 @@ def _curve_table(found: Sequence[Curve]) -> pd.DataFrame:
     rows = []
     for curve in found:
         row = {name: getattr(curve, name) for name in ("intermediate", "target", "metric", "language", "count")}
-        row |= {"left_out": curve.left_out, "intervals_over": curve.intervals_over}
+        row |= {"is_mean": curve.is_mean, "left_out": curve.left_out, "intervals_over": curve.intervals_over}
         row |= {"shape": curve.shape, "shape_note": curve.shape_note, "form": curve.chosen.form if curve.chosen else ""}
         for fit in curve.fits:
             row |= {f"{fit.form} AICc": fit.aicc, f"{fit.form} held-out error": fit.held_out_error}
@@ -177,6 +175,7 @@ def _curve_table(found: Sequence[Curve]) -> pd.DataFrame:
         for name, estimate in estimates.items():
             row |= {name: estimate.value, f"{name} low": estimate.low, f"{name} high": estimate.high}
             row |= {f"{name} note": estimate.note}
+        row["enough reached"] = curve.enough.reached
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -184,4 +183,7 @@ def _curve_table(found: Sequence[Curve]) -> pd.DataFrame:
 def _table(found: Sequence[Effect]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame([asdict(effect) for effect in found])
+    rows = [asdict(effect) for effect in found]
+    for row, effect in zip(rows, found, strict=True):
+        row["unadjusted"] = " ".join(name for part in effect.unadjusted for name in part.covariates)
+    return pd.DataFrame(rows)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, EXIT_INTERRUPTED, UserError
-from dist_stilts.experiment.execute import end, environment_of_ranks, launch_command, stop_as_by_ctrl_c
+from dist_stilts.experiment.launch import end, environment_of_ranks, launch_command, stop_as_by_ctrl_c
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.layout import StudyFolder
@@ -157,7 +157,7 @@ class Supervisor:
 
     def _start(self, worker: Worker, log: IO[bytes], standings: Mapping[str, Standing]) -> None:
         """Start a worker, or give up on one that never begins a run."""
-        seen = [(standing.state, standing.status.get("starts")) for standing in standings.values()]
+        seen = [(standing.state, standing.status.starts) for standing in standings.values()]
         worker.idle_starts = worker.idle_starts + 1 if worker.process and seen == worker.seen else 0
         worker.seen = seen
         if worker.idle_starts >= MOST_IDLE_STARTS:
@@ -171,7 +171,7 @@ class Supervisor:
         for name, standing in standings.items():
             if standing.state in (DONE, FAILED) and name not in self.said:
                 self.said.add(name)
-                took = duration(standing.status["seconds"]) if standing.status.get("seconds") else ""
+                took = duration(standing.status.seconds) if standing.status.seconds else ""
                 what = f"failed: {standing.reason}" if standing.state == FAILED else f"done in {took}"
                 say(f"{name}: {what}" + (f"; degenerate: {standing.degenerate}" if standing.degenerate else ""))
         left = seconds_left(self.runs, standings, len(self.workers))

@@ -6,22 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dist_stilts.analysis.cells import MEAN
 from dist_stilts.analysis.effects import ALL, PER_DOUBLING, UNITS, Effect
 from dist_stilts.analysis.typology import HALF, Distances
+from dist_stilts.report.numbers import UNKNOWN, exact_size, fine_points, p_value, plain, points, rounded_size, signed
 from dist_stilts.report.render import Sheet
-from dist_stilts.study.numbers import (
-    NO_INTERVAL,
-    UNKNOWN,
-    exact_size,
-    fine_points,
-    p_value,
-    plain,
-    points,
-    rounded_size,
-    show,
-    signed,
-)
+from dist_stilts.study.numbers import NO_INTERVAL, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +33,7 @@ def quantities(curves: Sequence[Curve]) -> Sheet:
             *[show(one, fine_points) for one in _last(curve.per_doubling)],
             show(curve.half_gain, rounded_size),
             show(curve.enough, rounded_size),
-            f"{curve.shape}: {curve.shape_note}" if curve.shape_note else curve.shape,
+            f"{curve.shape}: {curve.shape_note}" if curve.shape_note else str(curve.shape),
             *_form(curve),
         ]
         for curve in curves
@@ -65,7 +54,7 @@ def _last(per_doubling: Mapping[int, Any]) -> list[Any]:
 def _form(curve: Curve) -> list[str]:
     """Name, AICc and error at the largest size when held out; no form falls, so none fits a curve that does."""
     chosen = curve.chosen
-    if chosen is None or curve.shape in ("falling", "non-monotone"):
+    if chosen is None or curve.shape.falls:
         return ["none fits", UNKNOWN, UNKNOWN]
     error = UNKNOWN if chosen.held_out_error is None else plain(chosen.held_out_error)
     return [chosen.form, plain(chosen.aicc, 1), error]
@@ -167,7 +156,7 @@ def covariates(frame: pd.DataFrame) -> Sheet:
 
 def by_pair(curves: Sequence[Curve]) -> dict[tuple[str, str], list[Curve]]:
     """(target, intermediate) -> its curves, the mean first: it is what is read first in a table."""
-    order = sorted(curves, key=lambda c: (c.target, c.intermediate, c.language != MEAN, c.language))
+    order = sorted(curves, key=lambda c: (c.target, c.intermediate, not c.is_mean, c.language))
     groups: dict[tuple[str, str], list[Curve]] = {}
     for curve in order:
         groups.setdefault((curve.target, curve.intermediate), []).append(curve)

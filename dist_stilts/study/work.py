@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from dist_stilts.experiment.phases import Busy, run_phase
+from dist_stilts.experiment.claim import Busy
+from dist_stilts.experiment.phases import run_phase
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.states import forget_states

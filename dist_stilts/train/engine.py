@@ -21,6 +21,7 @@ from torch import nn
 
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.parallel.world import World
+from dist_stilts.private_names import require_engine, require_modules
 from dist_stilts.train.plan import BatchPlan, TrainConfig
 
 CONFIGS = "dist_stilts.ds_configs"
@@ -69,11 +70,16 @@ def deepspeed_config(name: str, config: TrainConfig, plan: BatchPlan) -> dict[st
 
 
 def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig, world: World) -> Any:
-    """Wrap the model in a DeepSpeed engine with AdamW; the learning rate is set by the loop."""
+    """Wrap the model in a DeepSpeed engine with AdamW; the learning rate is set by the loop.
+
+    Raises:
+        UserError: this DeepSpeed lacks a name that is read of it.
+    """
     import deepspeed
     import deepspeed.ops
     from deepspeed.utils import groups, logger
 
+    require_modules(deepspeed.ops, groups)
     logger.setLevel(logging.WARNING)
     warnings.filterwarnings(
         "ignore", message=r".*(all_gather_into_tensor|reduce_scatter_tensor).*", category=FutureWarning
@@ -92,6 +98,7 @@ def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig
     optimizer = torch.optim.AdamW(parameter_groups, lr=config.learning_rate, betas=betas, eps=config.eps, fused=True)
     with _compiling_nothing(), redirect_stdout(None):  # stage 1 prints memory figures that nobody asked for
         engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings, dist_init_required=False)
+    require_engine(engine)
     return engine
 
 

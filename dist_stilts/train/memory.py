@@ -30,7 +30,14 @@ def training_dtype(settings: Mapping[str, Any]) -> torch.dtype:
 
 
 def engine_bytes(sizes: Sequence[int], ranks: int, settings: Mapping[str, Any], device: torch.device) -> int:
-    """Bytes per rank that training takes on its device beside whole parameters and what a micro-batch needs.
+    """Bytes per rank that training takes on its device beside whole parameters and what a micro-batch needs."""
+    return int(sum(engine_parts(sizes, ranks, settings, device).values()))
+
+
+def engine_parts(
+    sizes: Sequence[int], ranks: int, settings: Mapping[str, Any], device: torch.device
+) -> dict[str, float]:
+    """The same by what it is for, with how it is shared in its name.
 
     With P parameters of b bytes (bf16: 2) on N ranks (Rajbhandari et al. 2020, sections 3.1 and 5; Adam; fp32 sums of
     gradients; here an element of "P/N" is P where a stage does not shard it):
@@ -55,17 +62,23 @@ def engine_bytes(sizes: Sequence[int], ranks: int, settings: Mapping[str, Any], 
     stage, parameters = int(zero.get("stage", 0)), sum(sizes)
     width = training_dtype(settings).itemsize
 
-    def share(from_stage: int, offload: str) -> float:
-        away = device.type != "cpu" and zero.get(offload, {}).get("device", "none") != "none"
-        return 0 if away else parameters / (ranks if stage >= from_stage else 1)
+    def part(what: str, size: int, from_stage: int, offload: str) -> dict[str, float]:
+        away = zero.get(offload, {}).get("device", "none")
+        if device.type != "cpu" and away != "none":
+            return {f"{what}, offloaded ({away})": 0.0}
+        shards = ranks if stage >= from_stage else 1
+        return {what + (f", 1/{shards} of them" if shards > 1 else ""): size * parameters / shards}
 
+    name = str(training_dtype(settings)).removeprefix("torch.")
+    parts = part("fp32 master weights and two moments", 3 * FP32, 1, "offload_optimizer")
+    parts |= part("fp32 sums of gradients", FP32, 2, "offload_optimizer")
+    if stage < 2 and width < FP32:
+        parts[f"{name} gradients of a micro-batch"] = width * parameters
+    if stage == 3:
+        parts |= part(f"{name} shards of the parameters", width, 3, "offload_param")
     largest = max([int(zero.get("reduce_bucket_size", BUCKET)), *sizes])
     sent = FP32 if settings.get("communication_data_type") == "fp32" else width
-    buckets = sent * largest * (3 if zero.get("overlap_comm", stage == 3) else 2)
-    shard = width * share(3, "offload_param") if stage == 3 else 0
-    waiting = width * parameters if stage < 2 and width < FP32 else 0
-    optimizer, gradients = share(1, "offload_optimizer"), share(2, "offload_optimizer")
-    return int(3 * FP32 * optimizer + FP32 * gradients + waiting + buckets + shard)
+    return {**parts, "buckets for gradients": sent * largest * (3 if zero.get("overlap_comm", stage == 3) else 2)}
 
 
 def free_bytes(world: World) -> int:

@@ -135,7 +135,7 @@ def trier(
 
     def train(tokens: int) -> None:
         ballast = torch.empty(held, dtype=torch.uint8, device=device)
-        weights = _trial_weights(model, dtype, device)
+        weights = trial_weights(model, dtype, device)
         for head, stream in works:
             _loss(model, weights, head, to_device(heaviest(stream, tokens), device)).backward()
         del ballast
@@ -157,7 +157,7 @@ def trier(
 
 def counter(model: MultiTaskModel, works: Works, room: int, dtype: torch.dtype) -> Callable[[int], bool]:
     """Whether so many tokens fit into ``room`` bytes of a CPU's memory: counted."""
-    weights = _trial_weights(model, dtype, torch.device("cpu"))
+    weights = trial_weights(model, dtype, torch.device("cpu"))
     # Backward holds a whole gradient of tied embeddings from its first step to its last.
     gradient = max(weight.nbytes for weight in weights.values())
     lines = [_line(model, weights, head, stream) for head, stream in works]
@@ -195,7 +195,7 @@ def _loss(model: MultiTaskModel, weights: Weights, head: str, batch: Batch) -> t
     return functional_call(model, weights, (head, batch))
 
 
-def _trial_weights(model: MultiTaskModel, dtype: torch.dtype, device: torch.device) -> Weights:
+def trial_weights(model: MultiTaskModel, dtype: torch.dtype, device: torch.device) -> Weights:
     """Copies of all parameters and buffers as training has them; a gradient is gone as soon as it is there.
 
     So it is with ZeRO from stage 2 on, and what the engine keeps of gradients is set aside already.

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from dist_stilts.parallel.collectives import any_rank, gather_tensor, gather_values
+from dist_stilts.private_names import WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 def owned_state(engine: Any) -> OwnedState:
     """This rank's share of weights and moments; moments that no step has made yet are zero."""
     zero = engine.optimizer
-    by_stage = ("single_partition_of_fp32_groups", "fp32_groups_flat_partition", "fp32_partitioned_groups_flat")
-    weights = list(next(getattr(zero, name) for name in by_stage if hasattr(zero, name)))
+    weights = list(next(getattr(zero, name) for name in WEIGHTS if hasattr(zero, name)))
     states = [zero.optimizer.state[flat] for flat in weights]
     for flat, state in zip(weights, states, strict=True):
         if not state:

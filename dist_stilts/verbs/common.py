@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dist_stilts.errors import UserError
 from dist_stilts.report.progress import say
+from dist_stilts.verbs import complete
 
-__all__ = ["Json", "Overrides", "RecipeName", "completed_by", "load_recipe", "say"]
+__all__ = ["Json", "Overrides", "RecipeName", "completed_by", "load_recipe", "say", "show_version"]
 
 if TYPE_CHECKING:
     from dist_stilts.experiment.run_config import Recipe
 
 RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name or a YAML file.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A shipped recipe's name or a YAML file.",
+        show_default=False,
+        autocompletion=complete.recipes,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -26,18 +34,56 @@ Overrides = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
-def load_recipe(name: str, overrides: list[str] | None) -> Recipe:
-    """The recipe with its overrides, its own tasks known from now on; one without a name is named after its file."""
+def show_version(wanted: bool) -> None:
+    """Print the versions of this program and of what it stands on, as installed: nothing is imported; then end."""
+    from importlib.metadata import PackageNotFoundError, version
+    from platform import python_version
+
+    def installed(package: str) -> str:
+        try:
+            return f"{package} {version(package)}"
+        except PackageNotFoundError:
+            return f"{package} not installed"
+
+    if wanted:
+        below = ("torch", "transformers", "deepspeed")
+        print(f"{installed('dist-stilts')} ({', '.join([f'Python {python_version()}', *map(installed, below)])})")
+        raise typer.Exit
+
+
+def load_recipe(name: str, overrides: list[str] | None, on_rank: bool = False) -> Recipe:
+    """The recipe with its overrides, its own tasks known from now on; one without a name is named after its file.
+
+    Args:
+        on_rank: whether this is one of many processes, and another one has said what there is to say.
+
+    Raises:
+        UserError: it is wrong, or its name is no folder's.
+    """
     from dist_stilts.config import find_recipe, load
     from dist_stilts.experiment.run_config import Recipe
     from dist_stilts.tasks.read_own import own_spec
     from dist_stilts.tasks.registry import register
 
     path = find_recipe(name)
-    recipe = load(Recipe, path, [f"name={path.stem}", *(overrides or [])])
+    recipe = load(Recipe, path, overrides or [], name=path.stem)
+    if not recipe.name.strip("./ "):
+        raise UserError(f"name: '{recipe.name}' is no name of a folder", where=path, fix="Give the recipe a name")
     for task, own in recipe.data.own_tasks.items():
         register(own_spec(task, own))
+    if not on_rank and not any(override.startswith("name=") for override in overrides or []):
+        _say_what_is_left_alone(recipe, path.stem)
     return recipe
+
+
+def _say_what_is_left_alone(recipe: Recipe, stem: str) -> None:
+    """Say so if older versions, which took no notice of a recipe's own name, have left runs under its file's."""
+    folder, older = Path(recipe.out, recipe.name), Path(recipe.out, stem)
+    if not folder.exists() and any(older.glob("*/status.json")):
+        say(
+            f"note: the runs of this recipe go to {folder}, as its name says; those in {older}, where older versions "
+            f"put them, are left alone: name={stem} goes on with them"
+        )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.verbs import complete
 from dist_stilts.verbs.common import Json, Overrides, RecipeName, load_recipe, say
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def tasks(
-    name: Annotated[str | None, typer.Argument(help="Show one task, and an example with --data and --model.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show one task, and an example with --data and --model.", autocompletion=complete.tasks),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder to show an example from.")] = None,
     model: Annotated[str | None, typer.Option(help="Model or tokenizer folder, or Hub name.")] = None,
     language: Annotated[str | None, typer.Option(help="The example's language; default: the first there is.")] = None,
@@ -90,22 +94,21 @@ def simulate(
 def prepare(recipe: RecipeName, overrides: Overrides = None, as_json: Json = False) -> None:
     """Tokenise all that a recipe trains on and scores, without GPUs. Example: `dist-stilts prepare quickstart`"""
     from dist_stilts.experiment.execute import make_world
-    from dist_stilts.experiment.phases import bar, recipe_tokenizer
     from dist_stilts.experiment.plan import expand, folder_of
-    from dist_stilts.experiment.training_data import prepare_all
-    from dist_stilts.parallel.world import current
+    from dist_stilts.experiment.training_data import prepare_all, recipe_tokenizer
     from dist_stilts.report.lists import preparation
+    from dist_stilts.report.progress import bar
 
     config = load_recipe(recipe, overrides)
     runs = expand(config)
     make_world(config)
-    done = list(prepare_all(runs, config, recipe_tokenizer(config), bar(current())).values())
+    done = list(prepare_all(runs, config, recipe_tokenizer(config), bar()).values())
     print(json.dumps(done, indent=2) if as_json else preparation(done))
     say(f"prepared {len(done)} splits of {len(runs)} runs in {folder_of(config).prepared}")
 
 
 def translate(
-    task: Annotated[str, typer.Argument(help="Task whose English rows are translated.")],
+    task: Annotated[str, typer.Argument(help="Task whose English rows are translated.", autocompletion=complete.tasks)],
     to: Annotated[str, typer.Option(help="Comma-separated language codes, such as de,fr.")],
     model: Annotated[str, typer.Option(help="NLLB or M2M100 model: a folder or a Hub name.")],
     data: Annotated[Path | None, typer.Option(help="Data folder to read; default: the Hub.")] = None,
@@ -121,8 +124,8 @@ def translate(
 
     Example: `dist-stilts translate commonsenseqa --to de,fr --model facebook/nllb-200-distilled-600M --data DIR`
     """
-    from dist_stilts.experiment.phases import bar
     from dist_stilts.parallel.world import started
+    from dist_stilts.report.progress import bar
     from dist_stilts.tasks.registry import get_task
     from dist_stilts.translate import job
 
@@ -133,7 +136,7 @@ def translate(
         get_task(task), data, where, split, to.split(","), model, revision, limit, batch_size, beams, max_length
     )
     with started() as world:
-        outcomes = job.translate(request, world, bar(world))
+        outcomes = job.translate(request, world, bar(not world.is_main))
     if world.is_main:
         for outcome in outcomes:
             say(outcome.line())

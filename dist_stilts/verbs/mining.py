@@ -77,10 +77,10 @@ def mine(
     """
     from dist_stilts.evaluate.mine import Request, mine_files
     from dist_stilts.evaluate.retrieval import RetrievalConfig
-    from dist_stilts.experiment.phases import bar
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import started
     from dist_stilts.report.mining import summary_lines
+    from dist_stilts.report.progress import bar
 
     retrieval = RetrievalConfig(
         layer,
@@ -96,7 +96,7 @@ def mine(
     )
     request = Request(source, target, model, out, gold, ids, threshold, retrieval, max_length, dtype, cache)
     with started() as world, preemption.listening():
-        summary = mine_files(request, world, bar(world))
+        summary = mine_files(request, world, bar(not world.is_main))
     if world.is_main:
         say("\n".join(summary_lines(summary)))
         if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -147,7 +148,7 @@ def work(recipe: RecipeName, overrides: Overrides = None) -> None:
     from dist_stilts.study.design import study_runs
     from dist_stilts.study.work import work as work_on
 
-    config = load_recipe(recipe, overrides)
+    config = load_recipe(recipe, overrides, on_rank=True)
     prepare = shlex.join(["dist-stilts", "study", "run", recipe, *(overrides or [])])
     with completed_by(prepare), started() as world, preemption.listening():
         work_on(study_runs(config), config, world)
@@ -168,7 +169,8 @@ def status(recipe: RecipeName, overrides: Overrides = None, workers: Workers = N
     standings = look(runs, config)
     if as_json:
         rows = {
-            name: {"state": found.state, "reason": found.reason, **found.status} for name, found in standings.items()
+            name: {**asdict(found.status), "state": found.state, "reason": found.reason or found.status.reason}
+            for name, found in standings.items()
         }
         print(json.dumps(rows, indent=2))
     else:

@@ -34,7 +34,7 @@ def train(
     from dist_stilts.parallel.collectives import barrier
     from dist_stilts.parallel.world import started
 
-    config = load_recipe(recipe, overrides)
+    config = load_recipe(recipe, overrides, on_rank=True)
     runs = expand(config)
     if phase is None and len(runs) > 1:
         raise UserError(
@@ -75,6 +75,7 @@ def run(
     Example: `dist-stilts run xstilts_large --hostfile hostfile out=/shared/runs`
     """
     from dist_stilts.experiment import execute
+    from dist_stilts.experiment.launch import launch
     from dist_stilts.experiment.plan import folder_of
     from dist_stilts.report.lists import show
 
@@ -95,7 +96,7 @@ def run(
         names = ", ".join(run.name for run in left)
         say(f"{config.name}: {len(left)} runs to do on {ranks} ranks: {names}")
         execute.prepare_data(config, left)
-        if code := execute.launch(config, recipe, overrides or [], ranks, port, phase, hostfile):
+        if code := launch(config, recipe, overrides or [], ranks, port, phase, hostfile):
             raise typer.Exit(code)
     command = " ".join(["dist-stilts", *sys.argv[1:]])
     tables, files = execute.finish(config, command)

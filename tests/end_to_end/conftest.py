@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -16,7 +17,6 @@ import warm
 from faults import PHASES, RECIPE, SECONDS_TO_FINISH, Job, Outcome, reference
 from warm_ranks import Ranks
 
-MODULE = ("-m", "dist_stilts")
 TINY = Path(__file__).with_name("tiny.yaml")
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -47,10 +47,10 @@ def kill() -> Callable[[int], list[int]]:
 
 @pytest.fixture(scope="session")
 def start() -> Callable[..., subprocess.Popen[str]]:
-    """Start ``dist-stilts ARGS`` in a process group of its own."""
+    """Start ``python -m dist_stilts ARGS`` in a process group of its own; it imports everything itself."""
 
-    def start_(*args: str, program: tuple[str, ...] = MODULE) -> subprocess.Popen[str]:
-        command = [sys.executable, *program, *args]
+    def start_(*args: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "dist_stilts", *args]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(command, env=environment(), start_new_session=True, **pipes)  # type: ignore[call-overload]
 
@@ -58,14 +58,18 @@ def start() -> Callable[..., subprocess.Popen[str]]:
 
 
 @pytest.fixture(scope="session")
-def cli(start: Callable[..., subprocess.Popen[str]], tmp_path_factory: pytest.TempPathFactory) -> Cli:
-    """Run ``dist-stilts ARGS`` to its end; nothing of it lives on.
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """Run ``dist-stilts ARGS`` to its end, forked from a process that has imported everything; nothing of it lives on.
 
-    It is forked from a process that has imported everything, unless ``program`` is another way to start it.
+    With ``ranks``, as so many of them that no launcher started, which must end alike.
     """
     said = tmp_path_factory.mktemp("said")
 
-    def forked(args: tuple[str, ...], seconds: float) -> subprocess.CompletedProcess[str]:
+    def cli_(*args: str, seconds: float = 200, ranks: int = 0) -> subprocess.CompletedProcess[str]:
+        if ranks:
+            several = Ranks(list(args), said, ranks)
+            (code,) = set(several.wait(seconds))
+            return subprocess.CompletedProcess(args, code or 0, "", several.stderr())
         out, err = said / "out", said / "err"
         process = warm.start(warm.program, args, environment(), out, err)
         assert process.pid
@@ -74,17 +78,7 @@ def cli(start: Callable[..., subprocess.Popen[str]], tmp_path_factory: pytest.Te
         process.join()
         if process.exitcode == -signal.SIGKILL:
             raise subprocess.TimeoutExpired(args, seconds, out.read_text(), err.read_text())
-        return subprocess.CompletedProcess(args, process.exitcode, out.read_text(), err.read_text())
-
-    def cli_(*args: str, seconds: float = 200, program: tuple[str, ...] = MODULE) -> subprocess.CompletedProcess[str]:
-        if program == MODULE:
-            return forked(args, seconds)
-        process = start(*args, program=program)
-        try:
-            out, err = process.communicate(timeout=seconds)
-        finally:
-            kill_tree(process.pid)
-        return subprocess.CompletedProcess(args, process.returncode, out, err)
+        return subprocess.CompletedProcess(args, process.exitcode or 0, out.read_text(), err.read_text())
 
     return cli_
 
@@ -128,6 +122,12 @@ def faults_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def whole(faults_out: Path) -> dict[str, Outcome]:
-    """How each phase of ``faults.yaml`` ends if it is left alone."""
-    return {phase: reference(Job(RECIPE, phase, faults_out)) for phase in PHASES}
+def whole(faults_out: Path) -> Callable[[str], Outcome]:
+    """``whole(phase)``: how a phase of ``faults.yaml`` ends if it is left alone; each is run once."""
+    return functools.cache(lambda phase: reference(Job(RECIPE, phase, faults_out)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _server_of_forks() -> None:
+    """It imports for seconds, which no test is to pay for."""
+    warm.server()

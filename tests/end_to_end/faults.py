@@ -30,16 +30,6 @@ KINDS = {
     "SIGUSR1 one": (signal.SIGUSR1, 1),
 }
 """Name to signal and number of ranks that get it."""
-AIMS = {
-    "start": ("SIGKILL all", "SIGTERM all"),
-    "any": tuple(KINDS),
-    "save": tuple(KINDS),
-    "evaluation": tuple(KINDS),
-    "scoring": tuple(KINDS),
-}
-"""Moments and what may happen then: before the first step of this start (where a rank that is left alone would wait for
-its peers as long as for any slow starter), a random one after it, in a save, in an evaluation on dev, in the final
-scoring."""
 RECIPE = Path(__file__).with_name("faults.yaml")
 PHASES = ("best", "average", "mixture")
 WEIGHTS = ("model/model.safetensors", "model/heads.safetensors")
@@ -198,17 +188,6 @@ def weights(job: Job) -> tuple[bytes, ...]:
 
 
 _OF_THE_CLOCK = ("time", "tokens_per_second", "seconds", "mfu", "seconds_left")
-
-
-def plans(kills: int, seed: int) -> dict[str, list[tuple[str, str]]]:
-    """Deal out kills to the phases: every kind at every moment in turn, random ones twice as often, scoring last."""
-    rounds = [(kind, aim) for aim in (*AIMS, "any") for kind in AIMS[aim]]
-    random = Random(seed)
-    dealt = [pair for _ in range(-(-kills // len(rounds))) for pair in random.sample(rounds, len(rounds))][:kills]
-    return {
-        phase: sorted(dealt[number :: len(PHASES)], key=lambda pair: pair[1] == "scoring")
-        for number, phase in enumerate(PHASES)
-    }
 
 
 def reference(job: Job) -> Outcome:

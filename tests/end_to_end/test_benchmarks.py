@@ -1,26 +1,18 @@
-"""Each training benchmark runs from end to end at a tiny size and prints its table.
-
-What a benchmark measures in fresh processes is measured in forked ones here.
-"""
+"""Each training benchmark runs from end to end at a tiny size and prints its table."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import re
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
-import warm
 
 from dist_stilts.simulate import write_world
 
-SECONDS = 200
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SIZE = {"layers": 1, "width": 32, "vocabulary": 4000, "batch-size": 4, "steps": 2, "warmup-steps": 1, "threads": 1}
 TINY = [word for name, value in SIZE.items() for word in (f"--{name}", str(value))]
@@ -42,47 +34,6 @@ def run(script: str, *arguments: str) -> str:
     return done.stdout
 
 
-def run_forked(script: str, folder: Path, *arguments: str) -> str:
-    """What a script prints whose every process is forked."""
-    out, err = folder / "out", folder / "err"
-    process = warm.start(_script, (str(BENCHMARKS / script), *arguments), {}, out, err)
-    process.join(SECONDS)
-    process.kill()  # nothing, if it has ended; the processes that it forked end with it
-    process.join()
-    assert process.exitcode == 0, err.read_text()
-    return out.read_text()
-
-
-def _script(path: str, *arguments: str) -> None:
-    sys.path.insert(0, str(BENCHMARKS))
-    import bench_common
-
-    bench_common.measure = _measure
-    warm.script(path, *arguments)
-
-
-def _measure(job: Any, ranks: int = 1) -> dict[str, Any]:
-    """As ``bench_common.measure`` does."""
-    from bench_common import environment
-
-    folder = Path(job.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    result, log, shared = folder / "result.json", folder / "log", environment(ranks, job.threads)
-    log.write_bytes(b"")
-    arguments = (str(BENCHMARKS / "contenders.py"), json.dumps(asdict(job)), str(result))
-    context = multiprocessing.get_context("fork")
-    processes = []
-    for rank in map(str, range(ranks)):
-        of_rank = (warm.script, arguments, {**shared, "RANK": rank, "LOCAL_RANK": rank}, (log, log))
-        processes.append(context.Process(target=warm.begin, args=of_rank))
-        processes[-1].start()
-    for process in processes:
-        process.join(SECONDS)
-    assert [process.exitcode for process in processes] == [0] * ranks, log.read_text()
-    found: dict[str, Any] = json.loads(result.read_text())
-    return found
-
-
 def table(output: str, first: str) -> list[dict[str, str]]:
     """The rows of the Markdown table whose first column has this title, by column."""
     tables = [
@@ -100,7 +51,7 @@ def number(cell: str) -> float:
 def test_every_way_to_train_is_measured_on_the_same_rows(world: Path, tmp_path: Path) -> None:
     of_world = ["--data", str(world), "--tokenizer", str(world / "tokenizer")]
     reach = ["--reach", "0.01", "--reach-every", "2", "--dev", "dev"]
-    output = run_forked("train.py", tmp_path, *TINY, *of_world, *reach, "--repeats", "1", "--folder", str(tmp_path))
+    output = run("train.py", *TINY, *of_world, *reach, "--repeats", "1", "--folder", str(tmp_path))
     rows = {row["training"]: row for row in table(output, "training")}
     ours, bare, theirs, grouped, plain = rows.values()
     assert list(rows) == [
@@ -121,7 +72,7 @@ def test_every_way_to_train_is_measured_on_the_same_rows(world: Path, tmp_path: 
 
 def test_questions_are_trained_by_both_with_attention_as_it_is_asked_for(tmp_path: Path) -> None:
     two = ["--contenders", "ours,trainer:eager", "--repeats", "1"]
-    output = run_forked("train.py", tmp_path, *TINY, "--task", "squad_v1", *two, "--folder", str(tmp_path))
+    output = run("train.py", *TINY, "--task", "squad_v1", *two, "--folder", str(tmp_path))
     assert [row["training"] for row in table(output, "training")] == ["ours", "Trainer, defaults, attention eager"]
 
 
@@ -138,7 +89,7 @@ def test_a_profile_has_the_kinds_of_work_and_leaves_a_trace(tmp_path: Path) -> N
 
 def test_a_sweep_prints_a_table_for_each_thing_that_grows(tmp_path: Path) -> None:
     grows = ["--batches", "", "--lengths", "16", "--tokens", "64", "--sizes", "", "--ranks", "2"]
-    output = run_forked("profile.py", tmp_path, *TINY, "--folder", str(tmp_path), "--sweep", *grows)
+    output = run("profile.py", *TINY, "--folder", str(tmp_path), "--sweep", *grows)
     assert [row["real tokens a step"] for row in table(output, "tokens a row")] == ["64"]
     assert all(number(row["real tokens/s"]) > 0 for row in table(output, "ranks"))
     assert "layers x width" not in output

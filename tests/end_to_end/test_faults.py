@@ -21,11 +21,13 @@ import pytest
 from faults import RECIPE, SECONDS_TO_END, SECONDS_TO_FINISH, Job, Outcome, doing, outcome, weights
 from plants import plant_nan, slow_evaluation
 
-from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED
+from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, EXIT_INTERRUPTED
 from dist_stilts.layout import COMPLETE, RunFolder
 
 pytestmark = pytest.mark.timeout(300)
+slow = pytest.mark.slow
 PHASE = "average"
+Whole = Callable[[str], Outcome]
 
 
 @pytest.fixture
@@ -82,9 +84,9 @@ def lose(checkpoint: Path) -> None:
     largest(checkpoint).unlink()
 
 
-@pytest.mark.parametrize("damage", [truncate, flip, lose])
+@pytest.mark.parametrize("damage", [flip, *(pytest.param(damage, marks=slow) for damage in (truncate, lose))])
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
-    damage: Callable[[Path], None], job: Job, killed: Path, whole: dict[str, Outcome]
+    damage: Callable[[Path], None], job: Job, killed: Path, whole: Whole
 ) -> None:
     shutil.copytree(killed, job.run.path)
     older, newest = job.checkpoints()[-2:]
@@ -95,12 +97,11 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
     assert len(said) == 1
     assert f"step-{newest:06d}" in said[0]
     assert job.resumptions() == [older]
-    assert outcome(job).differences(whole[PHASE]) == []
+    assert outcome(job).differences(whole(PHASE)) == []
 
 
-def test_if_all_checkpoints_are_damaged_the_run_starts_afresh(
-    job: Job, killed: Path, whole: dict[str, Outcome]
-) -> None:
+@slow
+def test_if_all_checkpoints_are_damaged_the_run_starts_afresh(job: Job, killed: Path, whole: Whole) -> None:
     shutil.copytree(killed, job.run.path)
     for step in job.checkpoints():
         flip(job.run.checkpoint(step))
@@ -108,7 +109,7 @@ def test_if_all_checkpoints_are_damaged_the_run_starts_afresh(
     assert ranks.codes == [0, 0], ranks.stderr()
     assert len(lines_with("damaged", ranks.stderr())) == 2
     assert max(job.resumptions(), default=0) == 0
-    assert outcome(job).differences(whole[PHASE]) == []
+    assert outcome(job).differences(whole(PHASE)) == []
 
 
 # A full disk
@@ -139,9 +140,9 @@ def fill(folder: Path, leave: int) -> Path:
     return ballast
 
 
-@pytest.mark.parametrize("checkpoints", [0.4, 1.5, 2.6])
+@pytest.mark.parametrize("checkpoints", [1.5, *(pytest.param(room, marks=slow) for room in (0.4, 2.6))])
 def test_a_full_disk_ends_the_run_with_one_line_and_the_run_goes_on_once_there_is_space(
-    checkpoints: float, job: Job, killed: Path, whole: dict[str, Outcome]
+    checkpoints: float, job: Job, killed: Path, whole: Whole
 ) -> None:
     """It is full in the first save, in the second, or in the third before the oldest checkpoint is gone."""
     newest = max((RunFolder(killed).checkpoints).iterdir())
@@ -160,12 +161,13 @@ def test_a_full_disk_ends_the_run_with_one_line_and_the_run_goes_on_once_there_i
         assert again.codes == [0, 0], again.stderr()
         assert lines_with("damaged", again.stderr()) == []
         assert max(job.resumptions(), default=0) == kept
-        assert outcome(job).differences(whole[PHASE]) == []
+        assert outcome(job).differences(whole(PHASE)) == []
 
 
 # Numbers that are none
 
 
+@slow
 def test_a_step_whose_loss_is_not_finite_on_one_rank_is_left_out_on_all_and_counted(job: Job) -> None:
     ranks = job.finish(before=partial(plant_nan, rank=1, first=5, last=5))
     assert ranks.codes == [0, 0], ranks.stderr()
@@ -175,8 +177,9 @@ def test_a_step_whose_loss_is_not_finite_on_one_rank_is_left_out_on_all_and_coun
     assert job.status()["state"] == "done"
 
 
+@slow
 def test_a_loss_that_stays_not_finite_ends_all_ranks_and_leaves_the_last_checkpoint_as_it_was(
-    job: Job, whole: dict[str, Outcome]
+    job: Job, whole: Whole
 ) -> None:
     limited = Job(job.recipe, job.phase, job.out, ("train.max_skipped=2",))
     ranks = limited.finish(before=partial(plant_nan, rank=1, first=7, last=10**9), seconds=SECONDS_TO_END)
@@ -188,15 +191,16 @@ def test_a_loss_that_stays_not_finite_ends_all_ranks_and_leaves_the_last_checkpo
     again = job.finish()
     assert again.codes == [0, 0], again.stderr()
     assert job.resumptions() == [6]
-    assert weights(job) == whole[PHASE].weights
+    assert weights(job) == whole(PHASE).weights
 
 
 # Signals
 
 
+@slow
 @pytest.mark.parametrize("what", ["evaluation", "scoring"])
 def test_ranks_that_are_asked_to_stop_do_not_finish_an_evaluation_first(
-    what: str, faults_out: Path, whole: dict[str, Outcome]
+    what: str, faults_out: Path, whole: Whole
 ) -> None:
     """Each rank has several batches, of four seconds each."""
     no_dev = ("phases.average.tasks.xnli.dev=null", "train.steps=2")
@@ -219,7 +223,7 @@ def test_ranks_that_are_asked_to_stop_do_not_finish_an_evaluation_first(
     again = job.finish()
     assert again.codes == [0, 0], again.stderr()
     if what == "evaluation":
-        assert outcome(job).differences(whole[PHASE]) == []
+        assert outcome(job).differences(whole(PHASE)) == []
     job.clear()
 
 
@@ -241,9 +245,10 @@ def verb(job: Job, start: Callable, kill: Callable) -> Iterator[subprocess.Popen
         kill(process.pid)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_that_dies_under_the_run_verb_ends_everything_with_a_reason(
-    rank: int, verb: subprocess.Popen[str]
+@pytest.mark.allowed_seconds(40, "the one cold start of the default tier: verb, launcher and two ranks")
+@pytest.mark.parametrize("rank", [1, pytest.param(0, marks=slow)])
+def test_a_rank_that_dies_under_the_run_verb_ends_everything_with_a_reason_and_the_run_goes_on(
+    rank: int, verb: subprocess.Popen[str], job: Job, whole: Whole
 ) -> None:
     family = psutil.Process(verb.pid).children(recursive=True)
     (victim,) = [child for child in family if is_rank(child, rank)]
@@ -252,19 +257,29 @@ def test_a_rank_that_dies_under_the_run_verb_ends_everything_with_a_reason(
     assert verb.returncode != 0
     assert lines_with("error:", said), said
     assert running(family) == []
+    again = job.finish()
+    assert again.codes == [0, 0], again.stderr()
+    assert outcome(job).differences(whole(PHASE)) == []
 
 
+@slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, EXIT_AGAIN), (signal.SIGINT, EXIT_INTERRUPTED)])
 def test_the_run_verb_that_is_asked_to_stop_passes_it_on_and_loses_nothing(
-    verb: subprocess.Popen[str], job: Job
+    number: int, code: int, verb: subprocess.Popen[str], job: Job
 ) -> None:
     family = psutil.Process(verb.pid).children(recursive=True)
-    verb.send_signal(signal.SIGTERM)
+    verb.send_signal(number)
     _, said = verb.communicate(timeout=SECONDS_TO_END)
-    assert verb.returncode == EXIT_AGAIN, said
+    assert verb.returncode == code, said
     assert running(family) == []
     assert job.status()["state"] == "queued"
     assert max(job.checkpoints()) == job.events("train")[-1]["step"]
     assert not job.saving()
+    if number == signal.SIGINT:
+        (error,) = lines_with("error:", said)
+        assert "asked to stop at step" in error
+        assert "saved. The same command continues" in error
+        assert "Traceback" not in said
 
 
 def running(processes: list[psutil.Process]) -> list[psutil.Process]:

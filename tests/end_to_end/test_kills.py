@@ -5,16 +5,22 @@ Two ranks, dropout, several tasks, and each way to choose the weights. A longer 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from faults import PHASES, RECIPE, Job, Kill, Outcome, plans, torment
+from faults import RECIPE, Job, Kill, Outcome, torment
 
 from dist_stilts.errors import EXIT_AGAIN
 
-pytestmark = pytest.mark.timeout(900)
-KILLS = 22  # each kind at each moment
+pytestmark = pytest.mark.timeout(600)
+FEW = {"average": [("SIGKILL all", "save"), ("SIGTERM all", "evaluation"), ("SIGKILL one", "any")]}
+MORE = {
+    "best": [("SIGTERM all", "start"), ("SIGUSR1 one", "evaluation"), ("SIGKILL one", "scoring")],
+    "mixture": [("SIGUSR1 one", "save"), ("SIGKILL all", "start")],
+}
+"""Phase to kills, each a kind and a moment; together every kind and every moment."""
 SEED = 1
 SECONDS_TO_STOP = 30  # "within one step", on a machine that may be busy
 
@@ -32,34 +38,26 @@ class Story:
         return [kill for kill in self.kills if not kill.kind.startswith("SIGKILL") and kill.during != "start"]
 
 
-@pytest.fixture(scope="module")
-def story(faults_out: Path, whole: dict[str, Outcome]) -> Story:
+@pytest.fixture(
+    scope="module", params=[pytest.param(FEW, id="three kills"), pytest.param(MORE, id="more", marks=pytest.mark.slow)]
+)
+def story(request: pytest.FixtureRequest, faults_out: Path, whole: Callable[[str], Outcome]) -> Story:
     story = Story()
-    for number, (phase, kills) in enumerate(plans(KILLS, SEED).items()):
-        for happened in torment(Job(RECIPE, phase, faults_out), kills, whole[phase], SEED + number):
-            if isinstance(happened, Kill):
-                story.kills.append(happened)
-            else:
-                story.differences.append(happened)
+    for phase, kills in request.param.items():
+        for happened in torment(Job(RECIPE, phase, faults_out), kills, whole(phase), SEED):
+            (story.kills if isinstance(happened, Kill) else story.differences).append(happened)  # type: ignore[attr-defined]
+    assert {aim for kills in request.param.values() for _, aim in kills} - {"any"} <= {k.during for k in story.kills}
     return story
 
 
-def test_kills_met_saves_evaluations_and_plain_steps(story: Story) -> None:
-    assert len(story.kills) == KILLS >= 20
-    met = [kill.during for kill in story.kills]
-    assert min(met.count(during) for during in ("save", "evaluation", "scoring", "start", "training")) >= 1, [
-        (kill.aim, kill.during) for kill in story.kills
-    ]
-
-
 def test_every_run_ends_with_losses_scores_and_weights_of_the_one_left_alone(story: Story) -> None:
-    assert len(story.differences) >= len(PHASES)
-    assert story.differences == [[]] * len(story.differences)
+    assert story.differences == [[]] * len(story.differences) != []
 
 
-def test_ranks_that_are_asked_to_stop_all_end_with_the_code_that_says_start_me_again(story: Story) -> None:
+def test_ranks_that_are_asked_to_stop_lose_nothing_and_end_with_the_code_that_says_start_me_again(story: Story) -> None:
     assert story.asked
     for kill in story.asked:
+        assert kill.exported or kill.resumed == kill.logged, kill
         assert kill.codes == [EXIT_AGAIN] * 2, kill
         assert kill.status["state"] == "queued", kill
         assert kill.status["reason"], kill
@@ -67,16 +65,8 @@ def test_ranks_that_are_asked_to_stop_all_end_with_the_code_that_says_start_me_a
         assert "Traceback" not in kill.said, kill
 
 
-def test_ranks_that_are_asked_to_stop_lose_nothing(story: Story) -> None:
-    for kill in story.asked:
-        assert kill.exported or kill.resumed == kill.logged, kill
-
-
-def test_a_killed_run_goes_on_from_its_newest_checkpoint(story: Story) -> None:
+def test_a_killed_run_goes_on_from_its_newest_checkpoint_which_is_whole(story: Story) -> None:
     for kill in story.kills:
         assert kill.exported or kill.resumed == kill.kept, kill
         assert all(code != 0 for code in kill.codes), kill
-
-
-def test_no_kill_leaves_a_damaged_checkpoint_that_looks_finished(story: Story) -> None:
-    assert [kill for kill in story.kills if "damaged" in kill.said_next] == []
+        assert "damaged" not in kill.said_next, kill

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-
-RANKS = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m", "dist_stilts")
+from warm_ranks import Ranks
 
 
 def export_encoder(folder: Path, spoil: Callable[[nn.Module], None] = lambda encoder: None) -> Path:
@@ -72,9 +71,9 @@ def corpus(tmp_path: Path) -> dict[str, Path]:
 def mine(cli: Callable[..., Any], model: Path, tmp_path: Path) -> Callable[..., Any]:
     """Mine the files ``source`` and ``target`` into ``pairs.tsv``; options may repeat, the last one counts."""
 
-    def mine_(*options: str, program: tuple[str, ...] = ("-m", "dist_stilts")) -> Any:
+    def mine_(*options: str, ranks: int = 0) -> Any:
         places = ["--model", str(model), "--out", str(tmp_path / "pairs.tsv")]
-        return cli("mine", str(tmp_path / "source"), str(tmp_path / "target"), *places, *options, program=program)
+        return cli("mine", str(tmp_path / "source"), str(tmp_path / "target"), *places, *options, ranks=ranks)
 
     return mine_
 
@@ -108,8 +107,8 @@ def test_the_number_of_ranks_does_not_change_a_byte(
 ) -> None:
     """Law 3, with nothing kept from the first run."""
     found = []
-    for program in (("-m", "dist_stilts"), RANKS):
-        done = mine("--cache", str(tmp_path / f"cache-{len(found)}"), program=program)
+    for ranks in (1, 2):
+        done = mine("--cache", str(tmp_path / f"cache-{ranks}"), ranks=ranks)
         assert done.returncode == 0, done.stderr
         found.append((tmp_path / "pairs.tsv").read_bytes())
         (tmp_path / "pairs.tsv").unlink()
@@ -131,24 +130,21 @@ def test_another_threshold_re_uses_the_embeddings(
     assert 0 < len(rows(tmp_path / "pairs.tsv")) < len(all_pairs)
 
 
-def test_a_killed_run_goes_on_where_it_stopped(
-    start: Callable[..., Any], kill: Callable[[int], Any], cli: Callable[..., Any], model: Path, tmp_path: Path
-) -> None:
+def test_a_killed_run_goes_on_where_it_stopped(cli: Callable[..., Any], model: Path, tmp_path: Path) -> None:
     """What was encoded before the kill is not encoded again: a row that is changed meanwhile stays changed."""
     (tmp_path / "source").write_text("\n".join([*sentences(24_000, 3), *SHARED]), encoding="utf-8")
     (tmp_path / "target").write_text("\n".join(SHARED), encoding="utf-8")
     files = (str(tmp_path / "source"), str(tmp_path / "target"))
     command = ("mine", *files, "--model", str(model), "--out", str(tmp_path / "pairs.tsv"))
-    process = start(*command)
+    process = Ranks(list(command), tmp_path / "logs", size=1)
     try:
         deadline = time.monotonic() + 80
         while not (records := list((tmp_path / "pairs.embeddings").glob("*/*.json"))):
             assert time.monotonic() < deadline
-            assert process.poll() is None
+            assert process.running
             time.sleep(0.01)
     finally:
-        kill(process.pid)
-        process.communicate()
+        process.kill()
     record = json.loads(records[0].read_text())
     assert 0 < record["done"] < record["texts"]
     (unfinished,) = records[0].parent.glob(".*.partial")

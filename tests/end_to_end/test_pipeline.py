@@ -109,18 +109,18 @@ def test_a_run_stuck_at_chance_says_so_in_its_status_its_records_and_the_table(f
     """24 steps on 24 rows teach it nothing."""
     status = json.loads((finished / "xnli/status.json").read_text())
     assert "stuck at chance" in status["degenerate"] or "predictions" in status["degenerate"]
-    assert all(record["degenerate"] for record in records(finished / "xnli"))
+    assert all(record["collapsed"] for record in records(finished / "xnli"))
     assert "†" in (finished / "table.md").read_text()
     assert json.loads((finished / "pretrain/status.json").read_text())["degenerate"] is None
 
 
-def test_what_deepspeed_was_given_is_kept_with_the_run(finished: Path) -> None:
-    kept = json.loads((finished / "xnli/deepspeed.json").read_text())
+def test_the_recipe_deepspeeds_settings_and_the_closing_report_are_kept_with_the_run(finished: Path) -> None:
+    kept = yaml.safe_load((finished / "xnli/config.yaml").read_text())
+    assert kept["run"]["train"]["steps"] == 24
+    assert kept["run"]["parent"] == yaml.safe_load((finished / "mnli-n40/config.yaml").read_text())["run_id"]
+    settings = json.loads((finished / "xnli/deepspeed.json").read_text())
     filled = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "gradient_clipping")
-    assert [kept[key] for key in filled] == [16, 8, 1, 1.0]
-
-
-def test_the_closing_report_is_kept_with_the_run(finished: Path) -> None:
+    assert [settings[key] for key in filled] == [16, 8, 1, 1.0]
     closing = json.loads((finished / "xnli/status.json").read_text())["closing"]
     assert (closing["steps"], closing["skipped_steps"], len(closing["peak_memory_gib"])) == (24, 0, 2)
     assert closing["training_seconds"] > 0 < closing["saving_seconds"]
@@ -137,13 +137,12 @@ def test_the_same_recipe_again_does_nothing(finished: Path, cli: Callable, tiny:
 def test_ranks_do_not_change_a_prediction(finished: Path, cli: Callable, tmp_path: Path) -> None:
     """Law 3, through the verb."""
     found = {}
-    launcher = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m", "dist_stilts")
-    for ranks, program in ((1, ("-m", "dist_stilts")), (2, launcher)):
+    for ranks in (1, 2):
         out = tmp_path / str(ranks)
         places = ["--model", str(finished / "udpos/model"), "--data", str(finished / "world"), "--out", str(out)]
         arguments = ["evaluate", "--tasks", "udpos,tatoeba", "--languages", "qaa", *places]
         assert cli(*arguments, "--prepare-only").returncode == 0  # ranks do not tokenise
-        done = cli(*arguments, program=program)
+        done = cli(*arguments, ranks=ranks)
         assert done.returncode == 0, done.stderr
         found[ranks] = {name: (out / "predictions" / name).read_text() for name in files(out / "predictions")}
         found[ranks]["values"] = str([(r["task"], r["metric"], r["value"], r["count"]) for r in records(out)])
@@ -151,6 +150,7 @@ def test_ranks_do_not_change_a_prediction(finished: Path, cli: Callable, tmp_pat
     assert len(found[1]) == 4  # two tasks, what retrieval got right, the values
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     finished: Path, cli: Callable, start: Callable, kill: Callable, tiny: Path, tmp_path: Path
 ) -> None:
@@ -199,9 +199,3 @@ def test_predictions_scored_as_files_give_the_recorded_numbers(finished: Path, c
     scores = json.loads(done.stdout)["tasks"]["udpos"]["languages"]
     for record in records(run):
         assert scores[record["language"]][record["metric"]] == pytest.approx(record["value"])
-
-
-def test_the_resolved_recipe_is_kept_with_the_run(finished: Path) -> None:
-    kept = yaml.safe_load((finished / "xnli/config.yaml").read_text())
-    assert kept["run"]["train"]["steps"] == 24
-    assert kept["run"]["parent"] == yaml.safe_load((finished / "mnli-n40/config.yaml").read_text())["run_id"]

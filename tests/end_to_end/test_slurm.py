@@ -22,7 +22,7 @@ from dist_stilts.errors import EXIT_AGAIN
 from dist_stilts.experiment.execute import make_world, prepare_data
 from dist_stilts.experiment.plan import folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.experiment.status import read_status
+from dist_stilts.experiment.status import RunStatus, State, read_status
 from dist_stilts.layout import StudyFolder
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.progress import DONE, look
@@ -55,7 +55,7 @@ def wait_for(true: Callable[[], object], recipe: Recipe) -> None:
         time.sleep(0.05)
 
 
-def status(recipe: Recipe) -> dict[str, Any]:
+def status(recipe: Recipe) -> RunStatus:
     return read_status(folder_of(recipe).run("pretrain"))
 
 
@@ -87,11 +87,11 @@ def local_array(arguments: list[str]) -> Iterator[tuple[Recipe, list[psutil.Proc
 
 def test_tasks_whose_time_is_up_save_go_on_and_finish(local_array: tuple[Recipe, list[psutil.Process]]) -> None:
     recipe, controllers = local_array
-    wait_for(lambda: status(recipe).get("step", 0) > 20, recipe)
+    wait_for(lambda: status(recipe).step > 20, recipe)
     for controller in controllers:
         os.kill(controller.children()[0].pid, signal.SIGUSR2)
-    wait_for(lambda: status(recipe)["state"] == "queued", recipe)
-    assert status(recipe)["code"] == EXIT_AGAIN
+    wait_for(lambda: status(recipe).state == State.QUEUED, recipe)
+    assert status(recipe).code == EXIT_AGAIN
     wait_for(lambda: is_done(recipe), recipe)
     assert not psutil.wait_procs(controllers, timeout=60)[1]
     check_each_step_was_done_once(recipe)
@@ -121,9 +121,9 @@ def test_an_array_in_slurms_queue_saves_is_requeued_and_finishes(cli: Any, argum
     job = started.stderr.split("as job ")[1].split(":")[0]
     recipe = load_recipe(STUDY, arguments[1:])
     try:
-        wait_for(lambda: status(recipe).get("step", 0) > 20, recipe)
+        wait_for(lambda: status(recipe).step > 20, recipe)
         slurm("scancel", "--signal=USR2", job)
-        wait_for(lambda: status(recipe)["state"] == "queued", recipe)
+        wait_for(lambda: status(recipe).state == State.QUEUED, recipe)
         wait_for(lambda: slurm("squeue", "--noheader", "--jobs", job, "--format=%t").split() == ["PD"] * 2, recipe)
         for task in range(2):  # else Slurm waits for two minutes
             slurm("scontrol", "update", f"JobId={job}_{task}", "StartTime=now")

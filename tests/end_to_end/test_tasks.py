@@ -101,8 +101,7 @@ def test_ranks_refuse_what_is_not_prepared_and_name_the_command(
     cli: Callable, options: list[str], tmp_path: Path
 ) -> None:
     elsewhere = [*options[:-1], f"out={tmp_path}"]
-    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "dist_stilts")
-    done = cli("train", str(RECIPE), *elsewhere, "--phase", "squad", program=launcher)
+    done = cli("train", str(RECIPE), *elsewhere, "--phase", "squad", ranks=2)
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert len(said) == 1, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from one_job import RECIPE, SECONDS, Job, environment
 from two_hosts import TwoHosts, missing
+from warm_ranks import Ranks
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +31,22 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return out
+
+
+@pytest.fixture(scope="session")
+def reference(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, object]]:
+    """``reference(ranks, steps=)``: what so many ranks on this host leave that no launcher started."""
+
+    @functools.cache
+    def left(ranks: int = 2, steps: int = 30) -> dict[str, object]:
+        folder = tmp_path_factory.mktemp("reference")
+        job = Job(folder / "out", steps)
+        shutil.copytree(prepared, job.out)
+        started = Ranks(job.arguments, folder / "logs", ranks)
+        assert started.wait(SECONDS) == [0] * ranks, started.stderr()
+        return job.left()
+
+    return left
 
 
 @pytest.fixture

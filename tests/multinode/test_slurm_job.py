@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from one_job import BIN, environment
+from one_job import environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SCRIPT = Path(__file__).parents[2] / "launch_scripts/slurm.sbatch"
@@ -52,18 +52,6 @@ def ended(found: dict[str, str]) -> bool:
     return found["JobState"] in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
 
-@pytest.fixture
-def reference(job: Callable[..., Any], run: Callable[..., str]) -> Callable[[int], dict[str, object]]:
-    """What two ranks of torchrun leave after so many steps."""
-
-    def left(steps: int) -> dict[str, object]:
-        one = job("reference", steps)
-        run([str(BIN / "torchrun"), "--standalone", "--nproc-per-node", "2", "-m", "dist_stilts", *one.arguments])
-        return one.left()
-
-    return left
-
-
 def test_the_shipped_script_does_what_torchrun_does(
     job: Callable[..., Any], reference: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -71,7 +59,7 @@ def test_the_shipped_script_does_what_torchrun_does(
     number = submit(one, tmp_path)
     assert wait_for(number, ended, tmp_path / "log")["JobState"] == "COMPLETED"
     assert "2 ranks by Slurm on 1 host" in (tmp_path / "log").read_text()
-    assert one.left() == reference(one.steps)
+    assert one.left() == reference(2)
 
 
 def test_a_preempted_job_goes_back_into_the_queue_and_ends_as_if_nothing_had_happened(
@@ -85,4 +73,4 @@ def test_a_preempted_job_goes_back_into_the_queue_and_ends_as_if_nothing_had_hap
     assert one.status["state"] == "queued"
     assert "back into the queue" in (tmp_path / "log").read_text()
     assert wait_for(number, ended, tmp_path / "log")["JobState"] == "COMPLETED"
-    assert one.left() == reference(200)
+    assert one.left() == reference(2, 200)

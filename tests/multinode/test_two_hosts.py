@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from one_job import BIN, Job, environment
+from one_job import BIN, environment
 from two_hosts import ADDRESSES, CARD, NAMES, TwoHosts, wait_until_gone
 
 from dist_stilts.parallel.network import free_port
@@ -58,34 +57,14 @@ def until_step(job: Any, step: int, tmp_path: Path) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
-def on_one_host(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict[str, object]]:
-    """What two ranks on one host leave after so many steps; each number of steps is run once."""
-    found: dict[int, dict[str, object]] = {}
-
-    def left(steps: int) -> dict[str, object]:
-        if steps not in found:
-            job = Job(tmp_path_factory.mktemp("one-host") / "out", steps)
-            shutil.copytree(prepared, job.out)
-            options = ["--standalone", "--nproc-per-node", "2", "-m", "dist_stilts"]
-            done = subprocess.run(
-                [str(BIN / "torchrun"), *options, *job.arguments], env=environment(), capture_output=True, timeout=300
-            )
-            assert done.returncode == 0, done.stderr.decode()
-            found[steps] = job.left()
-        return found[steps]
-
-    return left
-
-
 def test_two_hosts_train_and_score_as_one(
-    job: Callable[..., Any], started: Callable[..., Any], on_one_host: Callable[..., Any], tmp_path: Path
+    job: Callable[..., Any], started: Callable[..., Any], reference: Callable[..., Any], tmp_path: Path
 ) -> None:
     one = job("two-hosts")
     finish(started(one), tmp_path)
     assert f"2 ranks by deepspeed on 2 hosts ({NAMES[0]}, {NAMES[1]})" in said(tmp_path)
     assert f"over {CARD}, gloo" in said(tmp_path)
-    assert one.left() == on_one_host(one.steps)
+    assert one.left() == reference(2)
 
 
 STEPS = 120
@@ -97,7 +76,7 @@ def test_a_fault_ends_both_hosts_names_the_cause_and_the_same_command_goes_on(
     quiet: TwoHosts,
     job: Callable[..., Any],
     started: Callable[..., Any],
-    on_one_host: Callable[..., Any],
+    reference: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
     one = job(fault, STEPS)
@@ -116,7 +95,7 @@ def test_a_fault_ends_both_hosts_names_the_cause_and_the_same_command_goes_on(
     assert not (one.folder / "model/COMPLETE").exists(), "it was done before anything happened to it"
     quiet.cable("up")
     finish(started(one), tmp_path)
-    assert one.left() == on_one_host(STEPS)
+    assert one.left() == reference(2, STEPS)
 
 
 def test_a_host_that_never_starts_is_named(
@@ -162,7 +141,7 @@ def test_a_host_that_refuses_ssh_ends_the_start(
 
 
 def test_torchrun_on_both_hosts_starts_again_by_itself(
-    quiet: TwoHosts, job: Callable[..., Any], on_one_host: Callable[..., Any], tmp_path: Path
+    quiet: TwoHosts, job: Callable[..., Any], reference: Callable[..., Any], tmp_path: Path
 ) -> None:
     one = job("torchrun", STEPS)
     meeting = ["--nnodes", "2", "--nproc-per-node", "1", "--max-restarts", "3", "--monitor-interval", "1"]
@@ -178,4 +157,4 @@ def test_torchrun_on_both_hosts_starts_again_by_itself(
         rank.send_signal(signal.SIGKILL)
     for agent in agents:
         finish(agent, tmp_path)
-    assert one.left() == on_one_host(STEPS)
+    assert one.left() == reference(2, STEPS)

@@ -126,25 +126,32 @@ def run_ranks() -> RunRanks:
 
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Any]]:
-    """``saved(script, ranks)``: what each rank of a worker saved.
+    """``saved(script, ranks, *arguments)``: what each rank of a worker saved.
 
-    A worker runs once per session and size. If it failed, every test that asks for it fails alike, without a new run.
+    A worker runs once per session, size and arguments. If it failed, every test that asks for it fails alike, without a
+    new run.
     """
     import torch
 
     @functools.cache
-    def run(script: str, ranks: int) -> list[Any] | AssertionError | TimeoutError:
+    def run(script: str, ranks: int, *args: str) -> list[Any] | AssertionError | TimeoutError:
         out = tmp_path_factory.mktemp(f"{script.removesuffix('.py')}-{ranks}")
         try:
-            _run_ranks(script, ranks, out)
+            _run_ranks(script, ranks, out, *args)
         except (AssertionError, TimeoutError) as error:
             return error
         return [torch.load(out / f"rank-{rank}.pt", weights_only=False) for rank in range(ranks)]
 
-    def results(script: str, ranks: int) -> list[Any]:
-        found = run(script, ranks)
+    def results(script: str, ranks: int, *args: str) -> list[Any]:
+        found = run(script, ranks, *args)
         if isinstance(found, Exception):
             raise found
         return found
 
     return results
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _server_of_forks() -> None:
+    """It imports for seconds, which no test is to pay for."""
+    warm.server()

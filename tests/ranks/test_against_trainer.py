@@ -20,33 +20,18 @@ pytestmark = [
 Weights = dict[str, torch.Tensor]
 
 
-@pytest.fixture(params=[1, 2], ids="accumulation {}".format)
-def pair(request: pytest.FixtureRequest, saved: Callable[..., list[Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What we and what `Trainer` got."""
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_steps_losses_gradient_norms_and_weights_are_those_of_trainer(
+    saved: Callable[..., list[Any]], accumulation: int
+) -> None:
+    """Weights: how far they are off, in units of how far training went."""
     (results,) = saved("worker_trainer.py", 1)
-    return results["ours", request.param], results["theirs", request.param]
-
-
-def test_both_take_the_same_steps_at_the_same_learning_rates(pair: Any) -> None:
-    ours, theirs = pair
+    ours, theirs = results["ours", accumulation], results["theirs", accumulation]
     assert ours["learning_rate"] == pytest.approx(theirs["learning_rate"], rel=1e-12)
     assert len(ours["learning_rate"]) >= 12
     assert min(theirs["grad_norm"]) < 1 < max(theirs["grad_norm"])  # some steps are clipped, others not
-
-
-def test_losses_are_those_of_trainer(pair: Any) -> None:
-    ours, theirs = pair
     assert ours["loss"] == pytest.approx(theirs["loss"], rel=2e-6)
-
-
-def test_gradient_norms_are_those_of_trainer(pair: Any) -> None:
-    ours, theirs = pair
     assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=5e-6)
-
-
-def test_weights_are_those_of_trainer(pair: Any) -> None:
-    """How far they are off, in units of how far training went."""
-    ours, theirs = pair
     off = distance(ours["weights"], theirs["weights"]) / distance(theirs["before"], theirs["weights"])
     assert off < 5e-5
 

@@ -31,7 +31,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory, run_ranks: Callable[..., Any
     return tell([(2, "zero2_fp32", 0)], tmp_path_factory.mktemp("whole"), run_ranks)[0][0]
 
 
-@pytest.fixture(scope="module", params=[STORY, OTHER_STAGES], ids=["2 to 1 to 3 ranks", "stage 3 to 1 to 2"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(STORY, id="2 to 1 to 3 ranks"),
+        pytest.param(OTHER_STAGES, id="stage 3 to 1 to 2", marks=pytest.mark.slow),
+    ],
+)
 def parts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, run_ranks: Callable[..., Any]
 ) -> list[list[dict[str, Any]]]:

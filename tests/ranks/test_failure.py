@@ -11,38 +11,49 @@ import pytest
 from dist_stilts.errors import EXIT_FAILED
 
 pytestmark = pytest.mark.timeout(400)
-Saved = Callable[..., list[dict[str, Any]]]
+World = list[dict[str, Any]]
+SLOW = {"once": ["zero2_bf16", "zero1_bf16", "zero3_bf16", "zero2_offload_bf16"], "gradient": ["zero2_fp32"]}
+CASES = {
+    "default": ("loss zero2_bf16", "gradient zero2_bf16", "always zero2_bf16", "once zero2_fp32"),
+    "slow": tuple(f"{what} {config}" for what, configs in SLOW.items() for config in configs),
+}
 
 
-def test_a_loss_that_is_not_finite_ends_every_rank_before_anything_is_saved(saved: Saved) -> None:
-    for rank in saved("worker_world.py", 2):
-        ended = rank["failed"]["loss"]
+@pytest.fixture
+def failed(saved: Callable[..., World]) -> Callable[[str], World]:
+    """``failed(case)``: how a case ended on each rank of two."""
+
+    def ended(case: str) -> World:
+        cases = CASES["default" if case in CASES["default"] else "slow"]
+        return [rank[case] for rank in saved("worker_failure.py", 2, *cases)]
+
+    return ended
+
+
+def also(what: str) -> list[Any]:
+    return [pytest.param(f"{what} {config}", marks=pytest.mark.slow) for config in SLOW[what]]
+
+
+@pytest.mark.parametrize("case", ["loss zero2_bf16", "gradient zero2_bf16", *also("gradient")])
+def test_what_is_not_finite_ends_every_rank_before_anything_is_saved(failed: Callable[[str], World], case: str) -> None:
+    """A step with such a gradient the engine leaves out in silence: the run would count steps that it never took."""
+    for ended in failed(case):
         assert "not finite at step 1" in ended["message"]
         assert ended["code"] == EXIT_FAILED
         assert ended["checkpoints"] == []
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_a_gradient_that_is_not_finite_ends_every_rank_before_anything_is_saved(saved: Saved, precision: str) -> None:
-    """The engine leaves such a step out and says nothing to the loop: the run would count steps that it never took."""
-    for rank in saved("worker_world.py", 2):
-        ended = rank["failed"][f"gradient {precision}"]
-        assert "not finite at step 1" in ended["message"]
-        assert ended["code"] == EXIT_FAILED
-        assert ended["checkpoints"] == []
-
-
-def test_steps_are_left_out_up_to_the_limit_and_one_more_ends_every_rank(saved: Saved) -> None:
-    for rank in saved("worker_world.py", 2):
-        ended = rank["failed"]["always"]
+def test_steps_are_left_out_up_to_the_limit_and_one_more_ends_every_rank(failed: Callable[[str], World]) -> None:
+    for ended in failed("always zero2_bf16"):
         assert "not finite at step 4, and 3 steps were left out before" in ended["message"]
         assert ended["code"] == EXIT_FAILED
 
 
-@pytest.mark.parametrize("config", ["zero2_fp32", "zero2_bf16", "zero1_bf16", "zero3_bf16", "zero2_offload_bf16"])
-def test_a_loss_that_is_not_finite_on_one_rank_leaves_the_step_out_on_all(saved: Saved, config: str) -> None:
-    for rank in saved("worker_world.py", 2):
-        ended = rank["failed"][f"once {config}"]
+@pytest.mark.parametrize("case", ["once zero2_fp32", *also("once")])
+def test_a_loss_that_is_not_finite_on_one_rank_leaves_the_step_out_on_all(
+    failed: Callable[[str], World], case: str
+) -> None:
+    for ended in failed(case):
         assert ended["message"] == "it trained to the end"
         assert (ended["step"], ended["skipped"]) == (20, 1)
         without_loss = [values["step"] for values in ended["logged"] if "loss" not in values]

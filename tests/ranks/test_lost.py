@@ -23,9 +23,9 @@ WORKER = "worker_lost.py"
 
 
 @pytest.fixture
-def run_cold(run_ranks: RunRanks) -> RunRanks:
-    """As :func:`run_ranks`; how a process is taken down belongs to what is tested."""
-    return functools.partial(run_ranks, WORKER, cold=True, check=False, timeout=60)
+def run(run_ranks: RunRanks) -> RunRanks:
+    """As :func:`run_ranks`, each rank left to its end."""
+    return functools.partial(run_ranks, WORKER, check=False, timeout=80)
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +34,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIST_STILTS_SILENCE_SECONDS", "6")
 
 
-def test_a_rank_that_freezes_is_missed_and_named_and_ends_when_it_thaws(run_cold: RunRanks, tmp_path: Path) -> None:
+def test_a_rank_that_freezes_is_missed_and_named_and_ends_when_it_thaws(run: RunRanks, tmp_path: Path) -> None:
     """As when a host is cut off: nothing is closed, nothing fails, an exchange would wait for its whole time-out."""
-    ended = run_cold(3, tmp_path, "frozen")
+    ended = run(3, tmp_path, "frozen")
     names = ["rank 2 on" in ended[rank].stderr and "not heard of for 6 s" in ended[rank].stderr for rank in (0, 1)]
     assert any(names)
     for rank in (0, 1):
@@ -48,8 +48,8 @@ def test_a_rank_that_freezes_is_missed_and_named_and_ends_when_it_thaws(run_cold
     assert ended[2].code not in (0, -signal.SIGKILL)
 
 
-def test_a_rank_that_is_killed_ends_the_others_at_once(run_cold: RunRanks, tmp_path: Path) -> None:
-    ended = run_cold(3, tmp_path, "killed")
+def test_a_rank_that_is_killed_ends_the_others_at_once(run: RunRanks, tmp_path: Path) -> None:
+    ended = run(3, tmp_path, "killed")
     assert ended[2].code == -signal.SIGKILL
     for rank in (0, 1):
         assert ended[rank].code == EXIT_FAILED
@@ -57,23 +57,27 @@ def test_a_rank_that_is_killed_ends_the_others_at_once(run_cold: RunRanks, tmp_p
         assert "lost the connection to another rank" in ended[rank].stderr
 
 
-def test_ranks_that_come_to_their_end_one_after_another_all_end_well(run_cold: RunRanks, tmp_path: Path) -> None:
-    """The first rank, which keeps the table by which they watch each other, goes before the others have looked."""
-    ended = run_cold(3, tmp_path, "unequal")
+@pytest.mark.parametrize("cold", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_ranks_that_come_to_their_end_one_after_another_all_end_well(run: RunRanks, tmp_path: Path, cold: bool) -> None:
+    """The first rank, which keeps the table by which they watch each other, goes before the others have looked.
+
+    A new interpreter is taken down in another way than a fork.
+    """
+    ended = run(3, tmp_path, "unequal", cold=cold)
     assert [rank.code for rank in ended] == [0, 0, 0], ended
     assert ended[2].at - ended[0].at > 1
 
 
-def test_a_rank_that_never_comes_is_named_with_those_that_came(run_cold: RunRanks, tmp_path: Path) -> None:
-    ended = run_cold(3, tmp_path, "absent")
+def test_a_rank_that_never_comes_is_named_with_those_that_came(run: RunRanks, tmp_path: Path) -> None:
+    ended = run(3, tmp_path, "absent")
     assert [rank.code for rank in ended] == [EXIT_FAILED, EXIT_FAILED, 0]
     assert "rank 2 of 3 did not come within 6 s; ranks 0, 1 came, on" in ended[0].stderr
     assert "error: rank 1 on" in ended[1].stderr
     assert "Traceback" not in ended[0].stderr + ended[1].stderr
 
 
-def test_ranks_whose_master_goes_before_all_have_come_do_not_wait(run_cold: RunRanks, tmp_path: Path) -> None:
-    ended = run_cold(2, tmp_path, "gone first")
+def test_ranks_whose_master_goes_before_all_have_come_do_not_wait(run: RunRanks, tmp_path: Path) -> None:
+    ended = run(2, tmp_path, "gone first")
     assert ended[1].code == EXIT_FAILED
     assert "rank 0 has gone" in ended[1].stderr
     assert ended[1].at - ended[0].at < 5

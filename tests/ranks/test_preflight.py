@@ -50,17 +50,8 @@ def over_ssh(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(**variables: str) -> subprocess.CompletedProcess[str]:
         path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        command = [
-            sys.executable,
-            "-m",
-            "dist_stilts",
-            "preflight",
-            "--hostfile",
-            "hostfile",
-            "--out",
-            "runs",
-            "--json",
-        ]
+        options = ["--hostfile", "hostfile", "--out", "runs", "--json"]
+        command = [sys.executable, "-m", "dist_stilts", "preflight", *options]
         return subprocess.run(
             command, env={**os.environ, **path, **variables}, cwd=tmp_path, capture_output=True, text=True, timeout=200
         )
@@ -68,6 +59,7 @@ def over_ssh(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.mark.slow
 def test_two_hosts_that_are_well_sum_over_their_ranks(over_ssh: Callable[..., Any], tmp_path: Path) -> None:
     done = over_ssh(MASTER_PORT=str(free_port()))
     found = json.loads(done.stdout)
@@ -79,6 +71,7 @@ def test_two_hosts_that_are_well_sum_over_their_ranks(over_ssh: Callable[..., An
     assert "summing over 2 ranks" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_bad_line_is_told_and_the_good_ones_reach_the_hosts(over_ssh: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / ".deepspeed_env").write_text("# of node-1\nGLOO_SOCKET_IFNAME=nope0\n", encoding="utf-8")
     done = over_ssh(MASTER_PORT=str(free_port()))

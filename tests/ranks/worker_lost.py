@@ -23,9 +23,12 @@ LAST = int(os.environ["WORLD_SIZE"]) - 1
 
 
 def lose() -> None:
-    """The last rank comes to grief."""
+    """The last rank comes to grief; one that is frozen thaws when the others have gone."""
     if HOW == "frozen":
-        subprocess.Popen(["sh", "-c", f"sleep 20; kill -CONT {os.getpid()}"], start_new_session=True)
+        others = [(OUT / f"works-{rank}").read_text() for rank in range(LAST)]
+        there = " || ".join(f"kill -0 {pid}" for pid in others)
+        thaw = f"while {there}; do sleep 0.2; done 2>/dev/null; sleep 0.5; kill -CONT {os.getpid()}"
+        subprocess.Popen(["sh", "-c", thaw], start_new_session=True)
         os.kill(os.getpid(), signal.SIGSTOP)
     elif HOW == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -35,9 +38,9 @@ def work() -> None:
     """An exchange after another, for ever."""
     with started(), listening(), last_words(lambda reason: (OUT / f"reason-{RANK}").write_text(reason)):
         if HOW == "unequal":
-            time.sleep(2 * RANK)
+            time.sleep(RANK)
             return
-        (OUT / f"works-{RANK}").touch()
+        (OUT / f"works-{RANK}").write_text(str(os.getpid()))
         for step in range(10_000):
             asked = torch.tensor(float(requested()))
             dist.all_reduce(asked)

@@ -49,52 +49,30 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def test_file_wins_over_defaults_and_overrides_over_file(recipe: Path) -> None:
-    config = load(Small, recipe, ["train.epochs=4", "train.steps=7", "train.steps=8"])
+    config = load(Small, recipe, ["train.epochs=4", "train.steps=7", "train.steps=8"], name="of the caller")
     assert (config.name, config.train.epochs, config.train.steps) == ("mine", 4.0, 8)
     assert config.train.learning_rate == Train().learning_rate
     assert config.phases["xnli"].sizes == [1, 2]
 
 
-def test_unknown_key_names_the_nearest_and_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text("name: mine\n\ntrain:\n  epochs: 1\n  learning_rat: 1.0\n")
-    with pytest.raises(UserError, match=r"mine\.yaml:5: unknown key 'train\.learning_rat'.*'learning_rate'\?"):
-        load(Small, path)
-
-
-def test_unknown_key_of_a_phase_names_the_nearest_and_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text("phases:\n  xnli:\n    train: {}\n    size: [3]\n")
-    with pytest.raises(UserError, match=r"mine\.yaml:4: unknown key 'phases\.xnli\.size'.*'sizes'\?"):
-        load(Small, path)
-
-
-def test_wrong_type_names_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text("name: mine\ntrain:\n  schedule: cosine\n  epochs: many\n")
-    with pytest.raises(UserError, match=r"mine\.yaml:4: wrong value for 'train\.epochs'.*many"):
-        load(Small, path)
-
-
-def test_bad_yaml_names_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text("name: mine\ntrain:\n  epochs: [1\n  steps: 3\n")
-    with pytest.raises(UserError, match=r"mine\.yaml:[34]: not valid YAML"):
-        load(Small, path)
-
-
-def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text("name: mine\nname: yours\n")
-    with pytest.raises(UserError, match=r"mine\.yaml:2: .*duplicate key"):
-        load(Small, path)
-
-
-def test_a_recipe_that_is_a_list_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text("- name\n- train\n")
-    with pytest.raises(UserError, match="a recipe is a mapping"):
-        load(Small, path)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "name: mine\n\ntrain:\n  epochs: 1\n  learning_rat: 1.0\n",
+            r":5: unknown key 'train\.learning_rat'.*'learning_rate'\?",
+        ),
+        ("phases:\n  xnli:\n    train: {}\n    size: [3]\n", r":4: unknown key 'phases\.xnli\.size'.*'sizes'\?"),
+        ("name: mine\ntrain:\n  schedule: cosine\n  epochs: many\n", r":4: wrong value for 'train\.epochs'.*many"),
+        ("name: mine\ntrain:\n  epochs: [1\n  steps: 3\n", r":[34]: not valid YAML"),
+        ("name: mine\nname: yours\n", r":2: .*duplicate key"),
+        ("- name\n- train\n", ": a recipe is a mapping"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_with_its_line(recipe: Path, text: str, said: str) -> None:
+    recipe.write_text(text)
+    with pytest.raises(UserError, match=r"mine\.yaml" + said):
+        load(Small, recipe)
 
 
 @pytest.mark.parametrize("text", ["1e-5", "1.0e-05", "0.00001"])
@@ -112,20 +90,17 @@ def test_override_reaches_the_training_of_a_phase(recipe: Path) -> None:
     assert config.phases["xnli"] == Phase([9], {"epochs": 0.5})
 
 
-def test_unknown_key_in_an_override_names_override_and_nearest(recipe: Path) -> None:
-    with pytest.raises(UserError, match=r"override train\.epoch=1: unknown key 'train\.epoch'.*'epochs'\?"):
-        load(Small, recipe, ["train.epoch=1"])
-
-
-def test_wrong_type_in_an_override_names_the_override(recipe: Path) -> None:
-    with pytest.raises(UserError, match=r"override train\.steps=few: wrong value for 'train\.steps'"):
-        load(Small, recipe, ["train.steps=few"])
-
-
-@pytest.mark.parametrize("text", ["train.steps", "=3", ""])
-def test_an_override_without_key_or_value_is_refused(recipe: Path, text: str) -> None:
-    with pytest.raises(UserError, match=r"is not an override.*key=value"):
-        load(Small, recipe, [text])
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("train.epoch=1", r"override train\.epoch=1: unknown key 'train\.epoch'.*'epochs'\?"),
+        ("train.steps=few", r"override train\.steps=few: wrong value for 'train\.steps'"),
+        *((text, r"is not an override.*key=value") for text in ("train.steps", "=3", "")),
+    ],
+)
+def test_a_wrong_override_is_named(recipe: Path, override: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        load(Small, recipe, [override])
 
 
 def test_what_is_dumped_loads_to_the_same(recipe: Path) -> None:
@@ -178,3 +153,43 @@ def test_memory_is_written_as_people_write_it(text: str, expected: int) -> None:
 def test_what_is_no_amount_of_memory_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is no amount of memory"):
         number_of_bytes(text)
+
+
+@dataclass
+class Trainer:
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    max_micro_tokens: int | str = "auto"
+    epochs: float = 2.0
+
+
+@dataclass
+class Parts:
+    out: str = "runs"
+    train: Trainer = field(default_factory=Trainer)
+    dev: Trainer | None = None
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("train.lr", "learning_rate"),
+        ("train.bs", "batch_size"),
+        ("train.epoch", "epochs"),
+        ("train.Learning_Rate", "learning_rate"),
+        ("train.num_train_epochs", "epochs"),
+        ("train.gradient_accumulation_steps", "max_micro_tokens"),
+        ("output_dir", "out"),
+        ("lr", "train.learning_rate"),
+        ("epochs", "train.epochs"),
+        ("train.xyz", None),
+    ],
+)
+def test_a_key_that_others_call_differently_or_that_stands_elsewhere_is_found(
+    tmp_path: Path, key: str, meant: str | None
+) -> None:
+    (tmp_path / "mine.yaml").write_text("out: here\n")
+    hint = f"did you mean '{meant}'?" if meant else "known: batch_size, epochs, learning_rate, max_micro_tokens"
+    with pytest.raises(UserError) as error:
+        load(Parts, tmp_path / "mine.yaml", [f"{key}=1"])
+    assert str(error.value) == f"override {key}=1: unknown key '{key}'. {hint}"

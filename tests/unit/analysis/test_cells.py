@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,54 +7,36 @@ import pytest
 from dist_stilts.analysis.cells import MEAN, Cells, cells
 
 
-def row(size: int, seed: int, language: str, value: float, **other: Any) -> dict[str, Any]:
-    return {
-        "intermediate": "mnli" if size else "",
-        "size": size,
-        "trained": True,
-        "target": "xnli",
-        "metric": "accuracy",
-        "language": language,
-        "value": value,
-        "count": 4,
-        "degenerate": False,
-        "run": f"{size}-{seed}",
-        **other,
-    }
-
-
 def table() -> pd.DataFrame:
     """en, de, sw at sizes 0 and 100, two runs each; the value tells which is which."""
-    languages = {"en": 80.0, "de": 70.0, "sw": 50.0}
-    return pd.DataFrame(
-        [
-            row(size, seed, name, value + size / 50 + seed)
-            for size in (0, 100)
-            for seed in (0, 1)
-            for name, value in languages.items()
-        ]
-    )
+    runs = [(size, seed, name) for size in (0, 100) for seed in (0, 1) for name in ("en", "de", "sw")]
+    found = pd.DataFrame(runs, columns=["size", "seed", "language"])
+    found["value"] = found["language"].map({"en": 80.0, "de": 70.0, "sw": 50.0}) + found["size"] / 50 + found["seed"]
+    found["intermediate"] = np.where(found["size"] > 0, "mnli", "")
+    found["run"] = found["size"].astype(str) + "-" + found["seed"].astype(str)
+    return found.assign(trained=True, target="xnli", metric="accuracy", count=4, degenerate=False)
 
 
 def by_language(scores: pd.DataFrame, outcomes: dict | None = None) -> dict[str, Cells]:
     return {one.language: one for one in cells(scores, outcomes or {})}
 
 
-def test_the_mean_is_over_all_languages_but_english_and_comes_last() -> None:
-    found = by_language(table())
+def test_the_mean_is_over_all_languages_but_english_that_have_every_size_and_comes_last() -> None:
+    scores = table()
+    found = by_language(scores)
     assert list(found) == ["de", "en", "sw", MEAN]
-    assert found[MEAN].means.tolist() == [60.5, 62.5]
-    assert found[MEAN].count == 8
+    assert [name for name, one in found.items() if one.is_mean] == [MEAN]
+    assert (found[MEAN].means.tolist(), found[MEAN].count) == ([60.5, 62.5], 8)
+    found = by_language(scores[~((scores["language"] == "sw") & (scores["size"] == 0))])
+    assert found["sw"].sizes == (100,)
+    assert found[MEAN].means.tolist() == found["de"].means.tolist()
 
 
 def test_the_baseline_belongs_to_every_intermediate() -> None:
     scores = table()
     again = scores[scores["size"] > 0].assign(intermediate="squad")
-    found = list(cells(pd.concat([scores, again]), {}))
-    assert [(one.intermediate, one.sizes) for one in found if one.language == "de"] == [
-        ("mnli", (0, 100)),
-        ("squad", (0, 100)),
-    ]
+    found = [one for one in cells(pd.concat([scores, again]), {}) if one.language == "de"]
+    assert [(one.intermediate, one.sizes) for one in found] == [("mnli", (0, 100)), ("squad", (0, 100))]
 
 
 def test_a_degenerate_run_is_left_out_and_counted() -> None:
@@ -69,23 +49,12 @@ def test_a_degenerate_run_is_left_out_and_counted() -> None:
     assert found[MEAN].means[1] == 62.0
 
 
-def test_a_language_without_a_score_at_some_size_is_not_in_the_mean() -> None:
-    scores = table()
-    found = by_language(scores[~((scores["language"] == "sw") & (scores["size"] == 0))])
-    assert found["sw"].sizes == (100,)
-    assert found[MEAN].means.tolist() == found["de"].means.tolist()
-
-
-def test_nothing_but_degenerate_runs_is_no_error() -> None:
+def test_nothing_but_degenerate_runs_is_no_error_and_a_baseline_alone_has_no_curves() -> None:
     found = by_language(table().assign(degenerate=True))
     assert list(found) == ["de", "en", "sw", MEAN]
     assert all((one.sizes, one.left_out) == ((), 4) for one in found.values())
-
-
-def test_no_scores_and_a_baseline_alone_have_no_curves() -> None:
-    scores = table()
-    assert not list(cells(scores[:0], {}))
-    assert not list(cells(scores[scores["size"] == 0], {}))
+    assert not list(cells(table()[:0], {}))
+    assert not list(cells(table().query("size == 0"), {}))
 
 
 def outcomes(rng: np.random.Generator, rows: dict[str, int]) -> dict[tuple[str, str, str], np.ndarray]:

@@ -6,13 +6,15 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from planted import Design, Results, study
 
 from dist_stilts.analysis.curves import Curve
 from dist_stilts.analysis.effects import ALL, CURVATURE, ENDS, PER_DOUBLING, TOTAL_GAIN, Effect, effects
 from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.forms import Fit
+from dist_stilts.analysis.regression import Unadjusted
+from dist_stilts.analysis.shape import Shape
 from dist_stilts.analysis.typology import Distances
-from dist_stilts.simulate.results import Design, Results, study
 
 PLANTED = Design(gain_slope=-3.0, gain_spread=0.1, rows=1000)
 
@@ -28,13 +30,13 @@ def known_curves(results: Results, intermediate: str = "mnli") -> list[Curve]:
     for (target, language), truth in results.truth.curves.items():
         end = truth.enough()
         largest = max(results.truth.sizes)
-        enough = Estimate(end) if end <= largest else Estimate(None, note=f"not reached within {largest} examples")
+        enough = Estimate(end) if end <= largest else Estimate(None, censored=True)
         found.append(
             Curve(
                 *(intermediate, target, "accuracy", language, results.truth.sizes, (), (), 100, 0),
                 fits=(Fit("power law", {"beta": truth.beta}, 0.0, None),),
                 chosen=None,
-                shape="rising",
+                shape=Shape.RISING,
                 shape_note="",
                 total_gain=Estimate(truth.total_gain()),
                 per_doubling={},
@@ -43,7 +45,7 @@ def known_curves(results: Results, intermediate: str = "mnli") -> list[Curve]:
                 **dict.fromkeys(("intervals_over", "grid", "line", "low", "high"), ()),
             )
         )
-    return [*found, dataclasses.replace(found[-1], language="mean xx", total_gain=Estimate(1e6))]
+    return [*found, dataclasses.replace(found[-1], is_mean=True, total_gain=Estimate(1e6))]
 
 
 def analysed(results: Results, curves: list[Curve] | None = None, **options: object) -> dict[tuple[str, str], Effect]:
@@ -85,7 +87,8 @@ def test_outcomes_of_the_curves_are_regressed_in_their_units() -> None:
 def test_sizes_not_reached_are_counted_and_those_unknown_left_out() -> None:
     results = study(PLANTED, 2)
     curves = known_curves(results)
-    curves[3] = dataclasses.replace(curves[3], enough=Estimate(None, note="not monotone"), shape="non-monotone")
+    unknown = Estimate(None, note="not reached, says this text for readers, which decides nothing")
+    curves[3] = dataclasses.replace(curves[3], enough=unknown, shape=Shape.NON_MONOTONE)
     found = analysed(results, curves)
     reached = sum(
         truth.enough() <= 3000 for (_, name), truth in results.truth.curves.items() if name not in ("en", "l03")
@@ -94,22 +97,6 @@ def test_sizes_not_reached_are_counted_and_those_unknown_left_out() -> None:
     assert "n* not known in 1 curves" in found[ENDS, "planted"].note
     assert found[ENDS, "planted"].languages == 11
     assert "beta is known for 11 of 12 curves" in found[CURVATURE, "planted"].note
-
-
-def test_english_and_means_over_languages_do_not_count() -> None:
-    results = study(PLANTED, 3)
-    with_english = analysed(results)
-    scores = [record for record in results.records if record["language"] != "en"]
-    curves = [curve for curve in known_curves(results) if curve.language not in ("en", "mean xx")]
-    assert analysed(dataclasses.replace(results, records=scores), curves) == with_english
-
-
-def test_degenerate_runs_do_not_count() -> None:
-    results = study(dataclasses.replace(PLANTED, stuck=0.2), 3)
-    stuck = [record["run"] for record in results.records if record["degenerate"]]
-    assert stuck
-    good = [record for record in results.records if record["run"] not in stuck]
-    assert analysed(dataclasses.replace(results, records=good)) == analysed(results)
 
 
 def test_covariates_take_their_share_of_the_effect() -> None:
@@ -122,6 +109,14 @@ def test_covariates_take_their_share_of_the_effect() -> None:
     assert adjusted.low < 0 < adjusted.high
 
 
+def test_english_means_over_languages_and_degenerate_runs_do_not_count() -> None:
+    results = study(dataclasses.replace(PLANTED, stuck=0.2), 3)
+    kept = [record for record in results.records if record["language"] != "en" and not record["degenerate"]]
+    assert any(record["degenerate"] for record in results.records)
+    curves = [curve for curve in known_curves(results) if curve.language != "en" and not curve.is_mean]
+    assert analysed(dataclasses.replace(results, records=kept), curves) == analysed(results), "nor does anything change"
+
+
 def test_several_intermediate_tasks_are_analysed_alone_and_together() -> None:
     results = study(PLANTED, 5)
     other = study(dataclasses.replace(PLANTED, intermediate="squad"), 5)
@@ -130,55 +125,43 @@ def test_several_intermediate_tasks_are_analysed_alone_and_together() -> None:
     found = effects(scores, curves, distances(results), pd.DataFrame(), permutations=100)
     assert [effect.intermediate for effect in found] == ["mnli"] * 4 + ["squad"] * 4 + [ALL] * 4
     alone, pooled = found[3], found[-1]
-    assert pooled.outcome == TOTAL_GAIN
+    assert (pooled.outcome, pooled.languages) == (TOTAL_GAIN, 12)
     assert pooled.estimate == pytest.approx(alone.estimate)
-    assert pooled.languages == 12
 
 
-def test_holm_corrects_over_the_distances_of_one_outcome() -> None:
+def test_holm_corrects_over_the_distances_of_one_outcome_that_were_tested() -> None:
     results = study(dataclasses.replace(PLANTED, others={"a": 0.0, "b": 0.0}), 6)
     found = [effect for (outcome, _), effect in analysed(results).items() if outcome == TOTAL_GAIN]
     least = min(found, key=lambda effect: effect.p)
     assert least.p_holm == pytest.approx(min(1.0, 3 * least.p))
 
 
-def test_distances_that_tell_nothing_are_noted_and_nothing_crashes() -> None:
+def test_what_tells_nothing_is_left_out_by_name_and_nothing_crashes() -> None:
     results = study(PLANTED, 7)
     languages = list(results.truth.distances)
-    more = {
-        "same": dict.fromkeys(languages, 1.0),
-        "few": dict.fromkeys(languages[:3], 0.5),
-        "unknown": dict.fromkeys(languages, math.nan),
-    }
+    gap = {language: place / 10 for place, language in enumerate(languages) if language != "l05"}
+    more = {"same": dict.fromkeys(languages, 1.0), "few": dict.fromkeys(languages[:3], 0.5), "none": {}, "gap": gap}
+    results = dataclasses.replace(results, covariates={"share": dict.fromkeys(languages, 1.0)})
     found = analysed(results, distances=distances(results, **more))
     for outcome in (PER_DOUBLING, ENDS, CURVATURE, TOTAL_GAIN):
         assert "all 12 languages are at the same distance" in found[outcome, "same"].note
         assert "3 languages with a known distance" in found[outcome, "few"].note
-        for name in more:
+        for name in ("same", "few", "none"):
             assert math.isnan(found[outcome, name].estimate)
             assert math.isnan(found[outcome, name].p_holm)
-    assert found[TOTAL_GAIN, "planted"].p_holm == found[TOTAL_GAIN, "planted"].p
+    assert found[TOTAL_GAIN, "planted"].p_holm == pytest.approx(min(1.0, 2 * found[TOTAL_GAIN, "planted"].p))
+    assert found[TOTAL_GAIN, "planted"].unadjusted == (Unadjusted(("share",), "the same for all languages"),)
+    assert found[TOTAL_GAIN, "gap"].languages == 11
+    assert "distance unknown, left out: l05; not adjusted for share: the same" in found[TOTAL_GAIN, "gap"].note
 
 
-def test_languages_without_a_distance_are_named() -> None:
-    results = study(PLANTED, 7)
-    values = pd.DataFrame(results.distances).drop(index="l05")
-    found = analysed(results, distances=Distances(values, values * 0 + 1, "made up"))
-    assert found[PER_DOUBLING, "planted"].languages == 11
-    assert "distance unknown, left out: l05" in found[PER_DOUBLING, "planted"].note
-
-
-def test_one_seed_is_analysed_and_said() -> None:
+def test_one_seed_and_too_few_languages_for_any_evidence_are_said() -> None:
     effect = analysed(study(dataclasses.replace(PLANTED, seeds=1), 8))[PER_DOUBLING, "planted"]
     assert math.isfinite(effect.low)
     assert "one seed" in effect.note
-
-
-def test_too_few_languages_for_any_evidence_are_said() -> None:
     results = study(dataclasses.replace(PLANTED, languages=5, others={f"d{place}": 0.0 for place in range(7)}), 9)
-    assert all(
-        "5 languages are too few for p < .05 over 8 distances" in effect.note for effect in analysed(results).values()
-    )
+    for effect in analysed(results).values():
+        assert "5 languages are too few for p < .05 over 8 distances" in effect.note
 
 
 @pytest.mark.parametrize("sizes", [(), (0,), (0, 100)])
@@ -187,8 +170,3 @@ def test_a_study_that_has_hardly_begun_has_no_slopes(sizes: tuple[int, ...]) -> 
     scores = pd.DataFrame(results.records)
     found = effects(scores[scores["size"].isin(sizes)], [], distances(results), pd.DataFrame())
     assert all(math.isnan(effect.estimate) for effect in found)
-
-
-def test_the_same_seed_gives_the_same_p_values() -> None:
-    results = study(PLANTED, 0)
-    assert analysed(results, seed=1) == analysed(results, seed=1)

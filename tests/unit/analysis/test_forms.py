@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy.optimize import curve_fit
 
 from dist_stilts.analysis.forms import (
     FORMS,
@@ -47,37 +46,20 @@ def test_every_form_finds_a_curve_of_its_own_rising_or_falling(form: str, parame
     between = np.geomspace(20, 10000, 30)
     assert np.abs(fit(between) - truth(between)).max() < 0.05
     assert fit.held_out_error == pytest.approx(0, abs=0.3)
+    if (form, parameters) == ("power law", PLANTED["power law"][0]):
+        assert fit.parameters == pytest.approx(parameters, rel=0.05)
 
 
-def test_parameters_of_a_power_law_are_those_of_its_formula() -> None:
-    planted = PLANTED["power law"][0]
-    fit = fits_of(Fit("power law", planted, 0.0, None)(MORE_SIZES), MORE_SIZES)["power law"]
-    assert fit.parameters == pytest.approx(planted, rel=0.05)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_no_local_search_from_many_starts_finds_a_better_power_law(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_no_random_search_finds_a_better_power_law(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sizes = np.array(SIZES, float)
     scores = 50 + 8 * (1 - (1 + sizes / 100) ** -0.7) + rng.normal(0, 0.8, 5)
     _, found = minimise(FORMS["power law"], SIZES, scores, np.eye(5), SIZES)
-    best = math.inf
-    for n0 in (3.0, 30.0, 300.0):
-        for beta in (0.1, 0.5, 2.0):
-            bounds = ([-np.inf, -np.inf, math.log(0.05), math.log(0.01)], [np.inf, np.inf, math.log(12), math.log(9e4)])
-            try:
-                popt, _ = curve_fit(
-                    lambda n, e, t, b, o: e + t * power_basis(np.array([o, math.exp(b)]), n, 3000.0),
-                    sizes,
-                    scores,
-                    (50, 5, math.log(beta), math.log(n0)),
-                    bounds=bounds,
-                )
-            except RuntimeError:
-                continue
-            shape = np.array([popt[3], math.exp(popt[2])])
-            best = min(best, float(((popt[0] + popt[1] * power_basis(shape, sizes, 3000.0) - scores) ** 2).sum()))
-    assert found.cost < best * 1.01 + 1e-6
+    tried = np.exp(rng.uniform(np.log([0.01, 0.05]), np.log([9e4, 12]), (20_000, 2)))
+    shapes = np.column_stack([np.log(tried[:, 0]), tried[:, 1]])
+    costs = solve(power_basis(shapes, sizes, 3000.0), scores, np.eye(5), intercept=True).cost
+    assert found.cost < costs.min() * 1.01 + 1e-6
 
 
 def test_closed_form_is_generalised_least_squares() -> None:
@@ -90,14 +72,6 @@ def test_closed_form_is_generalised_least_squares() -> None:
     found = solve(phi, scores, precision, intercept=True)
     assert [found.a[0], found.b[0], found.cost[0]] == pytest.approx([a, b, residual @ precision @ residual])
     assert 1 / found.information[0] == pytest.approx(np.linalg.inv(design.T @ precision @ design)[1, 1])
-
-
-def test_many_curves_at_once_are_solved_as_one_by_one() -> None:
-    rng = np.random.default_rng(0)
-    scores, phi = rng.normal(size=(3, 4)), rng.normal(size=(2, 4))
-    together = solve(phi, scores, np.eye(4), intercept=True)
-    for index, row in enumerate(scores):
-        assert together.cost[index] == pytest.approx(solve(phi, row, np.eye(4), intercept=True).cost)
 
 
 def test_a_form_with_as_many_parameters_as_sizes_is_left_out() -> None:

@@ -5,8 +5,6 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from dist_stilts.analysis.permutation import holm, least_p, permutation_test
@@ -35,6 +33,7 @@ def test_partial_correlation_holds_covariates_fixed() -> None:
 
 
 def test_false_alarms_are_as_many_as_promised_with_and_without_covariates() -> None:
+    """A witness of law 13: under no effect at all p < .05 is no more frequent than that."""
     rng = np.random.default_rng(1)
     for covariates in (0, 2):
         p = []
@@ -60,14 +59,9 @@ def test_p_is_never_zero() -> None:
     assert least_p(5, 50) == pytest.approx(1 / 120)
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
-def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
-    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
-
-
-def test_holm_passes_over_what_was_not_tested() -> None:
-    corrected = holm([0.01, math.nan, 0.02])
-    assert corrected[0] == pytest.approx(0.02)
-    assert math.isnan(corrected[1])
-    assert corrected[2] == pytest.approx(0.02)
+def test_holm_is_that_of_statsmodels_and_passes_over_what_was_not_tested() -> None:
+    rng = np.random.default_rng(0)
+    for count in range(1, 10):
+        p_values = rng.choice([0.0, 0.004, 0.01, 0.04, 0.2, 1.0], count).tolist()  # ties among them
+        assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+    assert holm([0.01, math.nan, 0.02]) == pytest.approx([0.02, math.nan, 0.02], nan_ok=True)

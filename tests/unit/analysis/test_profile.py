@@ -31,21 +31,17 @@ def test_quantities_of_a_known_power_law_are_exact() -> None:
     assert power(2 * enough) - power(enough) == pytest.approx(0.5, abs=0.01)
 
 
-def test_what_is_true_is_inside_every_interval_and_the_estimate_too() -> None:
-    one = profile(power(AT))
+def test_what_is_true_is_inside_every_interval_and_less_noise_makes_them_narrower() -> None:
+    wide, narrow = profile(power(AT), 1.0), profile(power(AT), 0.2)
     for size in SIZES[1:]:
-        value, interval = one.per_doubling(size)
+        value, interval = wide.per_doubling(size)
+        closer = narrow.per_doubling(size)[1]
         assert interval is not None
+        assert closer is not None
         assert interval.low <= min(value, float(power(2 * size) - power(size))) <= value <= interval.high
-    low, high = one.band(AT)
+        assert closer.high - closer.low < (interval.high - interval.low) / 2
+    low, high = wide.band(AT)
     assert ((low <= power(AT)) & (power(AT) <= high)).all()
-
-
-def test_less_noise_gives_narrower_intervals() -> None:
-    wide, narrow = (profile(power(AT), noise).per_doubling(1000)[1] for noise in (1.0, 0.2))
-    assert wide is not None
-    assert narrow is not None
-    assert narrow.high - narrow.low < (wide.high - wide.low) / 2
 
 
 def test_without_draws_there_is_no_interval() -> None:
@@ -54,15 +50,15 @@ def test_without_draws_there_is_no_interval() -> None:
     assert not one.band(AT)[0].size
 
 
-def test_what_goes_on_growing_is_never_enough() -> None:
-    value, interval = profile(50 + 2 * np.log2(1 + AT / 50)).enough(0.25)
-    assert value == math.inf
+@pytest.mark.parametrize(
+    ("means", "value", "high"), [(50 + 2 * np.log2(1 + AT / 50), math.inf, math.inf), (60 - 5 * AT / (AT + 100), 0, 0)]
+)
+def test_what_goes_on_growing_is_never_enough_and_a_falling_curve_at_once(
+    means: np.ndarray, value: float, high: float
+) -> None:
+    found, interval = profile(means).enough(0.25)
     assert interval is not None
-    assert interval.high == math.inf
-
-
-def test_a_falling_curve_is_enough_at_once() -> None:
-    assert profile(60 - 5 * (1 - (1 + AT / 100) ** -1.0)).enough(0.25)[0] == 0
+    assert (found, interval.high) == (value, high)
 
 
 def test_half_of_a_gain_without_bend_may_be_at_half_of_the_largest_size() -> None:
@@ -74,12 +70,8 @@ def test_half_of_a_gain_without_bend_may_be_at_half_of_the_largest_size() -> Non
 def test_a_flat_curve_hides_no_gain_that_the_noise_could_hide() -> None:
     """Of flat curves 95 % and more have 0 among the possible gains: their shape is no evidence."""
     rng = np.random.default_rng(0)
-    covered = []
-    for _ in range(100):
-        interval = profile(50 + rng.normal(size=5), 1.0, 150).per_doubling(100)[1]
-        assert interval is not None
-        covered.append(interval.low <= 0 <= interval.high)
-    assert np.mean(covered) > 0.88
+    found = [profile(50 + rng.normal(size=5), 1.0, 150).per_doubling(100)[1] for _ in range(60)]
+    assert np.mean([interval is not None and interval.low <= 0 <= interval.high for interval in found]) > 0.86
 
 
 def test_a_limit_is_crossed_where_the_gains_fall_below_it_for_good() -> None:

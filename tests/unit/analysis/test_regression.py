@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from scipy.stats import t
 from statsmodels.stats.power import TTestPower
 
 from dist_stilts.analysis.regression import (
     Predictors,
-    Slope,
+    Unadjusted,
     detectable,
     language_values,
     predictors,
@@ -33,14 +32,8 @@ def test_weighted_slope_is_that_of_statsmodels() -> None:
     slope = weighted_slope(values, weights, given)
     assert slope.estimate == pytest.approx(reference.params[-1])
     assert slope.error == pytest.approx(reference.bse[-1])
+    assert given.degrees == reference.df_resid
     assert slope.interval(given.degrees) == pytest.approx(tuple(reference.conf_int()[-1]))
-
-
-def test_interval_is_of_student_with_the_languages_left_over() -> None:
-    low, high = Slope(1.0, 0.5).interval(some(8, 1).degrees)
-    assert some(8, 1).degrees == 5
-    assert high - 1 == pytest.approx(0.5 * t.ppf(0.975, 5))
-    assert 1 - low == pytest.approx(high - 1)
 
 
 def test_a_value_per_language_does_not_depend_on_which_targets_it_has() -> None:
@@ -70,41 +63,42 @@ def test_detectable_effect_is_found_with_80_percent_power() -> None:
     assert detectable(1 / math.sqrt(11), 10) == pytest.approx(reference, rel=1e-4)
 
 
+LANGUAGES = [f"l{place:02d}" for place in range(12)]
+
+
 def test_few_languages_one_distance_and_unknown_ones_are_said() -> None:
-    languages = [f"l{place}" for place in range(8)]
-    distance = pd.Series(np.linspace(0, 1, 8), languages)
-    nothing = pd.DataFrame(index=languages)
-    assert "3 languages with a known distance" in str(predictors(distance[:3], nothing, languages))
-    assert "same distance" in str(predictors(distance * 0 + 1, nothing, languages))
-    given = predictors(distance.where(distance < 0.9), nothing, languages)
+    distance = pd.Series(np.linspace(0, 1, 12), LANGUAGES)
+    nothing = pd.DataFrame(index=LANGUAGES)
+    assert "3 languages with a known distance" in str(predictors(distance[:3], nothing, LANGUAGES))
+    assert "same distance" in str(predictors(distance * 0 + 1, nothing, LANGUAGES))
+    given = predictors(distance.where(distance < 0.95), nothing, LANGUAGES)
     assert isinstance(given, Predictors)
-    assert given.languages == tuple(languages[:7])
-    assert "l7" in given.notes[0]
+    assert (given.languages, given.unknown) == (tuple(LANGUAGES[:11]), ("l11",))
+    assert given.notes == ("distance unknown, left out: l11",)
 
 
-def test_covariates_that_cannot_be_used_are_left_out_by_name() -> None:
+def test_covariates_that_cannot_be_used_are_left_out_with_the_reason() -> None:
     rng = np.random.default_rng(0)
-    languages = [f"l{place:02d}" for place in range(12)]
-    distance = pd.Series(rng.uniform(size=12), languages)
-    covariates = pd.DataFrame({"good": rng.uniform(size=12)}, languages)
+    distance = pd.Series(rng.uniform(size=12), LANGUAGES)
+    covariates = pd.DataFrame({"good": rng.uniform(size=12)}, LANGUAGES)
     covariates["gap"] = covariates["good"].where(distance < distance.max())
-    covariates["same"] = 1.0
-    covariates["copy"] = 3 - 2 * distance
-    given = predictors(distance, covariates, languages)
+    covariates["same"], covariates["copy"] = 1.0, 3 - 2 * distance
+    given = predictors(distance, covariates, LANGUAGES)
     assert isinstance(given, Predictors)
-    assert given.covariates.shape == (12, 1)
+    assert (given.covariates.shape, given.degrees) == ((12, 1), 9)
     assert given.covariates.std(ddof=1) == pytest.approx(1.0)
-    assert given.degrees == 9
-    for name in ("gap", "same", "copy"):
-        assert sum(name in note for note in given.notes) == 1
-    assert not any("good" in note for note in given.notes)
+    assert {one.covariates: one.reason for one in given.unadjusted} == {
+        ("gap",): f"unknown for {distance.idxmax()}",
+        ("same",): "the same for all languages",
+        ("copy",): "not to be told from the distance and other covariates",
+    }
 
 
 def test_with_few_languages_nothing_is_adjusted_for() -> None:
     rng = np.random.default_rng(0)
-    languages = [f"l{place}" for place in range(7)]
-    covariates = pd.DataFrame(rng.uniform(size=(7, 2)), languages, ["share", "fertility"])
-    given = predictors(pd.Series(rng.uniform(size=7), languages), covariates, languages)
+    covariates = pd.DataFrame(rng.uniform(size=(7, 2)), LANGUAGES[:7], ["share", "fertility"])
+    given = predictors(pd.Series(rng.uniform(size=7), LANGUAGES[:7]), covariates, LANGUAGES[:7])
     assert isinstance(given, Predictors)
     assert given.covariates.shape == (7, 0)
+    assert given.unadjusted == (Unadjusted(("share", "fertility"), "too few languages (7)"),)
     assert given.notes == ("not adjusted for share, fertility: too few languages (7)",)

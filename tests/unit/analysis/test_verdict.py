@@ -2,42 +2,43 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import pytest
+from planted import Design, study
 
 from dist_stilts.analysis.curves import Curve
 from dist_stilts.analysis.effects import ALL, CURVATURE, ENDS, PER_DOUBLING, TOTAL_GAIN, Effect
 from dist_stilts.analysis.estimate import Estimate
+from dist_stilts.analysis.noise import Over
+from dist_stilts.analysis.regression import Unadjusted
+from dist_stilts.analysis.shape import Shape
 from dist_stilts.analysis.verdict import verdict
-from dist_stilts.simulate.results import Design, study
 
 SIZES = (0, 100, 300, 1000)
 RISING = Curve(
     *("mnli", "xnli", "accuracy", "l01", SIZES, (40.0, 50.0, 55.0, 58.0), (3, 3, 3, 3), 500, 0),
     fits=(),
     chosen=None,
-    shape="rising",
+    shape=Shape.RISING,
     shape_note="no drop beyond chance, p = 1",
     total_gain=Estimate(18.0, 15.0, 21.0),
     per_doubling={100: Estimate(4.0, 3.0, 5.0), 300: Estimate(2.0, 1.0, 3.5), 1000: Estimate(0.5, 0.1, 1.0)},
     half_gain=Estimate(90.0, 60.0, 130.0),
     enough=Estimate(800.0, 500.0, math.inf),
-    intervals_over="seeds and test rows",
-    grid=(),
-    line=(),
-    low=(),
-    high=(),
+    intervals_over=Over.SEEDS_AND_ROWS,
+    **dict.fromkeys(("grid", "line", "low", "high"), ()),
 )
 STEADY = replace(
     RISING,
     per_doubling={100: Estimate(2.0, 1.0, 3.0), 300: Estimate(2.5, 1.0, 3.5), 1000: Estimate(3.0, 1.0, 4.0)},
-    enough=Estimate(None, 900.0, math.inf, "not reached within 2,000 examples"),
+    enough=Estimate(None, 900.0, math.inf, censored=True),
 )
 FALLS = replace(
-    RISING, language="l02", shape="non-monotone", shape_note="falls from 55 at 300 to 50 at 1,000, p = 0.01"
+    RISING, language="l02", shape=Shape.NON_MONOTONE, shape_note="falls from 55 at 300 to 50 at 1,000, p = 0.01"
 )
-FLAT = replace(RISING, language="l03", shape="flat", total_gain=Estimate(0.5, -1.0, 2.0))
+FLAT = replace(RISING, language="l03", shape=Shape.FLAT, total_gain=Estimate(0.5, -1.0, 2.0))
 EFFECT = Effect(PER_DOUBLING, "mnli", "syntactic", -0.15, -0.2, -0.1, 0.001, 0.004, -0.02, 0.08, 12, "", -0.8)
 NONE = replace(EFFECT, estimate=-0.05, low=-0.1, high=0.02, p=0.2, p_holm=0.6)
 
@@ -47,7 +48,7 @@ def scores(**changes: object) -> pd.DataFrame:
 
 
 def mean_of(curve: Curve) -> Curve:
-    return replace(curve, language="mean xx")
+    return replace(curve, language="mean xx", is_mean=True)
 
 
 def text(*curves: Curve, effects: tuple[Effect, ...] = (EFFECT,), **options: object) -> str:
@@ -65,14 +66,27 @@ def test_gains_that_diminish_beyond_doubt_are_said_to() -> None:
     assert "Scores rise in 1 of 1 curve " in body
     assert "in 1 of the 1 where both gains are known; in 1 of them the 95 % intervals do not even overlap." in body
     assert "doubling 100 examples brings 4.0 points (3.0 to 5.0), doubling 1,000 brings 0.5 points (0.1 to 1.0)" in body
+    sure = {size: Estimate(gain.value) for size, gain in RISING.per_doubling.items()}
+    unsure = text(RISING, *[mean_of(replace(RISING, per_doubling=sure))] * 8)
+    assert "brings 4.0 points, doubling 1,000 brings 0.5 points." in unsure
+    assert "2 other means over languages: see the curves." in unsure
     assert "less than 0.25 points lies within the sizes studied in 1 of 1 rising curve (from 800 to 800 exa" in body
 
 
-def test_what_lies_within_the_noise_is_not_claimed() -> None:
-    unsure = replace(RISING, per_doubling={100: Estimate(2.0, 1.0, 3.0), 1000: Estimate(1.5, 0.5, 2.5)})
-    assert "Gains seem to diminish" in verdict([unsure, mean_of(unsure)], [], scores()).headline
-    assert "no evidence that gains diminish" in verdict([STEADY, mean_of(STEADY)], [], scores()).headline
-    assert "no gain that stands out from chance" in verdict([FLAT, mean_of(FLAT)], [], scores()).headline
+UNSURE = replace(RISING, per_doubling={100: Estimate(2.0, 1.0, 3.0), 1000: Estimate(1.5, 0.5, 2.5)})
+
+
+@pytest.mark.parametrize(
+    ("curve", "words"),
+    [
+        (UNSURE, "Gains seem to diminish"),
+        (STEADY, "no evidence that gains diminish"),
+        (FLAT, "no gain that stands out from chance"),
+        (replace(RISING, per_doubling={100: Estimate(4.0)}), "cannot be told from these sizes"),
+    ],
+)
+def test_what_lies_within_the_noise_is_not_claimed(curve: Curve, words: str) -> None:
+    assert words in verdict([curve, mean_of(curve)], [], scores()).headline
 
 
 def test_not_reached_is_said_so() -> None:
@@ -108,22 +122,25 @@ def test_no_evidence_comes_with_the_smallest_effect_that_would_show() -> None:
     assert "an effect smaller than 0.008 (syntactic) to 0.05 (genetic) logits per doubling per 0.1 of distance" in body
 
 
-def test_only_the_corrected_p_value_counts() -> None:
-    assert "no evidence" in verdict([RISING], [replace(EFFECT, p=0.01, p_holm=0.051)], scores()).headline
-    assert "no evidence" not in verdict([RISING], [replace(EFFECT, p_holm=0.049)], scores()).headline
+UNKNOWN = replace(EFFECT, estimate=math.nan, low=math.nan, high=math.nan, p_holm=math.nan, note="3 languages")
 
 
-def test_several_intermediate_tasks_are_judged_together_and_exceptions_named() -> None:
-    said = verdict([RISING], [EFFECT, replace(NONE, intermediate=ALL)], scores())
-    assert "no evidence" in said.headline
-    assert any(sentence.startswith("After mnli alone: a doubling brings less") for sentence in said.sentences)
-
-
-def test_what_could_not_be_estimated_is_said_with_the_reason() -> None:
-    unknown = replace(EFFECT, estimate=math.nan, low=math.nan, high=math.nan, p_holm=math.nan, note="3 languages")
-    said = text(RISING, effects=(unknown,))
-    assert "whether it depends on the distance from English cannot be told" in said
-    assert "cannot be told: 3 languages." in said
+@pytest.mark.parametrize(
+    ("effects", "words"),
+    [
+        ([replace(EFFECT, p=0.01, p_holm=0.051)], ["; there is no evidence"]),  # only the corrected p value counts
+        ([replace(EFFECT, p_holm=0.049)], ["; a doubling brings less"]),
+        (
+            [EFFECT, replace(NONE, intermediate=ALL)],
+            ["; there is no evidence", "After mnli alone: a doubling brings less"],
+        ),
+        ([UNKNOWN], ["whether it depends on the distance from English cannot be told", "cannot be told: 3 languages."]),
+        ([], ["was not asked"]),
+    ],
+)
+def test_an_effect_is_claimed_where_its_corrected_p_value_says_so(effects: list[Effect], words: list[str]) -> None:
+    said = text(RISING, effects=tuple(effects))
+    assert [part for part in words if part not in said] == []
 
 
 @pytest.mark.parametrize(
@@ -137,17 +154,14 @@ def test_what_could_not_be_estimated_is_said_with_the_reason() -> None:
     ],
 )
 def test_a_study_that_cannot_answer_yet_says_so(changes: dict[str, object], words: str) -> None:
-    table = scores(languages=3, sizes=SIZES) if "languages" in changes else scores(**changes)
-    table = table[table["language"] == "en"] if "languages" in changes else table
-    said = verdict([], [], table)
+    said = verdict([], [], scores(**changes))
     assert words in said.headline
     assert said.sentences
 
 
 def test_without_any_finished_run_there_is_nothing_to_say() -> None:
     said = verdict([], [], scores()[:0])
-    assert said.headline == "No run has finished yet, so there is nothing to say."
-    assert said.sentences == []
+    assert (said.headline, said.sentences) == ("No run has finished yet, so there is nothing to say.", [])
 
 
 def test_runs_seeds_languages_and_degenerate_scores_are_counted() -> None:
@@ -158,14 +172,29 @@ def test_runs_seeds_languages_and_degenerate_scores_are_counted() -> None:
     assert f"{stuck} scores of {stuck // 4} runs are degenerate" in said
 
 
-def test_what_limits_the_answer_is_said() -> None:
-    one = text(replace(RISING, intervals_over="nothing: one seed"), scores=scores(seeds=1))
-    assert "There is one seed" in one
-    assert "There is one seed" not in text(RISING)
-    assert "over seeds alone" in text(replace(RISING, intervals_over="seeds"))
+UNADJUSTED = replace(EFFECT, unadjusted=(Unadjusted(("share",), "unknown for l04"),))
+
+
+@pytest.mark.parametrize(
+    ("words", "curve", "changes"),
+    [
+        ("There is one seed", RISING, {"scores": scores(seeds=1)}),
+        ("All seeds share one choice of examples", RISING, {"scores": scores().assign(subset_seed=0)}),
+        ("are labelled degenerate but kept", RISING, {"scores": scores().assign(at_chance=True)}),
+        ("over seeds alone", replace(RISING, intervals_over=Over.SEEDS), {}),
+        ("Controls: shuffled.", RISING, {"controls": ("shuffled",)}),
+        ("not adjusted for share: unknown for l04.", RISING, {"effects": (UNADJUSTED,)}),
+    ],
+)
+def test_what_limits_the_answer_is_said_where_it_does(words: str, curve: Curve, changes: dict[str, Any]) -> None:
+    assert words in text(curve, **changes)
+    assert words not in text(RISING)
     assert "No control was run" in text(RISING)
-    assert "Controls: shuffled." in text(RISING, controls=("shuffled",))
-    assert "not adjusted for share: unknown for l04" in text(
-        RISING, effects=(replace(EFFECT, note="one seed: x; not adjusted for share: unknown for l04"),)
-    )
     assert "related ones" in text(RISING)
+
+
+def test_texts_for_readers_decide_nothing() -> None:
+    note = "not reached within 2,000 examples; not adjusted for share: unknown for l04"
+    noted = [replace(curve, enough=replace(curve.enough, note=note)) for curve in (RISING, STEADY, FLAT)]
+    renamed = [replace(curve, language="mean zz") for curve in noted]
+    assert text(*renamed, effects=(replace(EFFECT, note=note),)) == text(RISING, STEADY, FLAT)

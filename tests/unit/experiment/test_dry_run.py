@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import XLMRobertaConfig
 
 from dist_stilts.config import find_recipe, load, shipped_recipes
 from dist_stilts.errors import UserError
@@ -53,22 +54,66 @@ def test_the_large_recipe_resolves_phases_and_what_they_score() -> None:
     assert "learning_rate: 1.0e-05" in text
 
 
+def memory(name: str, *overrides: str, ranks: int = 8) -> dict[str, float]:
+    """GiB by what they are for."""
+    text = described(name, *overrides, ranks=ranks)
+    text = text[text.index("# memory per GPU") : text.index("# commands")]
+    return {what: float(size) for size, what in re.findall(r"^ *([\d.]+) GiB  (.*)$", text, flags=re.MULTILINE)}
+
+
+def together(*overrides: str, ranks: int = 8) -> float:
+    *parts, whole = memory("xstilts_large", *overrides, ranks=ranks).values()
+    assert whole == pytest.approx(sum(parts), abs=0.01 * len(parts))
+    return whole
+
+
 def test_the_large_recipe_fits_a_gpu_and_says_why() -> None:
-    text = described("xstilts_large")
-    # 250,002 words + 514 positions, 24 layers of 12.6 M: 559 M parameters, as published.
-    assert "559 M parameters in the encoder" in text
-    sizes = [float(size) for size in re.findall(r"^ *([\d.]+) GiB", text, flags=re.MULTILINE)]
-    assert sizes[0] == pytest.approx(2 * 559e6 / 2**30, abs=0.01)
-    assert sizes[1:3] == pytest.approx([4 * 559e6 / 8 / 2**30, 12 * 559e6 / 8 / 2**30], abs=0.01)
-    assert sizes[-1] == pytest.approx(sum(sizes[:-1]), abs=0.03)
-    assert sizes[-1] < 16
+    # 250,002 words + 514 positions, 24 layers of 12.6 M: 559 M parameters, as published; 3 M in nine heads.
+    assert "\n558.8 M parameters in the encoder; most memory is taken by multi:\n" in described("xstilts_large")
+    expected = {
+        "bfloat16 parameters": 2 * 562e6,
+        "fp32 master weights and two moments, 1/8 of them": 12 * 562e6 / 8,
+        "fp32 sums of gradients, 1/8 of them": 4 * 562e6 / 8,
+        "buckets for gradients": 2 * 4 * 250_002 * 1024,
+        "activations of at most 1,536 tokens": 34 * 1536 * 1024 * 24,
+        "together, all word embeddings trained; without CUDA's own": 5.2 * 2**30,
+    }
+    assert memory("xstilts_large") == {what: pytest.approx(n / 2**30, abs=0.011) for what, n in expected.items()}
 
 
-def test_more_ranks_share_gradients_and_optimiser_states() -> None:
-    def together(ranks: int) -> float:
-        return float(re.findall(r"([\d.]+) GiB  together", described("xstilts_large", ranks=ranks))[0])
+def test_every_deepspeed_config_takes_what_it_takes_and_more_ranks_take_less_each() -> None:
+    names = ("zero2_offload_bf16", "zero2_bf16", "zero3_bf16", "zero2_fp32", "zero1_bf16")
+    found = [together(f"train.deepspeed={name}") for name in names]
+    assert found == sorted(set(found))
+    for name in names[1:]:
+        assert together(f"train.deepspeed={name}") < together(f"train.deepspeed={name}", ranks=1)
+    assert "bfloat16 shards of the parameters, 1/8 of them" in memory("xstilts_large", "train.deepspeed=zero3_bf16")
+    offloaded = memory("xstilts_large", "train.deepspeed=zero2_offload_bf16")
+    assert offloaded["fp32 master weights and two moments, offloaded (cpu)"] == 0
+    assert together("train.checkpoint_activations=true") < together() - 1
 
-    assert together(8) < together(2) < together(1)
+
+def test_the_architecture_is_that_of_the_encoder_that_is_trained(tmp_path: Path) -> None:
+    def parameters(start: str, *overrides: str) -> str:
+        phases = f"{{xnli: {{tasks: {{xnli: {{}}}}, start: [{start}]}}}}"
+        (tmp_path / "own.yaml").write_text(f"encoder: {{path: {tmp_path}/encoder}}\nphases: {phases}\n")
+        text = described(f"{tmp_path}/own.yaml", *overrides)
+        return text[text.index("# memory") : text.index("# commands")].splitlines()[1]
+
+    (tmp_path / "encoder").mkdir()
+    assert "not known: " in parameters("encoder")
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 256}
+    XLMRobertaConfig(vocab_size=1000, max_position_embeddings=66, **sizes).save_pretrained(tmp_path / "encoder")
+    local = (1000 + 66 + 2 + 2) * 64 + 2 * (4 * 64 * 64 + 2 * 64 * 256 + 9 * 64 + 256)
+    assert parameters("encoder").startswith(f"{local / 1e6:.4g} M parameters")
+    other = f"encoder.config={{vocab_size: 500, {str(sizes)[1:-1]}}}".replace("'", "")
+    assert parameters("encoder", other) == parameters("encoder") != parameters("random", other)
+    assert parameters("random", other, "encoder.path=null").startswith("0.165 M parameters")
+    assert parameters("encoder", "encoder.path=none/of-ours") == (
+        "not known: 'none/of-ours' is not on this host. Set encoder.config to its architecture"
+    )
+    wordless = other.replace("vocab_size: 500, ", "")
+    assert "the tokenizer is not on this host" in parameters("encoder", wordless, "encoder.path=none/of-ours")
 
 
 def test_commands_carry_recipe_ranks_and_overrides() -> None:
@@ -91,7 +136,7 @@ def test_any_number_of_ranks_up_to_the_batch_is_planned() -> None:
 def test_an_auto_micro_batch_is_shown_as_such() -> None:
     text = described("xstilts_large", "train.max_micro_tokens=auto", ranks=2)
     assert "of 32 rows on 2 ranks, as many tokens as fit per pass" in text
-    assert "activations of at most" in text
+    assert "activations of at most 6,144 tokens" in text
     assert "activations of at most 1,024 tokens" in described("xstilts_large", "train.max_micro_tokens=1024", ranks=2)
 
 

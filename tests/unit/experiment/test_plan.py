@@ -119,54 +119,58 @@ def test_a_phases_own_training_wins_over_the_recipes() -> None:
     assert [(run.train.epochs, run.train.learning_rate) for run in runs.values()] == [(9.0, 1e-4), (3.0, 1e-4)]
 
 
-@pytest.mark.parametrize("key", OPERATIONAL)
-def test_identity_ignores_what_changes_no_weight(key: str) -> None:
-    changed = recipe(train=merge_into(TrainConfig(), {key: 7}, ""))
-    assert [run.id for run in expand(changed)] == [run.id for run in expand(recipe())]
-
-
-def test_identity_ignores_what_is_scored_and_where_the_runs_lie() -> None:
-    changed = recipe(name="other", out="elsewhere", ranks=4)
-    changed.phases["xnli"].evaluate = {"xnli": EvalTask()}
-    assert [run.id for run in expand(changed)] == [run.id for run in expand(recipe())]
-
-
-def changed_runs(changes: dict[str, Any]) -> set[str]:
-    before, after = by_name(recipe()), by_name(recipe(**changes))
+def changed_runs(changes: dict[str, Any], base: dict[str, Any] | None = None) -> set[str]:
+    """Names of the runs that are others after a change."""
+    before, after = by_name(recipe(**(base or {}))), by_name(recipe(**changes))
     return {name for name in before if before[name].id != after[name].id}
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"seed": 1}, {"encoder": EncoderConfig(path="FacebookAI/xlm-roberta-base")}, {"data": DataConfig(max_length=128)}],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_whatever_changes_what_all_start_from_changes_every_identity(changes: dict[str, Any]) -> None:
-    assert changed_runs(changes) == set(by_name(recipe()))
+ALL = {"plain", "mnli-n300", "mnli-n1000", "xnli-n50@plain", "xnli-n50@mnli-n300", "xnli-n50@mnli-n1000"}
+TRAINED = ALL - {"plain"}
+
+
+@pytest.mark.parametrize("key", OPERATIONAL)
+def test_identity_ignores_what_changes_no_weight(key: str) -> None:
+    assert changed_runs({"train": merge_into(TrainConfig(), {key: 7}, "")}) == set()
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"train": TrainConfig(learning_rate=2e-5)}, {"train": TrainConfig(batch_size=64)}, {"subset_seed": 1}],
-    ids=["learning_rate", "batch_size", "subset_seed"],
+    ("changes", "others"),
+    [
+        ({"name": "other", "out": "elsewhere", "ranks": 4}, set()),
+        ({"seed": 1}, ALL),
+        ({"encoder": EncoderConfig(path="FacebookAI/xlm-roberta-base")}, ALL),
+        ({"data": DataConfig(max_length=128)}, ALL),
+        ({"subset_seed": 1}, TRAINED),
+        ({"head_seed": 5}, TRAINED),
+        ({"head_seed": Recipe().seed}, set()),
+        *(({"train": TrainConfig(deepspeed=f"{name}_bf16")}, set()) for name in ("zero1", "zero2_offload", "zero3")),
+        *(({"train": TrainConfig(deepspeed=name)}, TRAINED) for name in ("zero2_fp32", "mine.json")),
+        ({"train": TrainConfig(learning_rate=2e-5)}, TRAINED),
+        ({"train": TrainConfig(batch_size=64)}, TRAINED),
+        *(
+            ({"train": TrainConfig(**later, evaluate_every=50)}, TRAINED)
+            for later in ({"task_sampling": "uniform"}, {"restarts": 1}, {"patience": 3}, {"select": "best"})
+        ),
+    ],
 )
-def test_whatever_changes_training_changes_every_run_that_trains(changes: dict[str, Any]) -> None:
-    assert changed_runs(changes) == set(by_name(recipe())) - {"plain"}
+def test_a_run_is_another_where_what_shapes_its_weights_is(changes: dict[str, Any], others: set[str]) -> None:
+    assert changed_runs(changes) == others
 
 
 def test_epochs_that_are_not_used_have_no_part_in_the_identity() -> None:
-    few, many = (recipe(train=TrainConfig(steps=9, epochs=epochs)) for epochs in (1, 2))
-    assert [run.id for run in expand(few)] == [run.id for run in expand(many)]
+    few, many = ({"train": TrainConfig(steps=9, epochs=epochs)} for epochs in (1, 2))
+    assert changed_runs(few, many) == set()
 
 
-@pytest.mark.parametrize("config", ["zero1_bf16", "zero2_offload_bf16", "zero3_bf16"])
-def test_a_run_goes_on_at_another_zero_stage(config: str) -> None:
-    assert changed_runs({"train": TrainConfig(deepspeed=config)}) == set()
-
-
-@pytest.mark.parametrize("config", ["zero2_fp32", "mine.json"])
-def test_another_precision_or_a_configuration_that_is_not_ours_is_another_run(config: str) -> None:
-    assert changed_runs({"train": TrainConfig(deepspeed=config)}) == set(by_name(recipe())) - {"plain"}
+def test_what_is_scored_has_no_part_in_the_identity_and_what_a_parent_is_has_in_its_childrens() -> None:
+    before, scored, trained = by_name(recipe()), recipe(), recipe()
+    scored.phases["xnli"].evaluate = {"xnli": EvalTask()}
+    trained.phases["mnli"].train = {"epochs": 5}
+    assert [run.id for run in expand(scored)] == [run.id for run in before.values()]
+    assert {name for name, run in by_name(trained).items() if run.id != before[name].id} == {
+        name for name in ALL if "mnli" in name
+    }
 
 
 @pytest.mark.parametrize(
@@ -181,18 +185,11 @@ def test_another_precision_or_a_configuration_that_is_not_ours_is_another_run(co
 )
 def test_a_setting_counts_only_where_another_makes_use_of_it(used: dict[str, Any], unused: dict[str, Any]) -> None:
     without = {key: value for key, value in used.items() if key not in unused}
-    trained = set(by_name(recipe())) - {"plain"}
     assert changed_runs({"train": TrainConfig(**unused)}) == set()
-    assert changed_runs({"train": TrainConfig(**used)}) == trained
+    assert changed_runs({"train": TrainConfig(**used)}) == TRAINED
     if "evaluate_every" in used:  # what selects needs scores along the way; as often as they come
         without = {**used, "evaluate_every": 60}
-    first, second = (by_name(recipe(train=TrainConfig(**settings))) for settings in (used, without))
-    assert {name for name in first if first[name].id != second[name].id} == trained
-
-
-@pytest.mark.parametrize("change", [{"task_sampling": "uniform"}, {"restarts": 1}, {"patience": 3}, {"select": "best"}])
-def test_later_settings_count_once_they_are_not_at_their_defaults(change: dict[str, Any]) -> None:
-    assert changed_runs({"train": TrainConfig(**change, evaluate_every=50)}) == set(by_name(recipe())) - {"plain"}
+    assert changed_runs(*({"train": TrainConfig(**settings)} for settings in (used, without))) == TRAINED
 
 
 def test_later_settings_at_their_defaults_leave_older_runs_their_identities() -> None:
@@ -217,19 +214,8 @@ def test_heads_and_shares_are_part_of_what_a_run_is() -> None:
 
 
 def test_fresh_heads_have_the_runs_seed_or_their_own() -> None:
-    trained = set(by_name(recipe())) - {"plain"}
     assert {run.head_seed for run in expand(recipe(seed=3))} == {3}
     assert {run.head_seed for run in expand(recipe(seed=3, head_seed=0))} == {0}
-    assert changed_runs({"head_seed": 5}) == trained
-    assert changed_runs({"head_seed": Recipe().seed}) == set()
-
-
-def test_a_change_of_a_parent_changes_its_children_and_nothing_else() -> None:
-    changed = recipe()
-    changed.phases["mnli"].train = {"epochs": 5}
-    before, after = by_name(recipe()), by_name(changed)
-    differing = {name for name in before if before[name].id != after[name].id}
-    assert differing == {"mnli-n300", "mnli-n1000", "xnli-n50@mnli-n300", "xnli-n50@mnli-n1000"}
 
 
 def test_runs_are_chosen_by_name_by_phase_or_all() -> None:

@@ -8,10 +8,9 @@ import pytest
 import torch
 from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
-from dist_stilts.experiment.phases import provenance_of, start_model
-from dist_stilts.experiment.plan import Run, expand, folder_of
+from dist_stilts.experiment.plan import Run, expand
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
-from dist_stilts.experiment.status import read_status
+from dist_stilts.experiment.start import provenance_of, start_model
 from dist_stilts.experiment.training_data import TrainingData
 from dist_stilts.model.encoder import EncoderConfig, Provenance, encoder_digest, export, load_encoder, new_encoder
 from dist_stilts.model.heads import head_name
@@ -75,7 +74,7 @@ def test_what_was_loaded_is_said_and_stays_in_status_and_provenance(
     line = capsys.readouterr().err
     heads = {"loaded": ["mlm"], "fresh": [head_name(get_task("xnli"))], "dropped": []}
     assert f"0 fresh, 0 dropped; heads: 1 (mlm) loaded, 1 ({heads['fresh'][0]}) fresh, 0 dropped" in line
-    assert read_status(folder_of(recipe).run(run.name))["heads"] == heads
+    assert known.carried == heads
     made = provenance_of(run, data, known, "digest")
     assert made.carried == heads
     assert made.start == encoder_digest(load_encoder(str(tmp_path / "start"))[0]) == encoder_digest(model.encoder)

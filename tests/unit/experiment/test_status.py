@@ -1,20 +1,40 @@
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
-from dist_stilts.errors import UserError
+from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, UserError
 from dist_stilts.evaluate.retrieval import RetrievalConfig
 from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig
+from dist_stilts.experiment.claim import Busy, claimed
 from dist_stilts.experiment.plan import Run, expand
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
-from dist_stilts.experiment.status import claim, evaluation_id, is_done, read_status, versions, write_status
-from dist_stilts.layout import RunFolder
+from dist_stilts.experiment.status import (
+    Attempt,
+    RunStatus,
+    State,
+    is_done,
+    read_status,
+    set_state,
+    versions,
+    write_status,
+)
+from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.parallel.once import is_held
+from dist_stilts.parallel.preemption import Preempted
+from dist_stilts.parallel.world import World
+from dist_stilts.report.closing import Figures
 from dist_stilts.train.plan import TrainConfig
+
+ALONE = World(0, 1, 0, torch.device("cpu"))
+SCORING = EvaluationConfig()
+CLOSING = Figures(10, 20, 300, 0.1, 0, 1, 9.0, 5.0, 1.0, 1.0, (0.5, 0.75), on_gpu=False)
 
 
 def make_run(evaluate: tuple[str, ...] = ("xnli",), **train: Any) -> Run:
@@ -27,57 +47,145 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "xnli")
 
 
-def finish(run: Run, folder: RunFolder) -> None:
-    write_status(folder, "done", run_id=run.id, evaluated=evaluation_id(run, EvaluationConfig()))
+def work(run: Run, folder: RunFolder, error: BaseException | None = None, full_disk: bool = False) -> None:
+    """Work at a run until it is done, or until an error."""
+    with claimed(run, folder, SCORING, ALONE):
+        if full_disk:
+            folder.status.unlink()
+            folder.status.mkdir()
+        if error:
+            raise error
 
 
-def test_a_run_that_was_never_started_has_no_status(folder: RunFolder) -> None:
-    assert read_status(folder) == {}
-    assert not is_done(make_run(), folder, EvaluationConfig())
+def test_a_status_is_read_as_it_was_written(folder: RunFolder) -> None:
+    assert read_status(folder) == RunStatus()
+    status = RunStatus(
+        State.RUNNING,
+        run_id="abc",
+        versions={"torch": "2"},
+        heads={"loaded": ["mlm"], "fresh": [], "dropped": []},
+        step=3,
+        dev=71.5,
+        restarted=(Attempt(0, "stuck at chance"), Attempt(7, "one class")),
+        closing=CLOSING,
+    )
+    write_status(folder, status)
+    there = json.loads(folder.status.read_text())
+    assert {"state": "running", "reason": None, "step": 3}.items() <= there.items()
+    assert abs(there["heartbeat"] - time.time()) < 60
+    read = read_status(folder)
+    assert read == RunStatus(**{**vars(status), "heartbeat": there["heartbeat"]})
 
 
-def test_status_keeps_what_else_is_known_and_forgets_old_reasons(folder: RunFolder) -> None:
-    write_status(folder, "failed", run_id="abc", reason="full disk")
-    assert read_status(folder)["reason"] == "full disk"
-    write_status(folder, "running", step=3)
-    status = read_status(folder)
-    assert (status["state"], status["run_id"], status["step"], status["reason"]) == ("running", "abc", 3, None)
-    assert abs(status["heartbeat"] - time.time()) < 60
+def test_what_other_versions_wrote_is_read_too(folder: RunFolder) -> None:
+    old = {"reason": None, "code": None, "run_id": "abc", "evaluated": "def", "seconds": 9, "dev": 70, "state": "done"}
+    write_text(folder.status, json.dumps({**old, "of_a_later_version": [1]}))
+    assert read_status(folder) == RunStatus(State.DONE, run_id="abc", evaluated="def", seconds=9, dev=70)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"state": "do', "Unterminated string"),
+        ('["done"]', "'status' is"),
+        ('{"state": "finished"}', "'finished' is not a valid State"),
+        ('{"state": "done", "starts": "many"}', "'starts' is \"many\""),
+        ('{"restarted": {"seed": 1}}', "'restarted' is"),
+        ('{"closing": {"steps": 1}}', "missing"),
+    ],
+)
+def test_what_is_no_status_is_one_line_that_says_so(folder: RunFolder, text: str, why: str) -> None:
+    write_text(folder.status, text)
+    with pytest.raises(UserError, match=rf"status\.json: not the status of a run \(.*{why}.*\)\. Delete this file"):
+        read_status(folder)
 
 
 def test_a_run_is_done_when_it_was_scored_as_described(folder: RunFolder) -> None:
     run = make_run()
-    finish(run, folder)
-    assert is_done(run, folder, EvaluationConfig())
-    assert not is_done(make_run(evaluate=("xnli", "tatoeba")), folder, EvaluationConfig())
-    assert not is_done(make_run(learning_rate=2e-5), folder, EvaluationConfig())
+    assert not is_done(run, folder, SCORING)
+    work(run, folder)
+    assert is_done(run, folder, SCORING)
+    assert not is_done(make_run(evaluate=("xnli", "tatoeba")), folder, SCORING)
+    assert not is_done(make_run(learning_rate=2e-5), folder, SCORING)
     assert not is_done(run, folder, EvaluationConfig(retrieval=RetrievalConfig(layer="7")))
+    for state in (State.QUEUED, State.RUNNING, State.FAILED):
+        set_state(folder, state)
+        assert not is_done(run, folder, SCORING)
 
 
-@pytest.mark.parametrize("state", ["queued", "running", "failed"])
-def test_no_other_state_is_done(folder: RunFolder, state: str) -> None:
-    finish(make_run(), folder)
-    write_status(folder, state)
-    assert not is_done(make_run(), folder, EvaluationConfig())
-
-
-def test_a_claimed_folder_says_what_runs_there_with_which_versions(folder: RunFolder) -> None:
+def test_while_a_run_is_worked_at_its_folder_says_what_runs_where_with_which_versions(folder: RunFolder) -> None:
     run = make_run()
-    claim(run, folder)
+    set_state(folder, State.FAILED, "full disk", code=1, starts=1, step=7)
+    with claimed(run, folder, SCORING, ALONE) as claim:
+        assert is_held(folder.lock)
+        claim.note(step=9, digest="d")
+        status = read_status(folder)
+        assert (status.state, status.reason, status.code, status.starts) == (State.RUNNING, None, None, 2)
+        assert (status.run_id, status.world_size, status.step) == (run.id, 1, 9)
+        assert ":" in str(status.place)
+        with pytest.raises(Busy, match="another program is working here"):
+            work(run, folder)
+    status = read_status(folder)
+    assert (status.state, status.starts, status.step, status.digest) == (State.DONE, 0, 9, "d")
+    assert not is_held(folder.lock)
     config = yaml.safe_load(folder.config.read_text())
     assert (config["run_id"], config["name"], config["run"]) == (run.id, "xnli", run.content)
-    assert config["versions"] == versions()
+    assert config["versions"] == status.versions == versions()
     assert config["versions"]["torch"][0].isdigit()
 
 
-def test_the_same_run_may_claim_its_folder_again_and_changes_nothing(folder: RunFolder) -> None:
-    claim(make_run(), folder)
+def test_time_adds_up_over_all_that_worked_at_a_run(folder: RunFolder) -> None:
+    set_state(folder, State.QUEUED, seconds=100.0)
+    work(make_run(), folder)
+    assert 100 <= read_status(folder).seconds < 160
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "code", "starts"),
+    [
+        (UserError("the loss is not finite"), State.FAILED, 2, 1),
+        (RuntimeError("a bug"), State.FAILED, EXIT_FAILED, 1),
+        (Preempted(), State.QUEUED, EXIT_AGAIN, 0),
+    ],
+)
+def test_how_the_work_ended_and_why_is_noted(
+    folder: RunFolder, error: Exception, state: State, code: int, starts: int
+) -> None:
+    with pytest.raises(type(error)):
+        work(make_run(), folder, error)
+    status = read_status(folder)
+    assert (status.state, status.reason, status.code, status.starts) == (state, str(error), code, starts)
+    assert not is_held(folder.lock)
+
+
+def test_ctrl_c_is_the_launchers_to_note(folder: RunFolder) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        work(make_run(), folder, KeyboardInterrupt())
+    assert read_status(folder).state == State.RUNNING
+    assert not is_held(folder.lock)
+
+
+def test_a_status_that_cannot_be_written_does_not_hide_why_the_run_failed(folder: RunFolder) -> None:
+    with pytest.raises(UserError, match="the disk is full"):
+        work(make_run(), folder, UserError("the disk is full"), full_disk=True)
+
+
+def test_only_rank_0_writes_and_all_know_what_all_noted(folder: RunFolder) -> None:
+    with claimed(make_run(), folder, SCORING, World(1, 2, 1, torch.device("cpu"))) as claim:
+        claim.note(restarted=(Attempt(0, "stuck"),))
+        assert claim.status.restarted == (Attempt(0, "stuck"),)
+    assert not folder.path.exists()
+
+
+def test_the_same_run_may_claim_its_folder_again_and_another_is_told_what_differs_and_what_to_do(
+    folder: RunFolder,
+) -> None:
+    work(make_run(), folder)
     written = folder.config.read_bytes()
-    claim(make_run(log_every=99, evaluate=("tatoeba",)), folder)
+    work(make_run(log_every=99, evaluate=("tatoeba",)), folder)
     assert folder.config.read_bytes() == written
-
-
-def test_another_run_is_refused_and_told_what_differs(folder: RunFolder) -> None:
-    claim(make_run(), folder)
-    with pytest.raises(UserError, match=r"holds another run \(train\.learning_rate: 1e-05 -> 2e-05\).*name="):
-        claim(make_run(learning_rate=2e-5), folder)
+    told = r"holds another run \(train\.learning_rate: 1e-05 -> 2e-05\).*`name:` in its file"
+    with pytest.raises(UserError, match=told):
+        work(make_run(learning_rate=2e-5), folder)
+    assert is_done(make_run(evaluate=("tatoeba",)), folder, SCORING)
+    assert not is_held(folder.lock)

@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from results_made import record
 
 from dist_stilts.analysis.cells import MEAN
 from dist_stilts.analysis.curves import Curve
 from dist_stilts.analysis.effects import PER_DOUBLING, TOTAL_GAIN, Effect
 from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.forms import Fit
+from dist_stilts.analysis.noise import Over
+from dist_stilts.analysis.shape import Shape
 from dist_stilts.analysis.typology import Distances
 from dist_stilts.report.render import Sheet
+from dist_stilts.results.record import ResultRecord
 from dist_stilts.study.page import StudyContent
 
 SIZES = (0, 100, 300, 1000, 3000)
@@ -53,34 +57,30 @@ def curve(language: str, distance: float, intermediate: str, target: str, seeds:
         return Estimate(value, note="one seed: no interval") if one else Estimate(value, value - half, value + half)
 
     last = sizes[-1]
-    enough = Estimate(None, 0.7 * last, math.inf, f"not reached within {2 * last:,} examples")
+    enough = Estimate(None, 0.7 * last, math.inf, f"not reached within {2 * last:,} examples", censored=True)
     if distance > 0.2:
-        enough = Estimate(
-            last * (1.1 - distance), last * (0.8 - distance), last * (1.4 - distance) if distance < 0.5 else math.inf
-        )
+        high = last * (1.4 - distance) if distance < 0.5 else math.inf
+        enough = Estimate(last * (1.1 - distance), last * (0.8 - distance), high)
+    law = Fit("power law", {"beta": 0.6}, 12.3, 0.41)
+    metric = "f1" if target in ("panx", "udpos") else "accuracy"
+    low, high = ((), ()) if one else (tuple((line - 0.9).tolist()), tuple((line + 0.9).tolist()))
     return Curve(
-        intermediate=intermediate,
-        target=target,
-        metric="f1" if target in ("panx", "udpos") else "accuracy",
-        language=language,
-        sizes=tuple(sizes),
-        means=tuple(means.tolist()),
-        seeds=(seeds,) * len(sizes),
-        count=1000,
+        *(intermediate, target, metric, language, tuple(sizes), tuple(means.tolist()), (seeds,) * len(sizes), 1000),
         left_out=1 if odd else 0,
-        fits=(Fit("power law", {"beta": 0.6}, 12.3, 0.41),),
-        chosen=Fit("power law", {"beta": 0.6}, 12.3, 0.41),
-        shape="non-monotone" if odd else "falling" if gain < 0 else "rising",
+        fits=(law,),
+        chosen=law,
+        shape=Shape.NON_MONOTONE if odd else Shape.FALLING if gain < 0 else Shape.RISING,
         shape_note="falls from 55.1 at 1,000 to 49.0 at 3,000, p = 0.003" if odd else "",
         total_gain=estimate(float(means[-1] - means[0]), 1.2),
         per_doubling={n: estimate(float(np.diff(bends(distance, [n, 2 * n], gain))[0]), 0.3) for n in sizes if n},
         half_gain=estimate(210.0, 60.0),
         enough=Estimate(None, note="not monotone") if odd else enough,
-        intervals_over="nothing: one seed" if one else "seeds and test rows",
+        intervals_over=Over.NOTHING if one else Over.SEEDS_AND_ROWS,
         grid=tuple(grid.tolist()),
         line=tuple(line.tolist()),
-        low=() if one else tuple((line - 0.9).tolist()),
-        high=() if one else tuple((line + 0.9).tolist()),
+        low=low,
+        high=high,
+        is_mean=language == MEAN,
     )
 
 
@@ -102,40 +102,16 @@ def curves_of(
 
 def scores_of(curves: Sequence[Curve]) -> pd.DataFrame:
     """A frame of scores that agrees with the curves."""
+    names = ["intermediate", "size", "seed", "target", "metric", "language", "value", "count", "run"]
     rows = []
     for one in curves:
         for size, mean, seeds in zip(one.sizes, one.means, one.seeds, strict=True):
-            for seed in range(seeds if one.language != MEAN else 0):
-                name = one.intermediate if size else ""
-                rows.append(
-                    {
-                        "intermediate": name,
-                        "size": size,
-                        "seed": seed,
-                        "target": one.target,
-                        "metric": one.metric,
-                        "language": one.language,
-                        "value": mean + 0.8 * (seed - 1),
-                        "count": one.count,
-                        "degenerate": False,
-                        "reason": "",
-                        "run": f"{one.target}@{name}-n{size}-s{seed}",
-                    }
-                )
-    columns = [
-        "intermediate",
-        "size",
-        "seed",
-        "target",
-        "metric",
-        "language",
-        "value",
-        "count",
-        "degenerate",
-        "reason",
-        "run",
-    ]
-    frame = pd.DataFrame(rows, columns=columns).astype({"degenerate": bool})
+            for seed in range(0 if one.is_mean else seeds):
+                task = one.intermediate if size else ""
+                run = f"{one.target}@{task}-n{size}-s{seed}"
+                value = mean + 0.8 * (seed - 1)
+                rows.append((task, size, seed, one.target, one.metric, one.language, value, one.count, run))
+    frame = pd.DataFrame(rows, columns=names).assign(degenerate=False, reason="")
     return frame.drop_duplicates(["run", "target", "language"])
 
 
@@ -161,28 +137,26 @@ def effects_of(tasks: Sequence[str], names: Sequence[str] = DISTANCES) -> list[E
     ]
 
 
-def layer_records(layers: Sequence[int] = (1, 4, 7, 10)) -> list[dict[str, Any]]:
+def layer_records(layers: Sequence[int] = (1, 4, 7, 10)) -> list[ResultRecord]:
     return [
-        {
-            "task": "tatoeba",
-            "split": "test",
-            "metric": "accuracy",
-            "language": language,
-            "value": 20 + 4 * layer + 0.002 * size - layer**2 / 3 - place,
-            "count": 1000,
-            "layer": layer,
-            "pooling": "mean",
-            "intermediate": "mnli" if size else None,
-            "intermediate_phase": "mnli" if size else None,
-            "intermediate_size": size,
-            "run": f"tatoeba@mnli-n{size}",
-            "seed": 0,
-            "versions": {"torch": "2.13.0"},
-        }
+        record(
+            language,
+            20 + 4 * layer + 0.002 * size - layer**2 / 3 - place,
+            task="tatoeba",
+            count=1000,
+            layer=layer,
+            pooling="mean",
+            run=f"tatoeba@mnli-n{size}",
+            intermediate="mnli" if size else None,
+            intermediate_phase="mnli" if size else None,
+            intermediate_size=size,
+            seed=0,
+            versions={"torch": "2.13.0"},
+        )
         for layer in layers
         for size in SIZES
         for place, language in enumerate(("de", "fr", "th"))
-    ]
+    ]  # fmt: skip
 
 
 def runs_of(targets: Sequence[str], tasks: Sequence[str], seeds: int = 3) -> list[dict[str, Any]]:
@@ -208,12 +182,9 @@ def content(
     **fields: Any,
 ) -> StudyContent:
     curves = curves_of(languages, targets, tasks, seeds)
-    delta = Sheet(
-        "Change by intermediate task",
-        ["after", *targets],
-        [[t, *["+3.2 ± 0.4"] * len(targets)] for t in tasks],
-        ["note"],
-    )
+    lines = [[task, *["+3.2 ± 0.4"] * len(targets)] for task in tasks]
+    delta = Sheet("Change by intermediate task", ["after", *targets], lines, ["note"])
+    covariates = {"fertility": [1.25] * len(languages), "overlap": [0.5] * len(languages)}
     made: dict[str, Any] = {
         "title": "Sizes & languages",
         "commands": ["dist-stilts study run demo", "dist-stilts study report demo"],
@@ -222,9 +193,7 @@ def content(
         "curves": curves,
         "effects": effects_of(tasks),
         "distances": distances_of(languages),
-        "covariates": pd.DataFrame(
-            {"fertility": [1.25] * len(languages), "overlap": [0.5] * len(languages)}, list(languages)
-        ),
+        "covariates": pd.DataFrame(covariates, list(languages)),
         "scores": scores_of(curves),
         "records": layer_records(),
         "tables": [delta],

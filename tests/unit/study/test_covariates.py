@@ -56,41 +56,35 @@ def values(table: pd.DataFrame, language: str) -> tuple[Any, ...]:
     return tuple(table.loc[language, ["fertility", "overlap", "same_script"]])
 
 
-def test_fertility_is_tokens_for_what_english_says_in_one_token() -> None:
-    table = measured(Words(), {"de": Texts(("a b c", "d"), ("e", "f"))})
-    assert table.loc["de", "fertility"] == 4 / 2
-
-
-def test_fertility_is_unknown_without_translations() -> None:
-    table = measured(Words(), {"de": Texts(("a b c",), ("a",), parallel=False)})
-    assert math.isnan(table.loc["de", "fertility"])
-    assert table.loc["de", "overlap"] == pytest.approx(1 / 3)
-
-
-def test_overlap_counts_occurrences_of_types_that_any_english_text_has() -> None:
-    table = measured(Words(), {"de": Texts(("a b b q",), ("a",)), "fr": Texts(("a a q q",), ("b c",))})
-    assert table.loc["de", "overlap"] == 3 / 4
-    assert table.loc["fr", "overlap"] == 2 / 4
-
-
-def test_unknown_tokens_overlap_with_nothing() -> None:
-    table = measured(Words(), {"de": Texts(("a x1 x2 q",), ("a x3",))})
-    assert table.loc["de", "overlap"] == 1 / 2
+@pytest.mark.parametrize(
+    ("texts", "fertility", "overlap"),
+    [
+        (Texts(("a b c", "d"), ("e", "f")), 4 / 2, 0),  # tokens for what English says in one token
+        (Texts(("a b c",), ("a",), parallel=False), math.nan, 1 / 3),  # unknown without translations
+        (Texts(("a y y q",), ("a",)), 4, 3 / 4),  # occurrences of types that any English text has
+        (Texts(("a x1 x2 q",), ("a x3",)), 4 / 2, 1 / 2),  # unknown tokens overlap with nothing
+        (Texts((), ()), math.nan, math.nan),
+    ],
+)
+def test_fertility_and_overlap_are_measured_as_defined(texts: Texts, fertility: float, overlap: float) -> None:
+    table = measured(Words(), {"de": texts, "fr": Texts(("u",), ("y z",))})
+    assert table.loc["de", ["fertility", "overlap"]].tolist() == pytest.approx([fertility, overlap], nan_ok=True)
 
 
 @pytest.mark.parametrize(
     ("text", "script", "same"),
-    [("Ünïcode, 12", "LATIN", 1), ("Привет abc", "CYRILLIC", 0), ("日本 a", "CJK", 0), ("नमस्ते", "DEVANAGARI", 0)],
+    [
+        ("Ünïcode, 12", "LATIN", 1),
+        ("Привет abc", "CYRILLIC", 0),
+        ("日本 a", "CJK", 0),
+        ("नमस्ते", "DEVANAGARI", 0),
+        ("1 2", "", math.nan),
+    ],
 )
-def test_the_main_script_is_that_of_most_letters(text: str, script: str, same: int) -> None:
+def test_the_main_script_is_that_of_most_letters(text: str, script: str, same: float) -> None:
     assert main_script([text]) == script
-    assert measured(Words(), {"de": Texts((text,), ("a",))}).loc["de", "same_script"] == same
-
-
-def test_no_letters_and_no_texts_are_unknown_not_zero() -> None:
-    table = measured(Words(), {"de": Texts(("1 2",), ("3",)), "fr": Texts((), ())})
-    assert math.isnan(table.loc["de", "same_script"])
-    assert all(math.isnan(value) for value in values(table, "fr"))
+    found = measured(Words(), {"de": Texts((text,), ("a",))}).loc["de", "same_script"]
+    assert found == pytest.approx(same, nan_ok=True)
 
 
 def test_languages_come_as_asked_and_english_is_its_own_measure(tmp_path: Path) -> None:
@@ -103,21 +97,16 @@ def test_languages_come_as_asked_and_english_is_its_own_measure(tmp_path: Path) 
     pd.testing.assert_series_equal(table["pretraining"], pretraining(["fr", "en", "de"]))
 
 
-def test_rows_are_paired_with_english_by_id_and_repeated_texts_count_once(tmp_path: Path) -> None:
-    root = put(tmp_path, {**xnli("en", "p q\th", "p q\ti"), **xnli("de", "u v w z\th", "u v w z\ti j")})
-    table = covariates(Words(), root, {"xnli": EvalTask(splits=["dev"])}, ["de"])
-    assert table.loc["de", "fertility"] == (4 + 1 + 2) / (2 + 1 + 1)
-
-
-def test_a_language_is_measured_on_the_parallel_target_that_has_most_languages(tmp_path: Path) -> None:
+def test_rows_are_paired_with_english_by_id_on_the_parallel_target_that_has_most_languages(tmp_path: Path) -> None:
     files = {**tatoeba("deu", "a b c\n", "d\n"), **tatoeba("fra", "a b\n", "d\n")}
-    tagged = "a\tX\nb\tX\n\n"
-    files |= {**xnli("en", "p\th"), **xnli("de", "p\th")}
-    files |= {f"udpos/dev-{code}.tsv": tagged for code in ("en", "de", "fr", "yo", "ta")}
-    targets = {name: EvalTask(splits=["dev"]) for name in ("udpos", "xnli")} | {"tatoeba": EvalTask()}
-    table = covariates(Words(), put(tmp_path, files), targets, ["de", "fr", "yo"])
-    assert table["fertility"].iloc[:2].tolist() == [3, 2]
-    assert math.isnan(table.loc["yo", "fertility"])
+    files |= {**xnli("en", "p q\th", "p q\ti"), **xnli("de", "u v w z\th", "u v w z\ti j")}
+    files |= {f"udpos/dev-{code}.tsv": "a\tX\nb\tX\n\n" for code in ("en", "de", "fr", "yo", "ta")}
+    rows = EvalTask(splits=["dev"])
+    root = put(tmp_path, files)
+    paired = covariates(Words(), root, {"xnli": rows}, ["de"])
+    assert paired.loc["de", "fertility"] == (4 + 1 + 2) / (2 + 1 + 1), "repeated texts count once"
+    table = covariates(Words(), root, {"udpos": rows, "xnli": rows, "tatoeba": EvalTask()}, ["de", "fr", "yo"])
+    assert table["fertility"].tolist() == pytest.approx([3, 2, math.nan], nan_ok=True)
     assert table.loc["yo", "overlap"] == 1
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,10 @@ import made_up
 import pandas as pd
 import pytest
 
-from dist_stilts.analysis.cells import MEAN
-from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.typology import Distances
 from dist_stilts.study.figures import size_ticks
 from dist_stilts.study.figures_curves import draw_curves
-from dist_stilts.study.figures_effects import draw_gains, gains_by_language
+from dist_stilts.study.figures_effects import Gain, draw_gains, gains_by_language
 from dist_stilts.study.figures_layers import draw_layers, sweeps
 from dist_stilts.study.figures_overview import draw_enough, draw_heat_map
 from dist_stilts.study.gallery import colouring, draw
@@ -38,46 +37,41 @@ def test_ticks_name_both_ends_and_never_crowd() -> None:
     assert size_ticks([300]) == {300: "300"}
 
 
-def test_few_languages_are_all_named_and_of_many_the_ends() -> None:
+def test_few_languages_are_all_named_and_of_many_the_ends_and_forty_are_drawn_fast() -> None:
     for languages, named in ((made_up.ALL_LANGUAGES[:8], 8), (made_up.ALL_LANGUAGES, 6 + 1)):
-        curves = made_up.curves_of(languages, ("xnli",), ("mnli",))
-        (drawing,) = draw_curves(curves, made_up.scores_of(curves), colouring(made_up.distances_of(languages)))
+        curves, scale = made_up.curves_of(languages, ("xnli",), ("mnli",)), colouring(made_up.distances_of(languages))
+        scores = made_up.scores_of(curves)
+        start = time.process_time()
+        (drawing,) = draw_curves(curves, scores, scale)
+        assert time.process_time() - start < 2
         assert len(set(texts(drawing.figure)) & set(languages)) in (named, named - 1), "English may be an end itself"
         assert "mean" in texts(drawing.figure)
         assert f"a line for each of {len(languages)} languages" in drawing.description
 
 
-def test_curves_that_are_not_monotone_are_dashed_and_named() -> None:
+def test_a_panel_dashes_curves_that_fall_and_bars_run_from_the_lowest_to_the_highest_run() -> None:
     curves = made_up.curves_of(("en", "aa", "ff"), ("xnli",), ("mnli",))
     (drawing,) = draw_curves(curves, made_up.scores_of(curves), None)
-    lines = drawing.figure.axes[0].collections[0]
-    assert [dashes is not None for _, dashes in lines.get_linestyle()] == [False, False, True], "aa, en, ff"
-    assert lines.get_colors()[:, 0].tolist() == [0.6, 0.0, 0.6], "no distance: grey"
+    axes = drawing.figure.axes[0]
+    assert [dashes is not None for _, dashes in axes.collections[0].get_linestyle()] == [False, False, True], "aa en ff"
+    assert axes.collections[0].get_colors()[:, 0].tolist() == [0.6, 0.0, 0.6], "no distance: grey"
     assert "not monotone: ff" in drawing.description
-
-
-def test_bars_run_from_the_lowest_to_the_highest_run() -> None:
-    curves = made_up.curves_of(("en", "aa", "bb"), ("xnli",), ("mnli",), seeds=3)
-    (drawing,) = draw_curves(curves, made_up.scores_of(curves), None)
-    mean = next(curve for curve in curves if curve.language == MEAN)
-    bars = [line.get_xydata() for line in drawing.figure.axes[0].lines if list(line.get_xdata()) == [300, 300]]
+    mean = next(curve for curve in curves if curve.is_mean)
+    bars = [line.get_xydata() for line in axes.lines if list(line.get_xdata()) == [300, 300]]
     assert bars[0][:, 1].tolist() == pytest.approx([mean.means[2] - 0.8, mean.means[2] + 0.8])
 
 
-def test_the_heat_map_names_gains_and_hatches_what_was_not_run() -> None:
+def test_the_heat_map_hatches_what_was_not_run_and_n_star_beyond_the_sizes_is_an_arrow() -> None:
     curves = made_up.curves_of(("en", "aa"), ("xnli", "panx"), ("mnli",))
     curves += made_up.curves_of(("en", "aa"), ("xnli",), ("squad",))
     (drawing,) = draw_heat_map(curves)
-    hatched = [patch for patch in drawing.figure.axes[0].patches if patch.get_hatch()]
-    assert len(hatched) == 1
+    assert sum(bool(patch.get_hatch()) for patch in drawing.figure.axes[0].patches) == 1
     assert texts(drawing.figure).count("± 1.2") == 3
     assert "Total gain in points of 3 pairs" in drawing.description
-    assert draw_heat_map([curve for curve in curves if curve.language != MEAN]) == []
-
-
-def test_n_star_beyond_the_sizes_is_an_arrow() -> None:
+    assert draw_heat_map([curve for curve in curves if not curve.is_mean]) == []
     curves = made_up.curves_of(made_up.ALL_LANGUAGES[:6], ("xnli",), ("mnli",))
-    (drawing,) = draw_enough(curves, None)
+    noted = [replace(curve, enough=replace(curve.enough, note="says nothing")) for curve in curves]
+    (drawing,) = draw_enough(noted, None)
     _, dots, arrows = drawing.figure.axes[0].collections
     assert len(arrows.get_offsets()) == sum(curve.enough.high == math.inf for curve in curves) > 0
     assert len(dots.get_offsets()) == sum(curve.enough.value is not None for curve in curves) > 0
@@ -86,18 +80,15 @@ def test_n_star_beyond_the_sizes_is_an_arrow() -> None:
 
 def test_gains_are_means_over_targets_at_the_largest_size_without_english() -> None:
     curves = made_up.curves_of(("en", "aa"), ("xnli", "panx"), ("mnli",))
-    gains = gains_by_language(curves, "mnli")
-    own = [curve.per_doubling[3000].value for curve in curves if curve.language == "aa"]
-    assert list(gains) == ["aa"]
-    assert gains["aa"].value == pytest.approx(sum(value or 0 for value in own) / 2)
-    assert gains["aa"].low is None, "the mean of two has no interval of its own"
+    own = [curve.per_doubling[3000].value or 0 for curve in curves if curve.language == "aa"]
+    assert gains_by_language(curves, "mnli") == {"aa": Gain(pytest.approx(sum(own) / 2))}, "with no interval of its own"
     assert gains_by_language(curves[:2], "mnli")["aa"].low is not None
 
 
 def test_imputed_distances_are_hollow_and_unknown_ones_absent() -> None:
     languages = ("en", "aa", "bb", "cc", "dd")
-    values = pd.DataFrame({"syntactic": [0.0, 0.2, 0.4, math.nan, 0.6]}, list(languages))
-    observed = pd.DataFrame({"syntactic": [1.0, 0.9, 0.3, 0.9, 0.5]}, list(languages))
+    values = pd.DataFrame({"syntactic": [0.0, 0.2, 0.4, math.nan, 0.6], "genetic": math.nan}, list(languages))
+    observed = pd.DataFrame({"syntactic": [1.0, 0.9, 0.3, 0.9, 0.5], "genetic": 0.0}, list(languages))
     distances = Distances(values, observed, "made up")
     curves = made_up.curves_of(languages, ("xnli",), ("mnli",))
     (drawing,) = draw_gains(curves, made_up.effects_of(("mnli",)), distances, "mnli")
@@ -109,13 +100,10 @@ def test_imputed_distances_are_hollow_and_unknown_ones_absent() -> None:
 
 
 def test_layers_are_compared_over_languages_that_all_cells_have() -> None:
-    records = made_up.layer_records()
-    del records[0]  # German, layer 1, none
-    (sweep,) = sweeps(records)
-    assert sweep.languages == 2
+    (sweep,) = sweeps(made_up.layer_records()[1:])  # without German, layer 1, none
+    assert (sweep.languages, list(sweep.lines)) == (2, list(made_up.SIZES))
     assert sweep.lines[0][1] == pytest.approx(20 + 4 - 1 / 3 - 1.5)
-    assert list(sweep.lines) == list(made_up.SIZES)
-    (drawing,) = draw_layers(records)
+    (drawing,) = draw_layers(made_up.layer_records())
     assert "3,000 examples: best at layer 7" in drawing.description
     assert draw_layers(made_up.layer_records(layers=(7,))) == []
 
@@ -131,24 +119,6 @@ def test_the_distance_known_for_most_languages_gives_the_colours() -> None:
 
 
 def test_curves_without_scores_are_not_drawn(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    nothing = Estimate(None, note="no scores")
-    empty = replace(
-        made_up.curves_of(("aa",), ("xnli",), ("mnli",))[0],
-        **dict.fromkeys(("sizes", "means", "seeds", "fits", "grid", "line", "low", "high"), ()),
-        per_doubling={},
-        chosen=None,
-        **dict.fromkeys(("total_gain", "half_gain", "enough"), nothing),
-    )
-    gallery = draw([empty], made_up.scores_of([]), [], None, [], tmp_path / "figures")
-    assert gallery.files == []
+    blank = replace(made_up.curves_of(("aa",), ("xnli",), ("mnli",))[0], sizes=(), means=(), seeds=())
+    assert draw([blank], made_up.scores_of([]), [], None, [], tmp_path / "figures").files == []
     assert not (tmp_path / "figures").exists()
-
-
-def test_a_panel_of_forty_languages_is_drawn_in_well_under_a_second() -> None:
-    curves = made_up.curves_of(made_up.ALL_LANGUAGES, ("xnli",), ("mnli",))
-    scores = made_up.scores_of(curves)
-    start = time.process_time()
-    draw_curves(curves, scores, None)
-    assert time.process_time() - start < 2

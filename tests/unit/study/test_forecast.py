@@ -21,34 +21,22 @@ def large() -> Recipe:
     return load(Recipe, find_recipe("xstilts_large"), ["name=none", "study.sizes_of.mnli=[1000,100000]"])
 
 
-def test_tokens_are_rows_times_epochs_times_a_typical_length(large: Recipe) -> None:
+def test_tokens_are_rows_times_epochs_times_a_typical_length_and_hours_follow_from_them(large: Recipe) -> None:
     runs = {run.name: run for run in study_runs(large)}
-    found = cost(runs["mnli-n1000-s0"], large, 8)
-    assert found.rows == 2016  # two epochs of 1,000 rows, in whole batches of 32
-    assert found.training == 2016 * TOKENS["mnli"]
-
-
-def test_hours_grow_with_the_tokens_and_shrink_with_the_device(large: Recipe) -> None:
-    runs = {run.name: run for run in study_runs(large)}
-    small, much = ({"run": cost(runs[name], large, 8)} for name in ("mnli-n1000-s0", "mnli-n100000-s0"))
-    few, many = hours(small, large), hours(much, large)
+    small, much, scored = (cost(runs[name], large, 8) for name in ("mnli-n1000-s0", "mnli-n100000-s0", "plain"))
+    assert small.rows == 2016  # two epochs of 1,000 rows, in whole batches of 32
+    assert small.training == 2016 * TOKENS["mnli"]
+    few, many = hours({"run": small}, large), hours({"run": much}, large)
     assert few
     assert many
     assert few < many
     large.study.gpu = "NVIDIA H100"
-    faster = hours(much, large)
-    assert faster == pytest.approx(many * 312 / 989.4)
-
-
-def test_scoring_costs_a_third_per_token_of_what_training_does(large: Recipe) -> None:
-    runs = {run.name: run for run in study_runs(large)}
-    scored, trained = cost(runs["plain"], large, 8), cost(runs["mnli-n100000-s0"], large, 8)
-    assert scored.training == 0
-    assert scored.scoring > 1e6
+    assert hours({"run": much}, large) == pytest.approx(many * 312 / 989.4)
+    assert (scored.training, scored.scoring > 1e6) == (0, True)
     assert scored.flops
-    assert trained.flops
-    assert trained.training
-    of_training = trained.flops / (trained.training + trained.scoring / 3)
+    assert much.flops
+    assert much.training
+    of_training = much.flops / (much.training + much.scoring / 3)  # scoring costs a third per token
     assert scored.flops / (scored.scoring / 3) == pytest.approx(of_training, rel=0.02)  # longer rows attend to more
 
 
@@ -76,12 +64,9 @@ def test_the_plan_names_every_run_with_its_start_and_ends_with_totals(large: Rec
     assert "GPU-hours on NVIDIA A100" in told
 
 
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [(None, "?"), (0, "0"), (950, "950"), (12_300, "12.3k"), (4_560_000, "4.56M"), (1.2e9, "1.2G")],
-)
-def test_large_numbers_are_short(number: float | None, said: str) -> None:
-    assert short(number) == said
+def test_large_numbers_are_short() -> None:
+    numbers = {None: "?", 0: "0", 950: "950", 12_300: "12.3k", 4_560_000: "4.56M", 1.2e9: "1.2G"}
+    assert {number: short(number) for number in numbers} == numbers
 
 
 def test_a_size_beyond_the_data_is_refused_before_anything_starts(large: Recipe) -> None:

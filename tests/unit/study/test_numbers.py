@@ -5,7 +5,8 @@ import math
 import pytest
 
 from dist_stilts.analysis.estimate import Estimate
-from dist_stilts.study.numbers import p_value, points, rounded_size, short_size, show, signed
+from dist_stilts.report.numbers import p_equals, p_value, points, rounded_size, short_size, signed
+from dist_stilts.study.numbers import show
 
 
 @pytest.mark.parametrize(
@@ -18,23 +19,19 @@ from dist_stilts.study.numbers import p_value, points, rounded_size, short_size,
         (Estimate(0.0, 0.0, 1.0, "a note"), "0.0 [0.0, +1.0] (a note)"),
         (Estimate(None, note="not monotone"), "not monotone"),
         (Estimate(None), "not known"),
+        (Estimate(1.5, -2.0, math.inf), "+1.5 [−2.0, not reached]"),
+        (Estimate(None, 0.5, math.inf, "beyond", censored=True), "beyond [+0.5, not reached]"),
     ],
 )
 def test_a_number_is_shown_with_its_interval_or_with_why_there_is_none(estimate: Estimate, text: str) -> None:
     assert show(estimate, points) == text
 
 
-def test_an_open_interval_says_not_reached() -> None:
-    assert show(Estimate(1234.5, 870.0, math.inf), rounded_size) == "1,230 [870, not reached]"
-    assert show(Estimate(None, 870.0, math.inf, "not reached"), rounded_size) == "not reached [870, not reached]"
-
-
-def test_zero_has_no_sign_and_nan_is_a_dash() -> None:
+def test_zero_has_no_sign_nan_is_a_dash_and_small_p_values_are_bounded() -> None:
     assert [signed(value, 1) for value in (0.04, -0.04, -0.06, math.nan)] == ["0.0", "0.0", "−0.1", "–"]
-
-
-def test_small_p_values_are_bounded_not_rounded_to_nothing() -> None:
     assert [p_value(p) for p in (0.0004, 0.0012, 1.0, math.nan)] == ["< 0.001", "0.001", "1.000", "–"]
+    assert [p_equals(p) for p in (0.0004, 0.0012)] == ["< 0.001", "= 0.001"]
+    assert rounded_size(1234.5) == "1,230"
 
 
 def test_sizes_are_short_where_there_is_little_room() -> None:

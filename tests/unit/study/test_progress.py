@@ -7,7 +7,7 @@ import pytest
 
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.experiment.status import evaluation_id, read_status, write_status
+from dist_stilts.experiment.status import RunStatus, State, evaluation_id, read_status, write_status
 from dist_stilts.parallel.once import hold
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.progress import MOST_STARTS, Standing, counts, line, look, requeue, seconds_left
@@ -25,7 +25,7 @@ def set_status(recipe: Recipe, name: str, state: str, **more: Any) -> Run:
     run = next(run for run in study_runs(recipe) if run.name == name)
     if state == "done":
         more |= {"run_id": run.id, "evaluated": evaluation_id(run, recipe.evaluation)}
-    write_status(folder_of(recipe).run(name), state, **more)
+    write_status(folder_of(recipe).run(name), RunStatus(State(state), **more))
     return run
 
 
@@ -33,18 +33,13 @@ def states(recipe: Recipe) -> dict[str, str]:
     return {name: standing.state for name, standing in look(study_runs(recipe), recipe).items()}
 
 
-def test_at_first_only_what_has_no_parent_is_ready(small: Recipe) -> None:
-    assert states(small) == {
-        "pretrain": "ready",
-        "mnli-n100": "waiting",
-        "xnli-n200@pretrain": "waiting",
-        "xnli-n200@mnli-n100": "waiting",
-    }
-
-
-def test_children_are_ready_when_their_parent_is_done(small: Recipe) -> None:
+def test_at_first_only_what_has_no_parent_is_ready_then_the_children_of_what_is_done(small: Recipe) -> None:
+    names = ["pretrain", "mnli-n100", "xnli-n200@pretrain", "xnli-n200@mnli-n100"]
+    assert states(small) == dict(zip(names, ["ready", "waiting", "waiting", "waiting"], strict=True))
     set_status(small, "pretrain", "done")
-    assert list(states(small).values()) == ["done", "ready", "ready", "waiting"]
+    assert states(small) == dict(zip(names, ["done", "ready", "ready", "waiting"], strict=True))
+    small.phases["pretrain"].train = {"steps": 7}
+    assert states(small)["pretrain"] == "ready", "what is done there is a run of another recipe"
 
 
 def test_a_failed_run_blocks_its_descendants_and_no_other(small: Recipe) -> None:
@@ -56,18 +51,20 @@ def test_a_failed_run_blocks_its_descendants_and_no_other(small: Recipe) -> None
     assert found["xnli-n200@mnli-n100"].reason == "mnli-n100 failed"
 
 
-def test_a_run_is_running_while_its_lock_is_held_and_not_because_its_status_says_so(small: Recipe) -> None:
+def test_a_run_is_running_while_its_lock_is_held_whatever_its_status_says_and_not_started_for_ever(
+    small: Recipe,
+) -> None:
     set_status(small, "pretrain", "running", starts=1)
     assert states(small)["pretrain"] == "ready"
     lock = hold(folder_of(small).run("pretrain").lock)
     assert states(small)["pretrain"] == "running"
+    assert choose(look(study_runs(small), small)) == (None, False), "a worker waits for what may yet be ready"
     assert lock
     lock.release()
-
-
-def test_a_run_that_never_comes_to_an_end_is_not_started_for_ever(small: Recipe) -> None:
+    assert choose(look(study_runs(small), small)) == ("pretrain", False)
     set_status(small, "pretrain", "running", starts=MOST_STARTS)
     assert states(small)["pretrain"] == "failed"
+    assert choose(look(study_runs(small), small)) == (None, True), "and ends when nothing will be"
 
 
 def test_what_failed_is_tried_again_when_asked(small: Recipe) -> None:
@@ -75,25 +72,7 @@ def test_what_failed_is_tried_again_when_asked(small: Recipe) -> None:
     set_status(small, "mnli-n100", "failed", reason="x", starts=1)
     assert requeue(study_runs(small), small) == ["mnli-n100"]
     assert states(small)["mnli-n100"] == "ready"
-    assert read_status(folder_of(small).run("mnli-n100"))["starts"] == 0
-
-
-def test_a_run_of_another_recipe_in_the_folder_does_not_count_as_done(small: Recipe) -> None:
-    set_status(small, "pretrain", "done")
-    small.phases["pretrain"].train = {"steps": 7}
-    assert states(small)["pretrain"] == "ready"
-
-
-def test_a_worker_takes_what_is_ready_waits_for_what_may_be_and_ends_when_nothing_will_be(small: Recipe) -> None:
-    runs = study_runs(small)
-    assert choose(look(runs, small)) == ("pretrain", False)
-    lock = hold(folder_of(small).run("pretrain").lock)
-    set_status(small, "pretrain", "running", starts=1)
-    assert choose(look(runs, small)) == (None, False)
-    assert lock
-    lock.release()
-    set_status(small, "pretrain", "failed", reason="x")
-    assert choose(look(runs, small)) == (None, True)
+    assert read_status(folder_of(small).run("mnli-n100")).starts == 0
 
 
 def test_the_time_left_is_that_of_runs_alike_shared_by_the_workers(small: Recipe) -> None:

@@ -14,7 +14,7 @@ import pytest
 from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, UserError
 from dist_stilts.experiment.plan import folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.experiment.status import evaluation_id, write_status
+from dist_stilts.experiment.status import RunStatus, State, evaluation_id, write_status
 from dist_stilts.layout import StudyFolder
 from dist_stilts.parallel.launchers import detect
 from dist_stilts.study import slurm
@@ -57,13 +57,12 @@ def cluster(program: Program) -> None:
 def on_a_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What submitit and Slurm set for the second task of array 7; signals are as before afterwards."""
     values = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
-    for name, value in {**values, "SLURM_PROCID": "0", "SLURM_CPUS_PER_TASK": "6"}.items():
+    for name, value in {**values, "SLURM_PROCID": "0", "SLURM_CPUS_PER_TASK": "6", "OMP_NUM_THREADS": "0"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS")
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
-    os.environ.pop("OMP_NUM_THREADS", None)
 
 
 def task_of(recipe: Recipe, ranks: int = 1, gpus: bool = False) -> ArrayTask:
@@ -73,54 +72,43 @@ def task_of(recipe: Recipe, ranks: int = 1, gpus: bool = False) -> ArrayTask:
 def set_all(recipe: Recipe, state: str) -> None:
     for run in study_runs(recipe):
         done = {"run_id": run.id, "evaluated": evaluation_id(run, recipe.evaluation)} if state == "done" else {}
-        write_status(folder_of(recipe).run(run.name), state, **done)
+        write_status(folder_of(recipe).run(run.name), RunStatus(State(state), **done))
 
 
-def supervisor(ends: UserError | int, seen: dict[str, Any]) -> Callable[..., Any]:
-    """A supervisor that does nothing, and ends so."""
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the one worker of a task was given, and whether it was told to end; ``ends``: how it does."""
+    seen: dict[str, Any] = {"ends": 0}
+
+    def run() -> int:
+        if isinstance(seen["ends"], UserError):
+            raise seen["ends"]
+        return int(seen["ends"])
 
     def make(runs: Any, recipe: Any, workers: Any, arguments: Any) -> Any:
         seen.update(workers=workers, arguments=arguments, threads=os.environ["OMP_NUM_THREADS"])
-
-        def run() -> int:
-            if isinstance(ends, UserError):
-                raise ends
-            return ends
-
         return SimpleNamespace(run=run, end=lambda: seen.update(ended=True))
 
-    return make
+    monkeypatch.setattr(slurm, "Supervisor", make)
+    return seen
 
 
 def test_options_are_those_of_sbatch_with_or_without_a_value() -> None:
     given = ["account=nlp", "--cpus-per-task=8", "exclusive", "gres=gpu:a100:2", "comment=a=b"]
-    assert parse_options(given) == {
-        "account": "nlp",
-        "cpus_per_task": "8",
-        "exclusive": True,
-        "gres": "gpu:a100:2",
-        "comment": "a=b",
-    }
+    wanted = {"account": "nlp", "cpus_per_task": "8", "exclusive": True, "gres": "gpu:a100:2", "comment": "a=b"}
+    assert parse_options(given) == wanted
 
 
-@pytest.mark.parametrize("option", ["", "=8", "mem=", "-p=debug", "mem 64G", "Mem=64G"])
-def test_an_ill_formed_option_is_one_clear_line(option: str) -> None:
-    with pytest.raises(UserError, match=re.escape(f"--slurm-option {option}".strip())):
-        parse_options([option])
+ILL_FORMED = ["", "=8", "mem=", "-p=debug", "mem 64G", "Mem=64G"]
+DECIDED = [("time=10", "Use --hours"), ("array=0-3", "Use --workers"), ("partition=long", "Use --partition")]
+DECIDED += [("open-mode=truncate", "Leave it out"), ("signal=USR1@60", "Leave it out")]
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ("time=10", "Use --hours"),
-        ("array=0-3", "Use --workers"),
-        ("partition=long", "Use --partition"),
-        ("open-mode=truncate", "Leave it out"),
-        ("signal=USR1@60", "Leave it out"),
-    ],
+    ("option", "said"), [(each, f"--slurm-option {each}".strip()) for each in ILL_FORMED] + DECIDED
 )
-def test_what_the_study_decides_is_no_option(option: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_an_ill_formed_option_or_one_that_the_study_decides_is_one_clear_line(option: str, said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
         parse_options([option])
 
 
@@ -141,18 +129,8 @@ def test_the_script_asks_for_what_was_asked_for(small: Recipe) -> None:
     script = (folder / "7_submission.sh").read_text(encoding="utf-8")
     asked = set(re.findall(r"#SBATCH --(.*)", script))
     assert asked >= {
-        "array=0-2%3",
-        "time=90",
-        "partition=long",
-        "nodes=1",
-        "ntasks-per-node=1",
-        "gpus-per-node=2",
-        "cpus-per-task=8",
-        "account=nlp",
-        "exclusive",
-        "requeue",
-        "signal=USR2@120",
-        "open-mode=append",
+        *("array=0-2%3", "time=90", "partition=long", "nodes=1", "ntasks-per-node=1", "gpus-per-node=2"),
+        *("cpus-per-task=8", "account=nlp", "exclusive", "requeue", "signal=USR2@120", "open-mode=append"),
     }
     assert "--cpus-per-task=8" in script.split("srun")[1]
     assert sorted(path.name for path in folder.glob("*submitted.pkl")) == [f"7_{i}_submitted.pkl" for i in range(3)]
@@ -163,10 +141,8 @@ def test_options_win_over_defaults_and_no_gpus_asks_for_none(small: Recipe) -> N
     tasks = submit(task_of(small), Request(1, 1, gpus=False, options={"cpus_per_task": "2", "job_name": "mine"}))
     assert tasks == ["7"]
     script = (StudyFolder(folder_of(small).path).slurm / "7_submission.sh").read_text(encoding="utf-8")
-    assert script.count("--cpus-per-task=2") == 2
-    assert "--job-name=mine" in script
-    assert "gpu" not in script
-    assert "partition" not in script
+    assert (script.count("--cpus-per-task=2"), script.count("--job-name=mine")) == (2, 1)
+    assert not re.search("gpu|partition", script)
 
 
 def test_what_sbatch_refuses_is_one_line_in_its_words_and_leaves_nothing(
@@ -196,25 +172,30 @@ def test_a_job_is_in_the_queue_until_slurm_has_forgotten_it(script: str, queued:
 
 
 @pytest.mark.usefixtures("on_a_node")
-def test_a_task_is_one_worker_named_after_it_with_the_cores_it_was_given(
-    small: Recipe, monkeypatch: pytest.MonkeyPatch
+def test_a_task_is_one_worker_named_after_it_and_goes_back_when_time_is_up(
+    small: Recipe, worker: dict[str, Any]
 ) -> None:
-    seen: dict[str, Any] = {}
-    monkeypatch.setattr(slurm, "Supervisor", supervisor(0, seen))
-    task_of(small, ranks=2)()
-    assert [(worker.name, worker.ranks) for worker in seen["workers"]] == [("7_1", 2)]
-    assert (seen["arguments"], seen["threads"]) == (["study", "work", "recipe"], "3")
+    task = task_of(small, ranks=2)
+    task()
+    assert [(one.name, one.ranks) for one in worker["workers"]] == [("7_1", 2)]
+    assert (worker["arguments"], worker["threads"]) == (["study", "work", "recipe"], "3")
+    again = pickle.loads(pickle.dumps(task.checkpoint()))
+    assert worker["ended"]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    assert again.function == task_of(small, ranks=2)
 
 
 @pytest.mark.usefixtures("on_a_node")
-@pytest.mark.parametrize("ends", [EXIT_FAILED, UserError("interrupted", code=EXIT_AGAIN)])
+@pytest.mark.parametrize(
+    ("ends", "code"), [(EXIT_FAILED, EXIT_FAILED), (UserError("interrupted", code=EXIT_AGAIN), EXIT_AGAIN)]
+)
 def test_a_task_ends_as_its_worker_does_and_without_a_traceback(
-    ends: UserError | int, small: Recipe, monkeypatch: pytest.MonkeyPatch
+    ends: UserError | int, code: int, small: Recipe, worker: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(slurm, "Supervisor", supervisor(ends, {}))
+    worker["ends"] = ends
     with pytest.raises(SystemExit) as ended:
         task_of(small)()
-    assert ended.value.code == (ends.code if isinstance(ends, UserError) else ends)
+    assert ended.value.code == code
 
 
 @pytest.mark.usefixtures("on_a_node")
@@ -227,20 +208,6 @@ def test_a_task_that_asked_for_gpus_and_got_none_says_so(
     assert "no GPU on this node" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("on_a_node")
-def test_when_time_is_up_the_ranks_end_and_the_same_task_goes_back(
-    small: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: dict[str, Any] = {}
-    monkeypatch.setattr(slurm, "Supervisor", supervisor(0, seen))
-    task = task_of(small)
-    task()
-    again = pickle.loads(pickle.dumps(task.checkpoint()))
-    assert seen["ended"]
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
-    assert again.function == task_of(small)
-
-
 def test_a_worker_of_one_rank_is_none_of_the_tasks_around_it() -> None:
     around = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "RANK": "3", "WORLD_SIZE": "4", "MASTER_PORT": "29500"}
     found = detect(around | ALONE)
@@ -249,8 +216,10 @@ def test_a_worker_of_one_rank_is_none_of_the_tasks_around_it() -> None:
 
 
 @pytest.mark.parametrize(("state", "code"), [("done", 0), ("failed", EXIT_FAILED)])
-def test_waiting_ends_with_the_study(state: str, code: int, small: Recipe) -> None:
-    set_all(small, state)
+def test_waiting_ends_with_the_study_and_sees_what_was_done_before_the_queue_was_empty(
+    state: str, code: int, small: Recipe
+) -> None:
+    assert wait(study_runs(small), small, 2, lambda: set_all(small, state) or False) == code
     assert wait(study_runs(small), small, 2, lambda: True) == code
 
 
@@ -259,11 +228,3 @@ def test_waiting_ends_with_the_queue_and_says_that_work_is_left(small: Recipe, m
     answers = iter([True, True, False])
     assert wait(study_runs(small), small, 2, lambda: next(answers)) == EXIT_AGAIN
     assert next(answers, None) is None
-
-
-def test_what_the_last_task_did_before_it_left_the_queue_is_seen(small: Recipe) -> None:
-    def still_queued() -> bool:
-        set_all(small, "done")
-        return False
-
-    assert wait(study_runs(small), small, 2, still_queued) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -151,26 +152,32 @@ def test_the_newest_are_kept(run: RunFolder) -> None:
     assert steps_of(run) == ["step-000009", "step-000010"]
 
 
-@pytest.mark.parametrize("how", ["bit", "truncated", "missing", "marker", "state"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(run: RunFolder, how: str) -> None:
-    for step in (1, 2):
-        save(run, Engine().fill(), TrainState(step=step, data="d"), [], ALONE, keep=2)
-    shard = run.checkpoint(2) / "shard-0.safetensors"
-    if how == "bit":
-        damage(shard)
-    elif how == "truncated":
-        shard.write_bytes(shard.read_bytes()[:-3])
-    elif how == "missing":
-        shard.unlink()
-    elif how == "marker":
-        (run.checkpoint(2) / COMPLETE).write_text("{")
-    else:
-        damage(run.checkpoint(2) / "state.json")
-    said: list[str] = []
-    state, _ = resume(run, Engine(), "d", ALONE, said.append)
-    assert state.step == 1
-    assert len(said) == 1
-    assert "step-000002 is damaged" in said[0]
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+@pytest.mark.parametrize(
+    ("file", "harm"),
+    [
+        ("shard-0.safetensors", damage),
+        ("shard-0.safetensors", cut_off),
+        ("shard-0.safetensors", Path.unlink),
+        ("state.json", damage),
+        (COMPLETE, cut_off),
+        (COMPLETE, Path.unlink),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
+    run: RunFolder, file: str, harm: Callable[[Path], None]
+) -> None:
+    for last in (1, 2):  # if there is none before, training starts afresh
+        folder, said = RunFolder(run.path / str(last)), list[str]()
+        for step in range(1, last + 1):
+            save(folder, Engine().fill(), TrainState(step=step, data="d"), [], ALONE, keep=2)
+        harm(folder.checkpoint(last) / file)
+        unfinished = not (folder.checkpoint(last) / COMPLETE).exists()  # is none, and nothing to speak of
+        assert resume(folder, Engine(), "d", ALONE, said.append)[0].step == last - 1
+        assert [f"step-{last:06d} is damaged" in line for line in said] == ([] if unfinished else [True])
 
 
 def test_a_damaged_checkpoint_does_not_push_out_the_good_one_before_it(run: RunFolder) -> None:
@@ -181,21 +188,6 @@ def test_a_damaged_checkpoint_does_not_push_out_the_good_one_before_it(run: RunF
     save(run, Engine().fill(), TrainState(step=3, data="d"), [], ALONE, keep=2)
     damage(run.checkpoint(3) / "shard-0.safetensors")
     assert resume(run, Engine(), "d", ALONE, lambda line: None)[0].step == 1
-
-
-def test_if_all_are_damaged_training_starts_afresh_and_says_so(run: RunFolder) -> None:
-    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=2)
-    damage(run.checkpoint(1) / "shard-0.safetensors")
-    said: list[str] = []
-    assert resume(run, Engine(), "d", ALONE, said.append)[0].step == 0
-    assert len(said) == 1
-
-
-def test_unfinished_checkpoints_do_not_count(run: RunFolder) -> None:
-    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=2)
-    save(run, Engine(), TrainState(step=2, data="d"), [], ALONE, keep=2)
-    (run.checkpoint(2) / COMPLETE).unlink()
-    assert resume(run, Engine(), "d", ALONE, print)[0].step == 1
 
 
 def test_a_disk_that_is_full_ends_the_save_in_one_line_and_leaves_what_was_there(
@@ -213,14 +205,10 @@ def test_a_disk_that_is_full_ends_the_save_in_one_line_and_leaves_what_was_there
     assert steps_of(run) == ["step-000001"]
 
 
-def test_a_step_that_is_saved_already_is_not_saved_again(run: RunFolder) -> None:
+def test_the_marker_lists_every_file_and_what_is_saved_is_not_saved_again(run: RunFolder) -> None:
     save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
-    written = (run.checkpoint(1) / COMPLETE).stat().st_mtime_ns
+    marker = run.checkpoint(1) / COMPLETE
+    assert set(json.loads(marker.read_text())) == {path.name for path in run.checkpoint(1).iterdir()} - {COMPLETE}
+    written = marker.stat().st_mtime_ns
     save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
-    assert (run.checkpoint(1) / COMPLETE).stat().st_mtime_ns == written
-
-
-def test_the_marker_lists_every_file(run: RunFolder) -> None:
-    save(run, Engine(), TrainState(step=1), [], ALONE, keep=1)
-    names = {path.name for path in run.checkpoint(1).iterdir()} - {COMPLETE}
-    assert set(json.loads((run.checkpoint(1) / COMPLETE).read_text())) == names
+    assert marker.stat().st_mtime_ns == written

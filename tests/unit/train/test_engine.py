@@ -25,18 +25,13 @@ def config_of(tmp_path: Path, settings: Any) -> str:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_config_is_filled_in(name: str) -> None:
+def test_every_shipped_config_is_filled_in_of_the_stage_it_names_and_adds_up_in_fp32(name: str) -> None:
     settings = deepspeed_config(name, CONFIG, PLAN)
     assert settings["train_batch_size"] == 32
     assert settings["train_micro_batch_size_per_gpu"] == 16
     assert settings["gradient_accumulation_steps"] == 1
     assert settings["gradient_clipping"] == 0.5
     assert "auto" not in json.dumps(settings)
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_config_is_of_the_stage_it_names_and_adds_up_in_fp32(name: str) -> None:
-    settings = deepspeed_config(name, CONFIG, PLAN)
     assert settings["zero_optimization"]["stage"] == int(name.removeprefix("zero")[0])
     assert settings["zero_optimization"]["overlap_comm"] is False
     assert settings["data_types"]["grad_accum_dtype"] == settings["communication_data_type"] == "fp32"

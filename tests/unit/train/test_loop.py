@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,9 @@ import torch
 
 from dist_stilts.data.mixture import Mixture
 from dist_stilts.errors import EXIT_AGAIN, UserError
+from dist_stilts.parallel import preemption
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
-from dist_stilts.train import loop
 from dist_stilts.train.checkpoint import TrainState
 from dist_stilts.train.loop import Meter, Work, seed_dropout, train
 from dist_stilts.train.plan import BatchPlan, TrainConfig
@@ -23,10 +24,11 @@ ALONE = World(0, 1, 0, torch.device("cpu"))
 
 
 class Engine:
-    """Takes steps; ``bad`` ones are left out."""
+    """Takes steps; ``bad`` ones are left out, and after that of ``ends`` a signal asks the program to stop."""
 
-    def __init__(self, bad: tuple[int, ...] = ()) -> None:
-        self.steps, self.skipped_steps, self.bad = 0, 0, bad
+    def __init__(self, bad: tuple[int, ...] = (), ends: int | None = None) -> None:
+        self.steps, self.skipped_steps, self.bad, self.ends = 0, 0, bad, ends
+        self.optimizer = SimpleNamespace(param_groups=[{}])
 
     def __call__(self, head: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return torch.tensor(2.0)
@@ -40,6 +42,17 @@ class Engine:
     def step(self) -> None:
         self.steps += 1
         self.skipped_steps += self.steps in self.bad
+        if self.steps == self.ends:
+            signal.raise_signal(signal.SIGTERM)
+
+    def zero_optimization_stage(self) -> int:
+        return 2
+
+    def zero_cpu_offload(self) -> bool:
+        return False
+
+    def get_global_grad_norm(self) -> float:
+        return 1.0
 
 
 class Hooks:
@@ -76,13 +89,6 @@ class Patient:
         state.stopped = state.step == self.end
 
 
-@pytest.fixture(autouse=True)
-def plain_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("set_learning_rate", "forget_gradients"):
-        monkeypatch.setattr(loop, name, lambda *_: None)
-    monkeypatch.setattr(loop, "gradient_norm", lambda engine: 1.0)
-
-
 def work(steps: int = 6, **changes: Any) -> Work:
     batch = SimpleNamespace(micro_batches=[{}], targets=2, tokens=10, slots=20)
     stream: Any = SimpleNamespace(task="xnli", step=lambda turn, rank, ranks: batch)
@@ -98,38 +104,24 @@ def run(hooks: Hooks, state: TrainState | None = None, **changes: Any) -> TrainS
     return train(engine, work(**changes), state or TrainState(), selection, ALONE, hooks)
 
 
-def test_dev_is_scored_before_the_first_step_and_after_the_last_and_saves_come_before_the_score_of_the_step() -> None:
+@pytest.mark.parametrize(
+    ("start", "seen"),
+    [
+        (0, "score 0, log 2, save 3, score 3, log 4, log 6, save 6, score 6"),
+        (3, "score 3, log 4, log 6, save 6, score 6"),
+        (6, "score 6"),
+    ],
+)
+def test_dev_is_scored_first_and_last_and_saves_come_before_the_score_of_the_step(start: int, seen: str) -> None:
     hooks = Hooks()
-    run(hooks)
-    assert hooks.seen == [
-        ("score", 0),
-        ("log", 2),
-        ("save", 3),
-        ("score", 3),
-        ("log", 4),
-        ("log", 6),
-        ("save", 6),
-        ("score", 6),
-    ]
+    run(hooks, TrainState(step=start))
+    assert ", ".join(f"{what} {step}" for what, step in hooks.seen) == seen
 
 
-def test_a_run_that_starts_from_a_checkpoint_takes_its_score_again() -> None:
+def test_a_signal_ends_the_loop_after_the_step_with_a_checkpoint() -> None:
     hooks = Hooks()
-    run(hooks, TrainState(step=3))
-    assert hooks.seen[:2] == [("score", 3), ("log", 4)]
-
-
-def test_a_run_whose_last_checkpoint_is_there_only_scores() -> None:
-    hooks = Hooks()
-    run(hooks, TrainState(step=6))
-    assert hooks.seen == [("score", 6)]
-
-
-def test_a_signal_ends_the_loop_after_the_step_with_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    hooks, engine = Hooks(), Engine()
-    monkeypatch.setattr(loop.preemption, "requested", lambda: engine.steps == 4)
-    with pytest.raises(Preempted, match="asked to stop at step 4; saved") as caught:
-        run(hooks, engine=engine)
+    with preemption.listening(), pytest.raises(Preempted, match="asked to stop at step 4; saved") as caught:
+        run(hooks, engine=Engine(ends=4))
     assert caught.value.code == EXIT_AGAIN
     assert hooks.seen[-1] == ("save", 4)
 

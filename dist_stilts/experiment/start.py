@@ -1,0 +1,94 @@
+"""What a run starts from, and what its model is: the start's history and this phase (law 8)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dist_stilts.experiment.plan import Run, folder_of
+from dist_stilts.experiment.run_config import FROM_RANDOM, REUSE, Recipe
+from dist_stilts.experiment.status import read_status
+from dist_stilts.experiment.training_data import TrainingData
+from dist_stilts.model.carry_over import carry_over, without_language_model
+from dist_stilts.model.encoder import (
+    LoadReport,
+    Provenance,
+    encoder_digest,
+    load_encoder,
+    new_encoder,
+    read_provenance,
+    set_dropout,
+)
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.parallel.world import World
+from dist_stilts.report.progress import say
+
+
+def has_own_model(run: Run) -> bool:
+    """Whether the run exports a model; one that only scores its start uses the start's."""
+    return bool(run.tasks) or run.start == FROM_RANDOM
+
+
+def model_path(run: Run, recipe: Recipe) -> str:
+    """Folder or Hub name of the model that the run scores."""
+    if has_own_model(run):
+        return str(folder_of(recipe).run(run.name).model)
+    return model_path(run.parent, recipe) if run.parent else str(recipe.encoder.path)
+
+
+def start_model(
+    run: Run, recipe: Recipe, tokenizer: Any, data: TrainingData, world: World
+) -> tuple[MultiTaskModel, Provenance]:
+    """The run's model before its first step, and what is then known of it; says what was loaded (law 8).
+
+    Fresh heads are drawn from ``head_seed`` alone, so that they are the same on every rank of any number.
+    """
+    path, revision, before = None, None, None
+    if run.start == FROM_RANDOM:
+        encoder = new_encoder(recipe.encoder.config, recipe.encoder.path, recipe.encoder.revision, tokenizer, run.seed)
+        report = LoadReport([], sorted(encoder.state_dict()), [])
+    else:
+        path = model_path(run.parent, recipe) if run.parent else str(recipe.encoder.path)
+        revision = recipe.encoder.revision if path == recipe.encoder.path else None
+        before = read_provenance_of(path)
+        expected = read_status(folder_of(recipe).run(run.parent.name)).digest if run.parent else None
+        encoder, report = load_encoder(path, revision, expected or (before.digest if before else None))
+    if recipe.encoder.dropout is not None:
+        set_dropout(encoder, recipe.encoder.dropout)
+    torch.manual_seed(run.head_seed)
+    model = MultiTaskModel(encoder, data.specs)
+    heads = carry_over(model.heads, encoder.config, path, revision, reuse=run.heads == REUSE)
+    if world.is_main:
+        say(f"{run.name}: start {run.start}; {without_language_model(report, heads).line()}; {heads.line()}")
+    began = before if run.continues else None  # one training, in parts
+    return model, Provenance(
+        run.name,
+        run.id,
+        run.origin,
+        digest="",
+        trained_on=list(before.trained_on) if before else [],
+        heads={name: list(before.heads.get(name, [])) for name in heads.loaded} if before else {},
+        start=began.start if began else before.digest if before else encoder_digest(encoder) if world.is_main else "",
+        start_heads=began.start_heads if began else encoder_digest(model.heads),
+        carried=asdict(heads),
+    )
+
+
+def provenance_of(run: Run, data: TrainingData, before: Provenance, digest: str) -> Provenance:
+    """What the run's model is: its start's history, and this phase."""
+    trained_on = list(before.trained_on)
+    heads = {name: list(tasks) for name, tasks in before.heads.items()}
+    for spec, task, examples in zip(data.specs, run.tasks.values(), data.examples, strict=True):
+        heads[head_name(spec)] = list(dict.fromkeys([*heads.get(head_name(spec), []), spec.name]))
+        entry = {"phase": run.phase, "role": run.role, "task": spec.name, "examples": examples}
+        trained_on.append({**entry, "split": task.split, "languages": task.languages})
+    return replace(before, digest=digest, trained_on=trained_on, heads=heads)
+
+
+def read_provenance_of(path: str) -> Provenance | None:
+    """Provenance of a local folder; None for models of the Hub."""
+    return read_provenance(Path(path)) if Path(path).is_dir() else None

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dist_stilts.errors import UserError
+from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.verbs.common import load_recipe
+
+
+def load(tmp_path: Path, name: str, *overrides: str) -> str:
+    """The name under which a recipe `mine.yaml` that says ``name`` is loaded."""
+    write_text(tmp_path / "mine.yaml", name)
+    return load_recipe(str(tmp_path / "mine.yaml"), [f"out={tmp_path / 'runs'}", *overrides]).name
+
+
+def test_the_command_names_a_recipe_else_the_file_says_its_name_else_has_it(tmp_path: Path) -> None:
+    assert load(tmp_path, "seed: 1") == "mine"
+    assert load(tmp_path, "name: yours") == "yours"
+    assert load(tmp_path, "name: yours", "name=theirs") == "theirs"
+
+
+@pytest.mark.parametrize("name", ["''", ".", "../"])
+def test_a_name_that_names_no_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"mine\.yaml: name: '.*' is no name of a folder"):
+        load(tmp_path, f"name: {name}")
+
+
+def test_runs_that_older_versions_put_elsewhere_are_pointed_at_while_there_are_no_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(name: str, *overrides: str) -> str:
+        load(tmp_path, name, *overrides)
+        return capsys.readouterr().err
+
+    assert said("name: yours") == ""
+    write_text(RunFolder(tmp_path / "runs" / "mine" / "xnli").status, "{}")
+    told = said("name: yours")
+    assert told.startswith("note: the runs of this recipe go to ")
+    assert told.endswith(": name=mine goes on with them\n")
+    assert said("seed: 1") == said("name: mine") == said("name: yours", "name=theirs") == ""
+    write_text(RunFolder(tmp_path / "runs" / "yours" / "xnli").status, "{}")
+    assert said("name: yours") == ""
