@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from dist_stilts.report.records import read
+from dist_stilts.results import files, jsonl
 from dist_stilts.tasks.sources import load_rows, task
 from dist_stilts.tasks.spec import ChoiceRow, PairRow, SpanRow, TaggedRow
 
@@ -43,17 +43,20 @@ def main() -> None:
 
 def print_run(folder: Path, root: Path) -> None:
     """One line per score of a run; the loss is the first and the last logged one."""
-    losses = [event["loss"] for event in read(folder / "metrics.jsonl") if event["event"] == "train"]
+    losses = [
+        event["loss"]
+        for event in (line for _, line in jsonl.read(folder / "metrics.jsonl"))
+        if event["event"] == "train"
+    ]
     fall = f"{losses[0]:.2f} to {losses[-1]:.2f}"
-    records = read(folder / "results.jsonl") if (folder / "results.jsonl").is_file() else []
+    records = files.read(folder / "results.jsonl") if (folder / "results.jsonl").is_file() else []
     if not records:
         print(f"| {folder.name} | | | {fall} | | | | |")
     for record in records:
-        spec = task(record["task"], root)
-        if record["metric"] == spec.metric:
-            rows = load_rows(spec, root, record["split"], record["language"])
-            cells = [record["task"], record["language"], f"{record['train_size']:,}", fall, record["metric"]]
-            numbers = [f"{record['value']:.1f}", f"{100 * majority(rows, spec.metric):.1f}", f"{record['count']:,}"]
+        if record.main:
+            rows = load_rows(task(record.task, root), root, record.split, record.language)
+            cells = [record.task, record.language, f"{record.training.train_size:,}", fall, record.metric]
+            numbers = [f"{record.value:.1f}", f"{100 * majority(rows, record.metric):.1f}", f"{record.count:,}"]
             print(f"| {' | '.join([*cells, *numbers])} |")
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench_common import Job, conditions, environment, row
 
-from dist_stilts.report.records import read
+from dist_stilts.results.jsonl import read
 
 PHASE = "pretrain"
 PROGRAM = [sys.executable, "-m", "dist_stilts"]
@@ -62,7 +62,7 @@ def first_step_seconds(out: Path, threads: int) -> float:
     if done.returncode:
         sys.exit(done.stderr)
     events = read(out / "quickstart" / PHASE / "metrics.jsonl")
-    first = next(event for event in events if event["event"] == "train")
+    first = next(event for _, event in events if event["event"] == "train")
     assert first["step"] == 1, first
     return float(first["time"] - began)
 

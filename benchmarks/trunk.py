@@ -32,7 +32,7 @@ from dist_stilts.experiment.states import forget_states
 from dist_stilts.experiment.status import read_status
 from dist_stilts.parallel.world import World, started
 from dist_stilts.report.monitor import say
-from dist_stilts.report.records import main_metric, read
+from dist_stilts.results.files import read
 
 SIZES = (300, 1000, 3000)
 TARGETS = ("xnli", "udpos")
@@ -109,9 +109,9 @@ def scores_of(recipes: Sequence[Recipe]) -> Scores:
         for run in expand(recipe):
             if run.role == "target":
                 records = read(folder_of(recipe).run(run.name).results)
-                metric = main_metric(records)[run.phase]
-                values = [record["value"] for record in records if record["metric"] == metric]
-                found.setdefault((run.phase, records[0]["intermediate_size"]), []).append(float(np.mean(values)))
+                values = [record.value for record in records if record.main]
+                size = records[0].training.intermediate_size
+                found.setdefault((run.phase, size), []).append(float(np.mean(values)))
     return found
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import errno
 import sys
 import time
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from dist_stilts.parallel.launchers import own_rank
 from dist_stilts.verbs import averaging, data, mining, preflight, scoring, study, training
-from dist_stilts.verbs.common import say
+from dist_stilts.verbs.common import say, show_version
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where there is no room for a file."""
@@ -23,12 +23,22 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 app = typer.Typer(
     name="dist-stilts",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="Take a multilingual encoder through X-STILTs: English intermediate task, English target task, zero-shot "
     "evaluation in many languages, retrieval.\n\nStart with: `dist-stilts run quickstart`",
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=show_version, help="Show versions and exit.")
+    ] = False,
+) -> None:
+    """What stands before the verb."""
+
+
 VERBS = (
     data.tasks,
     data.simulate,
@@ -52,7 +62,7 @@ def main() -> NoReturn:
     """Run a verb: 0 done, 1 failed, 2 bad input, 75 start me again, 130 Ctrl-C; what a user can mend is one line."""
     rank = own_rank()
     try:
-        code = app(standalone_mode=False) or 0
+        code = app(prog_name="dist-stilts", standalone_mode=False) or 0
     except UserError as error:
         if rank == 0 or not error.everywhere:
             say(f"error: {error}")

@@ -1,27 +1,51 @@
 """Typed recipes: a YAML file and dotted overrides on top of dataclasses; a wrong key or type is one clear line.
 
 Order of precedence: dataclass defaults, then the file, then ``key=value`` overrides, later over earlier.
-This module knows no field of any recipe: each config dataclass lives beside the code that uses it.
+This module knows no field of any recipe: each config dataclass lives beside the code that uses it. It knows what other
+programs call some of them, and answers with the field if there is one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from dist_stilts.conventions import KIB
-from dist_stilts.errors import UserError, nearest
+from dist_stilts.errors import UserError, near, nearest
 
 T = TypeVar("T")
 SHIPPED = "dist_stilts.recipes"
+OTHER_NAMES = {
+    **dict.fromkeys(("model", "model_name", "model_name_or_path"), "path"),
+    **dict.fromkeys(("dir", "folder", "data_dir"), "root"),
+    **dict.fromkeys(("output", "output_dir", "run_name"), "out"),
+    **dict.fromkeys(("gpus", "n_gpu", "nproc_per_node", "num_processes"), "ranks"),
+    **dict.fromkeys(("max_seq_length", "max_seq_len", "seq_len"), "max_length"),
+    **dict.fromkeys(("per_device_train_batch_size", "train_batch_size", "per_device_eval_batch_size"), "batch_size"),
+    **dict.fromkeys(("accumulation", "gradient_accumulation_steps", "micro_batch_size"), "max_micro_tokens"),
+    **dict.fromkeys(("num_train_epochs", "num_epochs"), "epochs"),
+    **dict.fromkeys(("lr_scheduler", "lr_scheduler_type", "scheduler"), "schedule"),
+    **dict.fromkeys(("clip", "grad_clip", "clip_grad_norm", "gradient_clipping"), "max_grad_norm"),
+    **dict.fromkeys(("logging_steps", "log_steps"), "log_every"),
+    **dict.fromkeys(("save_steps", "checkpoint_every"), "save_every"),
+    **dict.fromkeys(("eval_steps", "eval_every"), "evaluate_every"),
+    "save_total_limit": "keep",
+    "gradient_checkpointing": "checkpoint_activations",
+    "mlm_probability": "mlm_rate",
+    "adam_epsilon": "eps",
+    "epsilon": "eps",
+    "k": "neighbours",
+}
+"""What the Hugging Face Trainer, DeepSpeed, jiant and habit call a setting, to what a recipe calls it."""
 
 
 def shipped_recipes() -> list[str]:
@@ -105,14 +129,32 @@ def _merge(base: Any, changes: Any, where: Any) -> Any:
         return OmegaConf.merge(base, changes)
     except ConfigKeyError as error:
         key = str(error.full_key or error.key)
-        known = [f.name for f in fields(error.object_type)] if is_dataclass(error.object_type) else []
-        raise UserError(f"unknown key '{key}'", where=where(key), fix=nearest(key.rpartition(".")[2], known)) from None
+        hint = _known_key(key.rpartition(".")[2], error.object_type, OmegaConf.get_type(base))
+        raise UserError(f"unknown key '{key}'", where=where(key), fix=hint) from None
     except OmegaConfBaseException as error:
         key = str(error.full_key or "")
         reason = str(error.msg or error).splitlines()[0]
         raise UserError(f"wrong value for '{key}': {reason}", where=where(key)) from None
     except yaml.YAMLError as error:
         raise UserError(f"not a value: {error}", where=where("")) from None
+
+
+def _known_key(name: str, section: Any, schema: Any) -> str:
+    """The key of the section that is meant, else one of another section, else all that the section has."""
+    known = list(get_type_hints(section)) if is_dataclass(section) else []
+    meant = OTHER_NAMES.get(name.lower(), name)
+    elsewhere = {path.rpartition(".")[2]: path for path in reversed(list(_paths(schema)))}
+    if not near(meant, known) and (found := near(meant, elsewhere)):
+        return f"did you mean '{elsewhere[found[0]]}'?"
+    return nearest(meant, known)
+
+
+def _paths(schema: Any, above: str = "") -> Iterator[str]:
+    """The dotted key of every field of a config dataclass and of those below it that need no name of the user's."""
+    for name, kind in get_type_hints(schema).items() if is_dataclass(schema) else ():
+        yield above + name
+        for part in get_args(kind) if get_origin(kind) is UnionType else [kind]:
+            yield from _paths(part, f"{above}{name}.")
 
 
 def _to_object(merged: Any, where: Path | str) -> Any:

@@ -44,10 +44,24 @@ class UserError(Exception):
         super().__init__(" ".join(f"{place + ': ' if place else ''}{what}{'. ' + fix if fix else ''}".split()))
 
 
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that ``name`` may stand for, best first: whose initials it is (``lr``: ``learning_rate``),
+    then those spelt much like it, whatever the case."""
+    names = sorted(set(known))
+    wanted = name.lower()
+    abbreviated = [known for known in names if "_" in known and wanted == _initials(known)]
+    spelt = {known.lower(): known for known in names}
+    alike = [spelt[match] for match in difflib.get_close_matches(wanted, spelt, n=3, cutoff=0.6)]
+    return list(dict.fromkeys([*abbreviated, *alike]))
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the known name most like ``name``, or the list of known names."""
-    known = sorted(known)
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if match:
-        return f"did you mean '{match[0]}'?"
-    return f"known: {', '.join(known)}" if known else "nothing is known here"
+    names = sorted(set(known))
+    if found := near(name, names):
+        return f"did you mean '{found[0]}'?"
+    return f"known: {', '.join(names)}" if names else "nothing is known here"
+
+
+def _initials(name: str) -> str:
+    return "".join(part[:1] for part in name.lower().split("_"))

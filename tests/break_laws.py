@@ -54,7 +54,7 @@ BREAKS = [
         "dist_stilts/train/loop.py",
         "engine.backward(loss_sum * (world.size / batch.targets))",
         "engine.backward(loss_sum * (1 / batch.targets))",
-        "tests/ranks/test_zero_is_plain_training.py::test_gradient_norms_are_those_of_plain_training",
+        "tests/ranks/test_zero_is_plain_training.py::test_losses_gradient_norms_and_weights_are_those_of_plain_training",
     ),
     Break(
         1,
@@ -62,7 +62,7 @@ BREAKS = [
         "ds_configs/zero2_bf16.json",
         '"grad_accum_dtype": "fp32"',
         '"grad_accum_dtype": "bf16"',
-        "tests/unit/train/test_engine.py::test_every_shipped_config_is_of_the_stage_it_names_and_adds_up_in_fp32",
+        "tests/unit/train/test_engine.py::test_every_shipped_config_is_filled_in_of_the_stage_it_names_and_adds_up_in_fp32",
     ),
     Break(
         2,
@@ -86,7 +86,7 @@ BREAKS = [
         "dist_stilts/data/batches.py",
         "range(0, len(by_length), ranks * batch_size)",
         "range(0, len(by_length), max(1, ranks - 1) * batch_size)",
-        "tests/unit/data/test_batches.py::test_scoring_batches_are_the_same_at_any_number_of_ranks",
+        "tests/unit/data/test_batches.py::test_scoring_batches_are_the_same_at_any_number_of_ranks_longest_rows_first",
     ),
     Break(
         3,
@@ -110,7 +110,7 @@ BREAKS = [
         "dist_stilts/search/certified.py",
         "            nearest[~sure] = EMPTY\n",
         "            pass\n",
-        "tests/unit/search/test_certified.py::test_rows_whose_neighbours_bf16_cannot_tell_apart_are_searched_again",
+        "tests/unit/search/test_certified.py::test_rows_that_bf16_cannot_tell_apart_are_searched_again_and_would_be_wrong_without_the_proof",
     ),
     Break(
         5,
@@ -150,7 +150,7 @@ BREAKS = [
         "dist_stilts/model/encoder.py",
         "    if fresh:\n        raise UserError(",
         "    if len(fresh) > 1:\n        raise UserError(",
-        "tests/unit/model/test_encoder.py::test_an_encoder_with_a_missing_tensor_is_refused",
+        "tests/unit/model/test_encoder.py::test_an_encoder_that_lacks_a_tensor_of_its_shape_is_refused",
     ),
     Break(
         8,
@@ -222,7 +222,7 @@ BREAKS = [
         "dist_stilts/analysis/permutation.py",
         "min(1.0, (len(known) - rank) * p)",
         "min(1.0, p)",
-        "tests/unit/analysis/test_effects.py::test_holm_corrects_over_the_distances_of_one_outcome",
+        "tests/unit/analysis/test_effects.py::test_holm_corrects_over_the_distances_of_one_outcome_that_were_tested",
     ),
     Break(
         13,
@@ -264,7 +264,8 @@ def copy_clone(to: Path) -> None:
 def run(witness: str, clone: Path) -> tuple[str, float]:
     """Run a test in a copy of the clone: ``passed``, ``failed`` or what else happened, and the seconds it took."""
     environment = {**os.environ, "PYTHONPATH": str(clone), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", witness]
+    # Spelt in this way the slow tests stay out although one is named: a law's witness is of the default tier.
+    command = [sys.executable, "-m", "pytest", "-m", "not (slow)", "-x", "-q", "-p", "no:cacheprovider", witness]
     started = time.monotonic()
     try:
         done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, timeout=SECONDS)

@@ -4,7 +4,7 @@
 
 A target's score is the unweighted mean over its languages, and the average weighs every task alike, as in XTREME (Hu et
 al. 2020). Two rows are compared over the languages that all of their sound runs have, and no others.
-Degenerate scores are in no mean; how many runs lack one is counted (law 10).
+Degenerate scores are in no mean; how many runs lack one is counted (law 11).
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ import pandas as pd
 
 from dist_stilts.analysis.differences import BySeed, Spread, difference, mean
 from dist_stilts.errors import UserError
-from dist_stilts.tasks.registry import INTERMEDIATE, find_task
+from dist_stilts.results.order import intermediate_place, target_place
+from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.spec import RETRIEVAL
 
-XTREME = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
-"""Targets in the order of XTREME's table."""
 AVERAGE, WITHOUT_RETRIEVAL = "average", "average without retrieval"
 BASELINE, CHANGE, BEST = "baseline", "change", "best"
 """Kinds of row: scores in percent; points against these; the row that English dev chooses, target by target."""
@@ -127,8 +126,7 @@ def rows_of(scores: pd.DataFrame, size: int | None = None) -> list[Row]:
 
 def ordered(targets: Sequence[str]) -> list[str]:
     """In XTREME's order, others after it; settings of one task as they come."""
-    places = {name: place for place, name in enumerate(XTREME)}
-    return sorted(targets, key=lambda target: places.get(task_of(target), len(XTREME)))
+    return sorted(targets, key=lambda target: target_place(task_of(target)))
 
 
 def task_of(target: str) -> str:
@@ -166,8 +164,7 @@ def _phases(scores: pd.DataFrame, size: int | None) -> list[tuple[str, str, int]
 def _place(name: str, tasks: str) -> tuple[object, ...]:
     base = base_tasks(tasks)
     first = base.partition(",")[0]
-    order = INTERMEDIATE.index(first) if first in INTERMEDIATE else len(INTERMEDIATE)
-    return "," in base, order, base, base != tasks, name != base, name
+    return "," in base, intermediate_place(first), base, base != tasks, name != base, name
 
 
 def arm(rows: pd.DataFrame) -> Arm:

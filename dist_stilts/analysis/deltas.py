@@ -29,6 +29,7 @@ from dist_stilts.analysis.delta_rows import (
     task_of,
 )
 from dist_stilts.conventions import ENGLISH
+from dist_stilts.report.numbers import ABSENT, COLLAPSED, plus_minus
 from dist_stilts.report.render import Sheet, write_as
 
 AVERAGES = (AVERAGE, WITHOUT_RETRIEVAL)
@@ -106,17 +107,11 @@ def _intervals(rows: Sequence[Row]) -> str:
 
 
 def _text(cell: Cell, kind: str) -> str:
-    dagger = "†" if cell.degenerate else ""
+    dagger = COLLAPSED * bool(cell.degenerate)
     if cell.value is None:
-        return "-" + dagger
-    number = f"{cell.value:.1f}" if kind == BASELINE else _signed(cell.value)
-    half_width = "" if cell.half_width is None else f" ± {cell.half_width:.1f}"
-    return f"{number}{half_width}{dagger}{f' ({cell.chosen})' if cell.chosen else ''}"
-
-
-def _signed(points: float) -> str:
-    text = f"{points:+.1f}"
-    return "0.0" if float(text) == 0 else text.replace("-", "−")
+        return ABSENT + dagger
+    number = plus_minus(cell.value, cell.half_width, sign=kind != BASELINE)
+    return f"{number}{dagger}{f' ({cell.chosen})' if cell.chosen else ''}"
 
 
 def _variants(rows: Sequence[Row]) -> Iterator[str]:
@@ -141,7 +136,7 @@ def _dagger_notes(rows: Sequence[Row]) -> Iterator[str]:
             counts = ", ".join(f"{target} {cell.degenerate} of {cell.runs} runs" for target, cell in ill.items())
             reasons = list(dict.fromkeys(reason for cell in ill.values() for reason in cell.reasons))
             more = f"; and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-            yield f"† {row.label}, degenerate and left out: {counts}; {reasons[0]}{more}"
+            yield f"{COLLAPSED} {row.label}, degenerate and left out: {counts}; {reasons[0]}{more}"
 
 
 def _chance_notes(scores: pd.DataFrame) -> Iterator[str]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from dist_stilts.analysis.scores import targets
 from dist_stilts.layout import OUTCOMES, RunFolder, layer_folder, prediction_file
-from dist_stilts.report.records import Record
+from dist_stilts.results.record import ResultRecord
 
 Outcomes = Mapping[tuple[str, str, str], np.ndarray]
 """(run, target, language) as in a frame of scores -> float32 [count] in 0..1, in the order of the test rows."""
@@ -26,7 +26,7 @@ TOLERANCE = 0.02
 log = logging.getLogger(__name__)
 
 
-def load(records: Iterable[Record], folder_of_run: Callable[[str], RunFolder]) -> Outcomes:
+def load(records: Iterable[ResultRecord], folder_of_run: Callable[[str], RunFolder]) -> Outcomes:
     """Read the outcomes of the scores that :func:`dist_stilts.analysis.scores.frame` holds.
 
     Args:
@@ -35,17 +35,17 @@ def load(records: Iterable[Record], folder_of_run: Callable[[str], RunFolder]) -
     """
     found: dict[tuple[str, str, str], np.ndarray] = {}
     for record, target in targets(records):
-        outcomes = _read(record, folder_of_run(str(record.get("run", ""))).predictions)
+        outcomes = _read(record, folder_of_run(record.training.run).predictions)
         if outcomes is not None:
-            found[str(record.get("run", "")), target, record["language"]] = outcomes
+            found[record.training.run, target, record.language] = outcomes
     return found
 
 
-def _read(record: Record, predictions: Path) -> np.ndarray | None:
+def _read(record: ResultRecord, predictions: Path) -> np.ndarray | None:
     """One score's outcomes; those of one layer of several lie in a folder of that layer."""
-    layer = record.get("layer")
+    layer = record.reading.layer
     folders = [predictions] if layer is None else [layer_folder(predictions, layer), predictions]
-    where = (record["task"], record.get("split", "test"), record["language"], OUTCOMES)
+    where = (record.task, record.split, record.language, OUTCOMES)
     file = next((file for folder in folders if (file := prediction_file(folder, *where)).is_file()), None)
     if file is None:
         return None
@@ -60,11 +60,11 @@ def _read(record: Record, predictions: Path) -> np.ndarray | None:
     return None if problem else outcomes
 
 
-def _mismatch(outcomes: np.ndarray, record: Record) -> str:
+def _mismatch(outcomes: np.ndarray, record: ResultRecord) -> str:
     """Why these are not the outcomes of that score: a later scoring, of another layer say, writes the same file."""
-    if len(outcomes) != record["count"]:
-        return f"{len(outcomes)} rows, but the score is of {record['count']}"
-    mean = 100 * float(outcomes.mean(dtype=np.float64))
-    if abs(mean - record["value"]) > TOLERANCE:
-        return f"the rows' mean is {mean:.2f}, but the score is {record['value']:.2f}"
+    if len(outcomes) != record.count:
+        return f"{len(outcomes)} rows, but the score is of {record.count}"
+    mean, value = 100 * float(outcomes.mean(dtype=np.float64)), record.value or 0.0
+    if abs(mean - value) > TOLERANCE:
+        return f"the rows' mean is {mean:.2f}, but the score is {value:.2f}"
     return ""

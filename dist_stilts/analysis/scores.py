@@ -2,7 +2,7 @@
 
     result records -> main metric, test split, no controls -> frame
 
-Nothing is averaged, and a degenerate score keeps its row: who computes with it decides, and counts it (law 10). Two
+Nothing is averaged, and a degenerate score keeps its row: who computes with it decides, and counts it (law 11). Two
 scores of one target that were taken in different settings (split, layer, ...) never share the target's name.
 """
 
@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from dist_stilts.report.records import Record, latest, main_metric
-from dist_stilts.report.table import IDENTITY
+from dist_stilts.results.files import distinct
+from dist_stilts.results.record import Identity, ResultRecord
+from dist_stilts.results.settings import tell_apart
 from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.spec import RETRIEVAL
 
@@ -41,8 +42,8 @@ SETTINGS = ("split", "layer", "pooling", "mining", "after", "rows")
 """What tells two scores of one task apart, in the order in which it is added to the target's name."""
 
 
-def frame(records: Iterable[Record]) -> pd.DataFrame:
-    """Arrange result records as one row per score; of repeated scores the last counts.
+def frame(records: Iterable[ResultRecord]) -> pd.DataFrame:
+    """Arrange result records as one row per score.
 
     Controls (:func:`controls`) and scores without a value (:func:`without_value`) are left out. A run is read on its
     test splits; on others only for a task that it scored on no test split.
@@ -62,9 +63,9 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
     return _settled(_frame(targets(records)))
 
 
-def targets(records: Iterable[Record]) -> list[tuple[Record, str]]:
+def targets(records: Iterable[ResultRecord]) -> list[tuple[ResultRecord, str]]:
     """The record and the target of every row of :func:`frame`, in its order."""
-    return _named([record for record in _scores(records) if not _control(record) and record["value"] is not None])
+    return _named([record for record in _scores(records) if not record.controls and record.value is not None])
 
 
 def baseline(scores: pd.DataFrame, intermediate: str) -> pd.DataFrame:
@@ -72,58 +73,45 @@ def baseline(scores: pd.DataFrame, intermediate: str) -> pd.DataFrame:
     return scores[(scores["intermediate"] == intermediate) | (scores["size"] == 0)]
 
 
-def controls(records: Iterable[Record]) -> pd.DataFrame:
+def controls(records: Iterable[ResultRecord]) -> pd.DataFrame:
     """What :func:`frame` leaves out: encoders that never saw text, inputs without the premise.
 
     Returns:
         The columns of a frame, and ``control``: ``random encoder`` or ``hypothesis only``.
     """
-    kept = [record for record in _scores(records) if _control(record) and record["value"] is not None]
-    return _frame(_named(kept)).assign(control=[_control(record) for record in kept])
+    kept = [record for record in _scores(records) if record.controls and record.value is not None]
+    return _frame(_named(kept)).assign(control=[record.controls[0] for record in kept])
 
 
-def without_value(records: Iterable[Record]) -> int:
+def without_value(records: Iterable[ResultRecord]) -> int:
     """How many main scores have no value (no test row has a label); no frame holds them."""
-    return sum(record["value"] is None for record in _scores(records))
+    return sum(record.value is None for record in _scores(records))
 
 
-def _scores(records: Iterable[Record]) -> list[Record]:
-    """The last record of every main score, test splits before others."""
-    known = latest(records, IDENTITY)
-    metrics = main_metric(known)
-    found = [record for record in known if record["metric"] == metrics[record["task"]]]
-    tested = {_unit(record) for record in found if _is_test(record)}
-    return _once([record for record in found if _is_test(record) or _unit(record) not in tested])
+def _scores(records: Iterable[ResultRecord]) -> list[ResultRecord]:
+    """Every main score once, test splits before others."""
+    found = [record for record in distinct(records) if record.main]
+    tested = {_unit(record) for record in found if record.is_test}
+    return _once([record for record in found if record.is_test or _unit(record) not in tested])
 
 
-def _unit(record: Record) -> tuple[object, ...]:
-    return tuple(record.get(key) for key in ("run", "run_id", "seed", "task"))
+def _unit(record: ResultRecord) -> tuple[object, ...]:
+    return record.training.run, record.training.run_id, record.training.seed, record.model.id, record.task
 
 
-def _is_test(record: Record) -> bool:
-    return str(record.get("split", "test")).startswith("test")
-
-
-def _once(records: list[Record]) -> list[Record]:
+def _once(records: list[ResultRecord]) -> list[ResultRecord]:
     """One record of each score of a model that nothing was trained on: it may be the start of many runs."""
-    keys = ("model_id", "inputs", "task", "split", "metric", "language", "layer", "pooling", "mining")
-    untrained = [record for record in records if not _trained(record) and record.get("model_id")]
-    kept = {id(record) for record in latest(untrained, keys)}
-    return [record for record in records if id(record) in kept or _trained(record) or not record.get("model_id")]
+    seen: set[Identity] = set()
+    kept = []
+    for record in records:
+        of_model = record.identity.in_any_run()
+        if record.training.is_trained or not record.model.id or of_model not in seen:
+            kept.append(record)
+            seen.add(of_model)
+    return kept
 
 
-def _trained(record: Record) -> bool:
-    """Pretraining is the start of everything and does not count."""
-    return bool(record.get("intermediate_size") or (record.get("train_tasks") and record.get("role") != "pretrain"))
-
-
-def _control(record: Record) -> str:
-    if record.get("origin") == "random":
-        return "random encoder"
-    return "hypothesis only" if record.get("inputs") == "hypothesis" else ""
-
-
-def _frame(found: Iterable[tuple[Record, str]]) -> pd.DataFrame:
+def _frame(found: Iterable[tuple[ResultRecord, str]]) -> pd.DataFrame:
     return pd.DataFrame([_row(*each) for each in found], columns=list(TYPES)).astype(TYPES)
 
 
@@ -138,65 +126,37 @@ def _settled(scores: pd.DataFrame) -> pd.DataFrame:
     return scores
 
 
-def _row(record: Record, target: str) -> dict[str, object]:
-    size = record.get("intermediate_size") or 0
-    tasks = str(record.get("intermediate") or "") if size else ""
-    seed = record.get("seed") or 0
+def _row(record: ResultRecord, target: str) -> dict[str, object]:
+    training = record.training
     return {
-        "intermediate": (record.get("intermediate_phase") or tasks.replace(",", "+")) if size else "",
-        "tasks": tasks,
-        "size": size,
-        "seed": record.get("planned_seed", seed),
-        "subset_seed": record.get("subset_seed") or 0,
-        "trained": _trained(record),
+        "intermediate": training.after,
+        "tasks": training.intermediate if training.intermediate_size else "",
+        "size": training.intermediate_size,
+        "seed": (training.seed or 0) if training.planned_seed is None else training.planned_seed,
+        "subset_seed": training.subset_seed or 0,
+        "trained": training.is_trained,
         "target": target,
-        "metric": record["metric"],
-        "language": record["language"],
-        "value": record["value"],
-        "count": record.get("count") or 0,
-        "degenerate": bool(record.get("degenerate")),
+        "metric": record.metric,
+        "language": record.language,
+        "value": record.value,
+        "count": record.count,
+        "degenerate": bool(record.collapsed),
         "at_chance": False,
-        "reason": str(record.get("degenerate") or ""),
-        "run": str(record.get("run", "")),
+        "reason": record.collapsed or "",
+        "run": training.run,
         "dev": _dev(record),
     }
 
 
-def _dev(record: Record) -> float:
+def _dev(record: ResultRecord) -> float:
     """The run's dev score, where its training was for the target: an intermediate phase's dev is of another task."""
-    task, dev = find_task(record["task"]), record.get("dev")
-    if dev is None or (task and task.family in RETRIEVAL) or not _trained_for_target(record):
+    task, dev = find_task(record.task), record.training.dev
+    if dev is None or (task and task.family in RETRIEVAL) or not record.training.is_for_target:
         return math.nan
     return float(dev)
 
 
-def _trained_for_target(record: Record) -> bool:
-    return bool(record.get("train_tasks")) and record.get("role") not in ("pretrain", "intermediate")
-
-
-def _named(records: Sequence[Record]) -> list[tuple[Record, str]]:
-    """Each record with its target: its task, followed by those of its settings that differ within the task."""
-    told = [_settings(record) for record in records]
-    values: dict[str, set[tuple[int, str]]] = {}
-    for record, settings in zip(records, told, strict=True):
-        values.setdefault(record["task"], set()).update(enumerate(settings))
-    named = []
-    for record, settings in zip(records, told, strict=True):
-        seen = [place for place, _ in values[record["task"]]]
-        differing = [setting for place, setting in enumerate(settings) if setting and seen.count(place) > 1]
-        named.append((record, " ".join([record["task"], *differing])))
-    return named
-
-
-def _settings(record: Record) -> tuple[str, ...]:
-    """How the score was taken, in the order of :data:`SETTINGS`; "" where a setting does not apply."""
-    layer, rows = record.get("layer"), record.get("train_size")
-    own = _trained_for_target(record)
-    return (
-        str(record.get("split", "test")),
-        "" if layer is None else f"layer {layer}",
-        record.get("pooling") or "",
-        record.get("mining") or "",
-        "after " + "+".join(record["train_tasks"]) if own else "",
-        f"n={rows}" if own and rows else "",
-    )
+def _named(records: Sequence[ResultRecord]) -> list[tuple[ResultRecord, str]]:
+    """Each record with its target: its task, followed by the settings that tell it from others of the task."""
+    names = tell_apart([record.task for record in records], records, SETTINGS, separator=" ")
+    return list(zip(records, names, strict=True))

@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from dist_stilts.conventions import ENGLISH
-from dist_stilts.errors import UserError, nearest
+from dist_stilts.errors import UserError, near, nearest
 from dist_stilts.tasks.files import parse_object, read_lines, read_whole, shown
 
 OBSERVED = " observed"
@@ -85,11 +85,10 @@ def _unknown(language: str, text: str) -> UserError:
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     rows = list(csv.DictReader(lines, delimiter="\t"))
     two_letters = {iso: row["language"] for row in rows for iso in row["iso"].split("+")}
-    hint = nearest(language, (row["language"] for row in rows))
-    if language in two_letters:
-        hint = f"did you mean '{two_letters[language]}'?"
-    elif not hint.endswith("?"):
-        hint = f"{len(rows)} languages have them, from {rows[0]['language']} to {rows[-1]['language']}."
+    meant = [two_letters[language]] if language in two_letters else near(language, (row["language"] for row in rows))
+    hint = f"{len(rows)} languages have them, from {rows[0]['language']} to {rows[-1]['language']}."
+    if meant:
+        hint = f"did you mean '{meant[0]}'?"
     return UserError(
         f"no typological distances are known for the language '{language}'",
         fix=f"{hint} Or give a table of your own: study.distances: FILE",
@@ -209,15 +208,6 @@ def missing(distances: Distances, languages: Iterable[str]) -> dict[str, list[st
     values = distances.values.reindex(list(dict.fromkeys(languages)))
     lacking = {name: list(values.index[values[name].isna()]) for name in values.columns}
     return {name: codes for name, codes in lacking.items() if codes}
-
-
-def typology_notes(distances: Distances) -> list[str]:
-    """Return what a reader has to know of these distances, in sentences generated from them."""
-    others = distances.values.drop(index=ENGLISH, errors="ignore")
-    intro = (
-        f"{len(others)} {'language' if len(others) == 1 else 'languages'} by distance from English. {distances.source}."
-    )
-    return [intro, *(f"{name.capitalize()} distance: {note}." for name, note in distances.notes.items())]
 
 
 def _note(values: pd.Series, observed: pd.Series) -> str:

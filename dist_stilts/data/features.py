@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from dist_stilts.tasks.spec import IGNORED
+from dist_stilts.tasks.spec import IGNORED, WITHHELD
 
 COLUMNS: dict[str, str] = {
     "input_ids": "all segments one after another",
     "lengths": "tokens of each segment; one segment but for multiple choice",
-    "labels": "class or choice index; per token for tagging (-100 between words, -1 a tag that training lacks); first"
-    " and last token of the answer (0 0 = not in this window); empty for mlm or hidden gold",
+    "labels": "class or choice index; per token for tagging (-100 between words, -1 a tag that training lacks, -2 one"
+    " that is withheld); first and last token of the answer (0 0 = not in this window); empty for mlm or hidden gold",
     "offsets": "questions: first character of each token in the context and the one after its last, (-1 -1) elsewhere",
     "example": "number of the example in its file, 0-based",
     "first_word": "tagging: number of the row's first word among all words of the file",
@@ -56,6 +56,10 @@ class Ragged(Sequence[np.ndarray]):
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    def holds(self, value: int) -> bool:
+        """Whether the value occurs in any row."""
+        return any((values == value).any() for values in self._values)
 
     def __getitem__(self, row: Any) -> Any:
         chunk = int(np.searchsorted(self._starts, row, side="right")) - 1
@@ -96,6 +100,11 @@ class Features:
     def examples(self) -> int:
         """Number of examples; a long tagged sentence or the context of a question is several rows."""
         return int(self.example.max()) + 1 if len(self) else 0
+
+    @property
+    def lacks_gold(self) -> bool:
+        """Whether there are rows without gold, as of a test set that withholds it; those of plain text have none."""
+        return bool((self.labels.sizes == 0).any()) or self.labels.holds(WITHHELD)
 
     @property
     def words(self) -> int:
@@ -140,6 +149,9 @@ class _Joined(Ragged):
         self._parts = parts
         self._starts = np.cumsum([0, *(len(part) for part in parts)])
         self.sizes = np.concatenate([part.sizes for part in parts])
+
+    def holds(self, value: int) -> bool:
+        return any(part.holds(value) for part in self._parts)
 
     def __getitem__(self, row: Any) -> Any:
         part = int(np.searchsorted(self._starts, row, side="right")) - 1

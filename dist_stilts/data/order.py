@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=20)  # ten tasks at the turn of an epoch; those of runs before are let go
 def permutation(seed: int, epoch: int, size: int) -> np.ndarray:
     """The order of one epoch: ``[size]`` int64."""
     return np.random.default_rng((seed, epoch)).permutation(size)

@@ -13,9 +13,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from dist_stilts.config import plain
 from dist_stilts.conventions import OnProgress, fingerprint
@@ -121,12 +121,17 @@ def cache_name(wanted: Wanted, revision: str, tokenizer_hash: str) -> str:
     return f"{wanted.spec.name}-{split}-{wanted.language}-{key}"
 
 
-@lru_cache(maxsize=8)
+_DIGESTS: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+"""Of tokenizers that somebody still uses: one of 250,000 pieces takes a quarter of a GiB, and runs load their own."""
+
+
 def tokenizer_digest(tokenizer: Any) -> str:
     """Hash of all that a fast tokenizer does, wherever it was loaded from."""
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    rest = {key: value for key, value in content.items() if key not in ("truncation", "padding")}
-    return fingerprint(rest)
+    if tokenizer not in _DIGESTS:
+        content = json.loads(tokenizer.backend_tokenizer.to_str())
+        rest = {key: value for key, value in content.items() if key not in ("truncation", "padding")}
+        _DIGESTS[tokenizer] = fingerprint(rest)
+    return _DIGESTS[tokenizer]
 
 
 def encode_texts(texts: Sequence[str], tokenizer: Any, max_length: int) -> Features:

@@ -12,7 +12,7 @@ import numpy as np
 from dist_stilts.data.features import Features, from_table, schema
 from dist_stilts.data.tokenise import sentences, tokenise
 from dist_stilts.tasks.sources import available_languages, load_bitext, stream_rows, task
-from dist_stilts.tasks.spec import IGNORED, RETRIEVAL, UNSEEN, TaskSpec
+from dist_stilts.tasks.spec import IGNORED, RETRIEVAL, UNSEEN, WITHHELD, TaskSpec
 
 MAX_LENGTH = 256
 
@@ -53,7 +53,8 @@ def _targets(spec: TaskSpec, features: Features, row: int, tokenizer: Any) -> li
         return [f"    answer  {answer} (tokens {labels[0]} to {labels[1]})"]
     if spec.family == "token":
         places = np.flatnonzero(labels != IGNORED)
-        tags = ["(unseen)" if labels[place] == UNSEEN else spec.labels[labels[place]] for place in places]
+        marks = {UNSEEN: "(unseen)", WITHHELD: "(withheld)"}
+        tags = [marks.get(label) or spec.labels[label] for label in labels[places].tolist()]
         words = [tokenizer.decode(part) for part in np.split(ids[:-1], places)[1:]]
         return ["    tags    " + "  ".join(f"{word}/{tag}" for word, tag in zip(words, tags, strict=True))]
     if spec.family in ("sequence", "choice") and len(labels):

@@ -11,7 +11,7 @@ from typing import Any
 
 from dist_stilts.data.rows import FeatureRow, feature_row, join_pair
 from dist_stilts.data.windows import QaLengths, windows
-from dist_stilts.tasks.spec import IGNORED, UNSEEN, ChoiceRow, Family, PairRow, TaggedRow, TextRow
+from dist_stilts.tasks.spec import IGNORED, UNSEEN, WITHHELD, ChoiceRow, Family, PairRow, TaggedRow, TextRow
 
 
 def tokenise(
@@ -120,7 +120,8 @@ def _tagged(
             targets = [
                 target
                 for word, tag in zip(words, tags, strict=True)
-                for target in [number_of.get(tag, UNSEEN)] + [IGNORED] * (len(pieces[word][:room]) - 1)
+                for target in [WITHHELD if tag is None else number_of.get(tag, UNSEEN)]
+                + [IGNORED] * (len(pieces[word][:room]) - 1)
             ]
             lost = sum(max(0, len(pieces[word]) - room) for word in words)
             segment, targets = _join_single(tokenizer, ids, targets)
@@ -128,12 +129,12 @@ def _tagged(
             first_word += len(words)
 
 
-def _stretches(row: TaggedRow, pieces: dict[str, list[int]], room: int) -> Iterator[tuple[list[str], list[str]]]:
+def _stretches(row: TaggedRow, pieces: dict[str, list[int]], room: int) -> Iterator[tuple[list[str], list[str | None]]]:
     """Cut a sentence between words into stretches that fit; most sentences are one stretch."""
     words: list[str] = []
-    tags: list[str] = []
+    tags: list[str | None] = []
     used = 0
-    for word, tag in zip(row.words, row.tags, strict=True):
+    for word, tag in zip(row.words, row.tags or [None] * len(row.words), strict=True):
         cost = min(room, len(pieces[word]))
         if words and used + cost > room:
             yield words, tags

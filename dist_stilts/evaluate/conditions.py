@@ -3,68 +3,85 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dist_stilts.evaluate.predict import evaluation_dtype
 from dist_stilts.model.encoder import Provenance, read_provenance
 from dist_stilts.parallel.world import World
-from dist_stilts.report.records import read
-from dist_stilts.tasks.registry import find_task
+from dist_stilts.results.metrics import last_metric
+from dist_stilts.results.record import Identity, Model, Reading, ResultRecord, Scoring, Training
+from dist_stilts.tasks.sources import data_revision
 from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
 
 if TYPE_CHECKING:
-    from dist_stilts.evaluate.suite import Job
-
-Record = dict[str, Any]
-
-LAST_METRIC = {"token": "accuracy", "tatoeba": "accuracy_from_foreign", "bucc": "threshold"}
-"""The metric of a unit that is written last (others: the task's own): if it is there, all are."""
+    from dist_stilts.evaluate.suite import Job, Unit
 
 
-def conditions(job: Job, provenance: Provenance | None, world: World, seconds: float) -> Record:
-    """What all records of a job say, and how long the unit took."""
-    return {
-        "model_id": provenance.digest[:12] if provenance else job.model,
-        "origin": provenance.origin if provenance else "pretrained",
-        "inputs": job.inputs,
-        "dtype": str(evaluation_dtype(job.config.dtype, world.device)).removeprefix("torch."),
-        "world_size": world.size,
-        "wall_seconds": round(seconds, 3),
-        "time": time.time(),
-        **job.conditions,
-    }
+def model_of(job: Job, provenance: Provenance | None) -> Model:
+    """Which model the job scores."""
+    if provenance is None:
+        return Model(job.model, path=job.model)
+    return Model(provenance.digest[:12], provenance.run, job.model, provenance.origin)
 
 
-def reading(job: Job, spec: TaskSpec, layer: int | None) -> Record:
-    """How a task's texts are read, and pairs found, as the records say it."""
-    if spec.family == "span":
-        return {"layer": None, "pooling": None, "max_length": job.qa.max_length, "stride": job.qa.stride}
-    settings = job.config.retrieval
-    return {
-        "layer": layer,
-        "pooling": settings.reads if spec.family in RETRIEVAL else None,
-        "max_length": job.max_length,
-        "stride": None,
-        **({"mining": settings.mines} if spec.family == "bucc" else {}),
-    }
+def training_of(provenance: Provenance | None, phase: str | None = None, role: str | None = None) -> Training:
+    """How a model came to be, as far as its provenance tells: nothing of seeds, and nothing at all of foreign ones.
 
-
-def already_scored(job: Job, world: World) -> dict[tuple[str, str, str, int | None], str]:
-    """Task, split, language and layer of the units on which this model, read in this way, was scored to the end.
-
-    Each with the revision of the data that was scored last.
+    Args:
+        phase, role: of the run that scores the model; None for those of the model's last phase.
     """
-    if not job.results.exists():
-        return {}
-    common = conditions(job, read_provenance(Path(job.model)), world, 0.0)
-    found = {}
-    for record in read(job.results):
-        spec = find_task(record["task"])  # None: a task of another recipe's own
-        if spec is None or record["metric"] != LAST_METRIC.get(spec.family, spec.metric):
-            continue
-        same = {**{key: common[key] for key in ("model_id", "inputs", "dtype")}, **reading(job, spec, record["layer"])}
-        if same.items() <= record.items():
-            unit = (record["task"], record["split"], record["language"], record["layer"])
-            found[unit] = record["data_revision"]
-    return found
+    trained = provenance.trained_on if provenance else []
+    last = {**(trained[-1] if trained else {}), **({} if phase is None else {"phase": phase, "role": role})}
+    own = [entry for entry in trained if all(entry.get(key) == last.get(key) for key in ("phase", "role"))]
+    before = [entry for entry in trained if entry.get("role") == "intermediate"]
+    labelled = [entry for entry in before if entry["task"] != "mlm"] or before  # plain text is no English task data
+    return Training(
+        run=provenance.run if provenance else "",
+        phase=last.get("phase") or "",
+        role=last.get("role") or "",
+        train_tasks=tuple(entry["task"] for entry in own),
+        train_size=sum(entry.get("examples", 0) for entry in own) or None,
+        intermediate=",".join(entry["task"] for entry in before),
+        intermediate_phase="+".join(dict.fromkeys(entry["phase"] for entry in before)),
+        intermediate_size=sum(entry.get("examples", 0) for entry in labelled),
+        collapsed=provenance.degenerate if provenance else None,
+    )
+
+
+def reading(job: Job, spec: TaskSpec, layer: int | None, world: World) -> Reading:
+    """How a task's texts are read, and pairs found."""
+    dtype = str(evaluation_dtype(job.config.dtype, world.device)).removeprefix("torch.")
+    if spec.family == "span":
+        return Reading(job.inputs, None, max_length=job.qa.max_length, stride=job.qa.stride, dtype=dtype)
+    settings = job.config.retrieval
+    pooling = settings.reads if spec.family in RETRIEVAL else ""
+    mining = settings.mines if spec.family == "bucc" else ""
+    return Reading(job.inputs, layer, pooling, mining, job.max_length, dtype=dtype)
+
+
+def scoring(job: Job, world: World, seconds: float) -> Scoring:
+    """When and where the job scores; ``seconds``: how long the unit took."""
+    return Scoring(job.versions, world.size, round(seconds, 3), time.time())
+
+
+def unscored(wanted: Iterable[Unit], job: Job, world: World, there: Iterable[Identity]) -> list[Unit]:
+    """The units on which this model, reading these texts in this way, was not scored to the end, in any run."""
+    model = model_of(job, read_provenance(Path(job.model)))
+    known = {identity.in_any_run() for identity in there}
+    return [unit for unit in wanted if not known or _last(unit, job, world, model) not in known]
+
+
+def _last(unit: Unit, job: Job, world: World, model: Model) -> Identity:
+    """What the last record of a unit is of."""
+    return ResultRecord(
+        unit.spec.name,
+        unit.language,
+        unit.split,
+        last_metric(unit.spec),
+        None,
+        data_revision=data_revision(unit.spec, job.root, unit.split, unit.language),
+        model=model,
+        reading=reading(job, unit.spec, unit.layer, world),
+    ).identity.in_any_run()

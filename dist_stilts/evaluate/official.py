@@ -2,7 +2,7 @@
 
     xnli pawsx tatoeba xcopa   one label a line (tatoeba: row numbers): accuracy
     udpos panx                 one tag a line, a blank line after a sentence: seqeval's F1 over the lines as they are
-    bucc2018                   ``source id <TAB> English id`` a line: F1 of the set of lines
+    bucc2018                   ``source id <TAB> English id`` a line: F1 of the set of lines; no line, an F1 of 0
     xquad tydiqa mlqa          predictions {question id: answer}, labels SQuAD's JSON: exact match and F1
 
 Protocol: Hu et al. 2020. Lines are stripped, and blank ones count: of two label files of which one ends with a blank
@@ -93,12 +93,14 @@ def _labels(predictions: Path, labels: Path) -> FileScore:
 
 
 def _pairs(predictions: Path, labels: Path) -> FileScore:
-    lines, gold = _lines(predictions), set(_lines(labels))
-    predicted = set(lines)
+    lines = [line.strip() for _, line in read_lines(predictions, may_be_empty=True)]
+    predicted, gold = set(lines), set(_lines(labels))
     right = len(predicted & gold)
     precision, recall = (right / len(predicted), right / len(gold)) if right else (0.0, 0.0)
     f1 = 2 * precision * recall / (precision + recall) if right else 0.0
     no_pairs = sum(len(line.split("\t")) != 2 for line in predicted - gold)
+    if not any(predicted):
+        return FileScore(_percent({"f1": f1, "precision": precision, "recall": recall}), ("no pair was predicted",))
     notes = _notes(
         (len(lines) - len(predicted), "repeated lines count once"),
         (no_pairs, f"lines are not '{_ENGLISH_SIDE}' and count as wrong pairs"),

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from dist_stilts.evaluate.conditions import Record
 from dist_stilts.evaluate.retrieval import CURVE
 from dist_stilts.layout import ScoresFolder, layer_folder, prediction_file
 from dist_stilts.report.retrieval_plots import Curve, layer_sweep, precision_recall
+from dist_stilts.results.record import THRESHOLD, ResultRecord
 
 Point = tuple[float, float, float]
 """Threshold, precision, recall."""
 
 
-def draw(records: Sequence[Record], folder: ScoresFolder) -> list[Path]:
+def draw(records: Sequence[ResultRecord], folder: ScoresFolder) -> list[Path]:
     """Draw what there is to draw; nothing without retrieval.
 
     Args:
@@ -25,30 +25,30 @@ def draw(records: Sequence[Record], folder: ScoresFolder) -> list[Path]:
     """
     drawn = []
     if swept := sweeps(records):
-        drawn += layer_sweep(folder.layers, [record for record in records if record["task"] in swept])
+        drawn += layer_sweep(folder.layers, [record for record in records if record.task in swept])
     if curves := {name: curve for name, curve in _curves(records, folder.predictions) if len(curve.recall)}:
         drawn += precision_recall(folder.precision_recall, curves)
     return [path for path in drawn if path.suffix == ".png"]
 
 
-def sweeps(records: Iterable[Record]) -> set[str]:
+def sweeps(records: Iterable[ResultRecord]) -> set[str]:
     """The tasks of which more than one layer was read."""
-    layers = {(record["task"], record["layer"]) for record in records if record["layer"] is not None}
+    layers = {(record.task, record.reading.layer) for record in records if record.reading.layer is not None}
     return {task for task, _ in layers if sum(task == other for other, _ in layers) > 1}
 
 
-def _curves(records: Sequence[Record], predictions: Path) -> Iterator[tuple[str, Curve]]:
+def _curves(records: Sequence[ResultRecord], predictions: Path) -> Iterator[tuple[str, Curve]]:
     """The curve of each language as it was mined last; where several layers were read, that of its best by F1."""
-    mined: dict[tuple[str, str, str], list[Record]] = {}
+    mined: dict[tuple[str, str, str], list[ResultRecord]] = {}
     for record in records:
-        if "mining" in record and record["value"] is not None:
-            mined.setdefault((record["task"], record["split"], record["language"]), []).append(record)
+        if record.reading.mining and record.value is not None:
+            mined.setdefault((record.task, record.split, record.language), []).append(record)
     for (task, split, language), scores in mined.items():
-        last = [record for record in scores if record["mining"] == scores[-1]["mining"]]
-        if not (scored := [record for record in last if record["metric"] == "f1"]):
+        last = [record for record in scores if record.reading.mining == scores[-1].reading.mining]
+        if not (scored := [record for record in last if record.main]):
             continue  # gold was withheld
-        layer = max(scored, key=lambda record: record["value"])["layer"]
-        threshold = [r["value"] for r in last if r["metric"] == "threshold" and r["layer"] == layer][-1]
+        layer = max(scored, key=lambda record: record.value or 0.0).reading.layer or 0
+        threshold = [r.value for r in last if r.unit == THRESHOLD and r.reading.layer == layer][-1] or 0.0
         for folder in (layer_folder(predictions, layer), predictions):
             file = prediction_file(folder, task, split, language, CURVE)
             if file.is_file():

@@ -237,13 +237,14 @@ def score_bucc(bitext: Bitext, dev: Bitext, embed: Embed, config: RetrievalConfi
     lines = [f"{bitext.source_ids[s]}\t{bitext.target_ids[t]}" for s, t in pairs]
     found = mined.found
     if bitext.gold is None:
-        values: dict[str, float | None] = {**dict.fromkeys(BUCC_METRICS), "threshold": threshold}
-        return Score(values, lines, 0, found.degenerate, health=found.health)
+        values: dict[str, float | None] = dict.fromkeys(BUCC_METRICS)
+        return Score(values, lines, 0, found.degenerate, health=found.health, threshold=threshold)
     score = score_at(mined.pairs.scores, mined.is_gold, len(bitext.gold), threshold)
     points = curve(mined.pairs.scores, mined.is_gold, len(bitext.gold))
     scores = (score.f1, score.precision, score.recall, points.average_precision)
-    values = {**dict(zip(BUCC_METRICS, scores, strict=True)), "threshold": threshold}
-    return Score(values, lines, len(bitext.gold), found.degenerate, {CURVE: curve_lines(points)}, found.health)
+    values = dict(zip(BUCC_METRICS, scores, strict=True))
+    beside = {CURVE: curve_lines(points)}
+    return Score(values, lines, len(bitext.gold), found.degenerate, beside, found.health, threshold)
 
 
 class Mined(NamedTuple):

@@ -12,7 +12,7 @@ from dist_stilts.errors import UserError
 from dist_stilts.layout import OUTCOMES
 from dist_stilts.scoring.classify import accuracy, binary_f1, degenerate_reason
 from dist_stilts.scoring.tagging import span_f1, token_accuracy
-from dist_stilts.tasks.spec import IGNORED, TaskSpec
+from dist_stilts.tasks.spec import IGNORED, WITHHELD, TaskSpec
 
 UNSEEN_TAG = "(unseen)"
 """Stands for gold tags that the training data do not have."""
@@ -23,12 +23,13 @@ class Score:
     """Scores of one task, split and language.
 
     Attributes:
-        values: metric name to score, in 0..1 (a threshold: as it is); None where gold is withheld.
+        values: metric name to score, in 0..1; None where gold is withheld.
         predictions: lines of the prediction file, in XTREME's layout.
         count: rows, words or gold pairs that the scores are about.
         degenerate: why the model has collapsed, if it has.
         beside: other files to write beside the predictions: suffix to content.
         health: retrieval only: what is known of the embeddings themselves.
+        threshold: mining only: the margin from which pairs are kept.
     """
 
     values: dict[str, float | None]
@@ -37,6 +38,7 @@ class Score:
     degenerate: str | None
     beside: dict[str, str] = field(default_factory=dict)
     health: dict[str, float] = field(default_factory=dict)
+    threshold: float | None = None
 
 
 def outcomes(per_row: Iterable[float]) -> dict[str, str]:
@@ -50,7 +52,7 @@ def labelled_scores(spec: TaskSpec, features: Features, predicted: np.ndarray) -
     Raises:
         UserError: some rows have gold and some do not.
     """
-    gold = np.concatenate([labels[labels != IGNORED] for labels in features.labels])
+    gold = np.concatenate([labels[(labels != IGNORED) & (labels != WITHHELD)] for labels in features.labels])
     if len(gold) not in (0, len(predicted)):
         raise UserError(
             f"{spec.name}: {len(predicted)} predictions but {len(gold)} gold labels",
@@ -72,13 +74,11 @@ def labelled_scores(spec: TaskSpec, features: Features, predicted: np.ndarray) -
     words = np.array([int((labels != IGNORED).sum()) for labels in features.labels])
     ends = np.cumsum(np.bincount(features.example, weights=words).astype(np.int64))[:-1]
     tags = [[spec.labels[label] for label in part] for part in np.split(predicted, ends)]
+    lines = [line for sentence in tags for line in [*sentence, ""]][:-1]
+    collapsed = degenerate_reason(predicted, len(spec.labels))
+    if not len(gold):
+        return Score({spec.metric: None}, lines, 0, collapsed)
     known = (*spec.labels, UNSEEN_TAG)  # UNSEEN is -1: the last
     gold_tags = [[known[label] for label in part] for part in np.split(gold, ends)]
-    lines = [line for sentence in tags for line in [*sentence, ""]][:-1]
     spans = {"f1": span_f1(tags, gold_tags)} if spec.metric == "f1" else {}
-    return Score(
-        {**spans, "accuracy": token_accuracy(tags, gold_tags)},
-        lines,
-        len(gold),
-        degenerate_reason(predicted, len(spec.labels)),
-    )
+    return Score({**spans, "accuracy": token_accuracy(tags, gold_tags)}, lines, len(gold), collapsed)

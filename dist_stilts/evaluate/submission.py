@@ -3,8 +3,8 @@
     predictions/<task>/test-<language>.tsv   and   labels/<task>/test-<language>.tsv   (question answering: .json)
 
 Per metric the mean over the task's languages; a task's score is its mean F1, else accuracy, for question answering the
-mean of exact match and F1; a group's and the overall score are means over tasks. Where languages are missing the
-official scorer stops; here what is there is scored, and every mean over fewer languages says so.
+mean of exact match and F1; a group's and the overall score are means over tasks. Where files are missing or cannot be
+scored the official scorer stops; here the others are scored, and every mean over fewer languages says so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dist_stilts.errors import UserError, nearest
+from dist_stilts.errors import UserError, near
 from dist_stilts.evaluate.official import GROUPS, LANGUAGES, score_files, suffix
 from dist_stilts.tasks.registry import all_tasks
 
@@ -30,16 +30,17 @@ def score_folder(predictions: Path, labels: Path) -> dict[str, Any]:
         over those of its languages in XTREME that are there (``None`` without any), ``missing``: those that are not,
         ``extra``: languages that XTREME's task does not have, in no average, and ``notes``: what was counted.
         ``groups``, ``overall``, ``without_retrieval``: percent, ``None`` unless all their tasks are there.
-        ``incomplete``: the tasks that lack languages, and how many they have. ``skipped``: folders not scored, and why.
+        ``incomplete``: the tasks that lack languages, and how many they have. ``skipped``: folders and files not
+        scored, and why. ``refused``: of these the files that are there and cannot be scored.
 
     Raises:
-        UserError: nothing to score; a folder that looks like a misspelt task; predictions without their label file;
-            and as :func:`dist_stilts.evaluate.official.score_files`.
+        UserError: nothing to score; a folder that looks like a misspelt task.
     """
     for folder in (predictions, labels):
         if not folder.is_dir():
             raise UserError("no such folder", where=folder)
     skipped: list[str] = []
+    refused: list[str] = []
     tasks: dict[str, Any] = {}
     for task in _task_folders(predictions, skipped):
         files = _files(predictions / task, task)
@@ -48,7 +49,7 @@ def score_folder(predictions: Path, labels: Path) -> dict[str, Any]:
         elif not files:
             skipped.append(f"{task}: no test-<language>{suffix(task)}")
         else:
-            tasks[task] = _score_task(task, files, _files(labels / task, task), labels / task)
+            tasks[task] = _score_task(task, files, _files(labels / task, task), skipped, refused)
     if not tasks:
         raise UserError(
             f"no task in common (known: {', '.join(LANGUAGES)})",
@@ -62,7 +63,8 @@ def score_folder(predictions: Path, labels: Path) -> dict[str, Any]:
         "overall": _mean_of_tasks(scores, OFFICIAL),
         "without_retrieval": _mean_of_tasks(scores, WITHOUT_RETRIEVAL),
         "incomplete": {task: _languages_there(task, result) for task, result in tasks.items() if result["missing"]},
-        "skipped": skipped,
+        "skipped": [*skipped, *refused],
+        "refused": refused,
     }
 
 
@@ -71,9 +73,11 @@ def _task_folders(predictions: Path, skipped: list[str]) -> list[str]:
     names = {path.name for path in predictions.iterdir() if path.is_dir() and not path.name.startswith(".")}
     others = {spec.name for spec in all_tasks()} - LANGUAGES.keys()
     for name in sorted(names - LANGUAGES.keys()):
-        hint = nearest(name, LANGUAGES)
-        if name not in others and hint.startswith("did you mean"):
-            raise UserError(f"'{name}' is no task of XTREME", where=predictions / name, fix=hint)
+        meant = near(name, LANGUAGES)
+        if name not in others and meant:
+            raise UserError(
+                f"'{name}' is no task of XTREME", where=predictions / name, fix=f"did you mean '{meant[0]}'?"
+            )
         skipped.append(f"{name}: no task of XTREME")
     return [task for task in LANGUAGES if task in names]
 
@@ -85,25 +89,31 @@ def _files(folder: Path, task: str) -> dict[str, Path]:
     return {match[1]: path for match, path in found if match}
 
 
-def _score_task(task: str, files: dict[str, Path], labels: dict[str, Path], folder: Path) -> dict[str, Any]:
-    official = [language for language in LANGUAGES[task] if language in files]
-    extra = sorted(files.keys() - LANGUAGES[task])
+def _score_task(
+    task: str, files: dict[str, Path], labels: dict[str, Path], skipped: list[str], refused: list[str]
+) -> dict[str, Any]:
+    """Score the languages one by one: what keeps one from being scored joins ``skipped`` or ``refused``."""
     languages, notes = {}, []
-    for language in (*official, *extra):
+    for language in sorted(files, key=lambda code: ((*LANGUAGES[task], code).index(code), code)):
         if language not in labels:
-            fix = f"Expected {folder / f'test-{language}{suffix(task)}'}"
-            raise UserError("no labels for these predictions", where=files[language], fix=fix)
-        scored = score_files(task, language, files[language], labels[language])
+            skipped.append(f"{task} {language}: no labels for {files[language]}")
+            continue
+        try:
+            scored = score_files(task, language, files[language], labels[language])
+        except UserError as error:
+            refused.append(f"{task} {language}: {error}")
+            continue
         languages[language] = scored.values
         notes += [f"{language}: {note}" for note in scored.notes]
+    official = [language for language in LANGUAGES[task] if language in languages]
     metrics = languages[official[0]] if official else {}
     average = {metric: sum(languages[code][metric] for code in official) / len(official) for metric in metrics}
     return {
         "languages": languages,
         "average": average,
         "score": _task_score(average),
-        "missing": [language for language in LANGUAGES[task] if language not in files],
-        "extra": extra,
+        "missing": [language for language in LANGUAGES[task] if language not in languages],
+        "extra": [language for language in languages if language not in official],
         "notes": notes,
     }
 

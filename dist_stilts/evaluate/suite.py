@@ -8,21 +8,21 @@ Every rank calls :func:`evaluate`; rank 0 writes. No number leaves without its c
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from dist_stilts.conventions import OnProgress
+from dist_stilts.conventions import JsonObject, OnProgress
 from dist_stilts.data.features import Features
 from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.answers import answer_scores
-from dist_stilts.evaluate.conditions import already_scored, conditions, reading
+from dist_stilts.evaluate.conditions import model_of, reading, scoring, training_of, unscored
 from dist_stilts.evaluate.embedding import Embedder
 from dist_stilts.evaluate.predict import evaluation_dtype, predict, predict_answers
 from dist_stilts.evaluate.retrieval import (
@@ -38,11 +38,13 @@ from dist_stilts.model.encoder import Provenance, load_tokenizer, number_of_laye
 from dist_stilts.model.multitask import load_model
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
-from dist_stilts.report.records import append, read
+from dist_stilts.results.files import append, read
+from dist_stilts.results.record import THRESHOLD, ResultRecord, Scoring, Training
 from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.sources import (
     available_languages,
     check_language,
+    check_source,
     data_revision,
     known_languages,
     load_bitext,
@@ -51,8 +53,6 @@ from dist_stilts.tasks.sources import (
     task,
 )
 from dist_stilts.tasks.spec import RETRIEVAL, SpanRow, TaskSpec
-
-Record = dict[str, Any]
 
 
 @dataclass
@@ -88,7 +88,8 @@ class Job:
     Attributes:
         model: folder of the model; root: folder of the data, None for the Hub; prepared: folder of tokenised data.
         embeddings: folder of what retrieval has embedded; all of it can be deleted.
-        conditions: fields that go into every record.
+        training: how the model came to be; None for what its provenance tells.
+        versions: by package, of what runs here.
     """
 
     model: str
@@ -102,7 +103,8 @@ class Job:
     embeddings: Path
     inputs: str = "full"
     qa: QaLengths = field(default_factory=QaLengths)
-    conditions: dict[str, Any] = field(default_factory=dict)
+    training: Training | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,16 +121,16 @@ class Unit:
     layer: int | None = None
 
 
-def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list[Record]:
-    """Score everything that ``job.results`` does not hold yet, and return all records of the job.
+def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list[ResultRecord]:
+    """Score everything that ``job.results`` does not hold yet, and return all that it then holds.
 
     Raises:
         UserError: unknown task, split or language; missing data; a model without the head; rows that were trained on.
     """
     job.config.retrieval.check()
     wanted = list(units(job))
-    done = broadcast_value(already_scored(job, world) if world.is_main else {})
-    missing = [unit for unit in wanted if not is_scored(unit, job, done)]
+    there = broadcast_value({record.identity for record in known_records(job)} if world.is_main else set())
+    missing = unscored(wanted, job, world, there)
     if missing:
         specs = list({unit.spec.name: unit.spec for unit in missing if unit.spec.family not in RETRIEVAL}.values())
         model, tokenizer, provenance = load_model(job.model, specs)
@@ -147,24 +149,29 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
             started = time.perf_counter()
             records = score(unit, job, model, tokenizer, embedder, world)
             if world.is_main:
-                common = conditions(job, provenance, world, time.perf_counter() - started)
-                for record in records:
-                    collapsed = record["degenerate"] or common.get("degenerate")
-                    append(job.results, {**record, **common, "degenerate": collapsed})
+                told = completed(records, job, provenance, scoring(job, world, time.perf_counter() - started))
+                # Of a unit that was interrupted while it was recorded, the first scores stay as they are.
+                append(job.results, [record for record in told if record.identity not in there])
         if progress:
             progress("scoring", len(missing), len(missing))
-    return broadcast_value(read(job.results) if world.is_main and job.results.exists() else [])
+    return broadcast_value(known_records(job) if world.is_main else [])
 
 
-def is_scored(unit: Unit, job: Job, done: dict[tuple[str, str, str, int | None], str]) -> bool:
-    """Whether a unit is among those that are done; a user's own texts may have changed since."""
-    revision = done.get((unit.spec.name, unit.split, unit.language, unit.layer))
-    if revision is None or unit.layer is None:
-        return revision is not None
-    return revision == data_revision(unit.spec, job.root, unit.split, unit.language)
+def known_records(job: Job) -> list[ResultRecord]:
+    """What the job's file holds."""
+    return read(job.results) if job.results.exists() else []
 
 
-def prepare_job(job: Job, progress: OnProgress | None = None) -> list[Record]:
+def completed(
+    records: Sequence[ResultRecord], job: Job, provenance: Provenance | None, circumstances: Scoring
+) -> list[ResultRecord]:
+    """A unit's records with what is the same for all of a job."""
+    model, training = model_of(job, provenance), job.training or training_of(provenance)
+    same: dict[str, Any] = {"model": model, "training": training, "scoring": circumstances}
+    return [replace(record, collapsed=record.collapsed or training.collapsed, **same) for record in records]
+
+
+def prepare_job(job: Job, progress: OnProgress | None = None) -> list[JsonObject]:
     """Tokenise all rows that the job scores; returns what tokenising did. Retrieval reads its texts when it scores."""
     tokenizer = load_tokenizer(job.model)
     return [
@@ -190,6 +197,7 @@ def units(job: Job) -> Iterator[Unit]:
         spec = task(name, job.root)
         if spec.family == "mlm":
             raise UserError("mlm has no score to evaluate", fix="Leave it out of evaluate")
+        check_source(spec, job.root)
         for split in wanted.splits:
             layers = layers_of(job) if spec.family in RETRIEVAL else (None,)
             for language in languages_of(spec, job.root, split, wanted.languages):
@@ -219,8 +227,10 @@ def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str
     return found
 
 
-def score(unit: Unit, job: Job, model: Any, tokenizer: Any, embedder: Embedder | None, world: World) -> list[Record]:
-    """Score one unit; every rank gets the records, rank 0 writes the predictions."""
+def score(
+    unit: Unit, job: Job, model: Any, tokenizer: Any, embedder: Embedder | None, world: World
+) -> list[ResultRecord]:
+    """Score one unit; every rank gets the records, as yet without model and training; rank 0 writes the predictions."""
     if embedder and unit.layer is not None:
         found = retrieve(unit, job, embedder, world)
         revision = data_revision(unit.spec, job.root, unit.split, unit.language)
@@ -231,20 +241,23 @@ def score(unit: Unit, job: Job, model: Any, tokenizer: Any, embedder: Embedder |
         revision = prepared.revision
     if world.is_main:
         write_predictions(unit, job, found)
-    same = {
-        "task": unit.spec.name,
-        "language": unit.language,
-        "split": unit.split,
-        "count": found.count,
-        "degenerate": found.degenerate,
-        "data_revision": revision,
-        **reading(job, unit.spec, unit.layer),
-        **({"health": found.health} if found.health else {}),
-    }
-    percent = {
-        name: value if value is None or name == "threshold" else 100 * value for name, value in found.values.items()
-    }
-    return [{**same, "metric": name, "value": value} for name, value in percent.items()]
+    about = ResultRecord(
+        unit.spec.name,
+        unit.language,
+        unit.split,
+        unit.spec.metric,
+        None,
+        found.count,
+        collapsed=found.degenerate,
+        data_revision=revision,
+        health=found.health,
+        reading=reading(job, unit.spec, unit.layer, world),
+    )
+    percent = {name: None if value is None else 100 * value for name, value in found.values.items()}
+    records = [replace(about, metric=name, value=value) for name, value in percent.items()]
+    if found.threshold is not None:
+        records.append(replace(about, metric="threshold", value=found.threshold, unit=THRESHOLD))
+    return [replace(record, main=record.metric == unit.spec.metric) for record in records]
 
 
 def score_rows(model: Any, wanted: Wanted, features: Features, world: World, config: EvaluationConfig) -> Score:

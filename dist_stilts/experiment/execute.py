@@ -92,7 +92,8 @@ def prepare_data(recipe: Recipe, runs: Sequence[Run]) -> None:
 def finish(recipe: Recipe, command: str) -> tuple[list[Table], list[Path]]:
     """Write the table and the page of all runs; returns the tables and the files, none if the recipe scores nothing."""
     from dist_stilts.experiment.page import write_page
-    from dist_stilts.report.table import collect, pivot, render
+    from dist_stilts.report.table import pivot, render
+    from dist_stilts.results.files import collect
 
     folder = folder_of(recipe)
     if not any(folder.run(run.name).results.exists() for run in expand(recipe)):

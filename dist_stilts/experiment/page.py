@@ -5,20 +5,22 @@ No script and nothing from elsewhere: styles and figures are in the file, so it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dist_stilts.experiment.plots import curves
+from dist_stilts.report.numbers import COLLAPSED
 from dist_stilts.report.pages import conditions, inline_svg, values_of, write_html
-from dist_stilts.report.records import Record
 from dist_stilts.report.render import Sheet
-from dist_stilts.report.table import Table, label, pivot, sheets
+from dist_stilts.report.table import Table, pivot, sheets
+from dist_stilts.results.record import HYPOTHESIS_ONLY, RANDOM_ENCODER, ResultRecord
+from dist_stilts.results.settings import label
 
 
 def write_page(
     folder: Path,
     title: str,
-    records: Sequence[Record],
+    records: Sequence[ResultRecord],
     distances: Mapping[str, float] | None,
     commands: Sequence[str],
 ) -> Path:
@@ -26,7 +28,7 @@ def write_page(
 
     Args:
         folder: made if needed.
-        records: result records; optional fields may be missing.
+        records: of which no two contradict each other.
         distances: distance from English by language, if known.
         commands: the command lines that made the records, in order.
 
@@ -49,28 +51,28 @@ def write_page(
     )
 
 
-def _runs(records: Iterable[Record]) -> Sheet:
+def _runs(records: Iterable[ResultRecord]) -> Sheet:
     """One line per run: what it is, what it was trained on, what it was scored on."""
-    groups: dict[tuple[str, str], list[Record]] = {}
+    groups: dict[tuple[str, str], list[ResultRecord]] = {}
     for record in records:
-        groups.setdefault((str(record.get("run") or ""), label(record)), []).append(record)
+        groups.setdefault((record.training.run, label(record)), []).append(record)
     found = [
         [
-            what + "†" * any(record.get("degenerate") for record in run),
+            what + COLLAPSED * any(record.collapsed for record in run),
             name,
-            _values(run, "train_tasks"),
-            _values(run, "train_size"),
-            ", ".join(dict.fromkeys(record["task"] for record in run)),
-            _values(run, "seed"),
+            _values(run, lambda record: record.training.train_tasks),
+            _values(run, lambda record: record.training.train_size),
+            ", ".join(dict.fromkeys(record.task for record in run)),
+            _values(run, lambda record: record.training.seed),
         ]
         for (name, what), run in groups.items()
     ]
     return Sheet("Runs", ["what it is", "run", "trained on", "rows", "scored on", "seed"], found, [])
 
 
-def caveats(records: Sequence[Record], tables: Sequence[Table]) -> list[str]:
+def caveats(records: Sequence[ResultRecord], tables: Sequence[Table]) -> list[str]:
     """What a reader must not overlook, from the records themselves."""
-    seeds = {record["seed"] for record in records if record.get("seed") is not None}
+    seeds = {record.training.seed for record in records if record.training.seed is not None}
     found = [
         f"{len(seeds)} seeds: the intervals cover test sampling only. How far seeds differ is seen between rows."
         if len(seeds) > 1
@@ -80,10 +82,10 @@ def caveats(records: Sequence[Record], tables: Sequence[Table]) -> list[str]:
         "Intervals take languages as independent and each score as a proportion of its rows, which is an approximation "
         "for F1; test sets that are translations of one another make the interval of a mean too narrow."
     )
-    if any(record["task"] == "udpos" and record["metric"] == "f1" for record in records):
+    if any(record.task == "udpos" and record.metric == "f1" for record in records):
         found.append("udpos f1 is seqeval over plain tags, as XTREME scores it; accuracy beside it is per word.")
-    kinds = {label({**record, "intermediate": None}) for record in records}
-    missing = [name for name in ("random encoder", "hypothesis only") if not any(name in kind for kind in kinds)]
+    known = {control for record in records for control in record.controls}
+    missing = [name for name in (RANDOM_ENCODER, HYPOTHESIS_ONLY) if name not in known]
     if missing:
         found.append(
             f"Not run: {' and '.join(missing)}. Without it a score cannot be told from an artefact of the data."
@@ -93,5 +95,5 @@ def caveats(records: Sequence[Record], tables: Sequence[Table]) -> list[str]:
     return found
 
 
-def _values(records: Iterable[Record], field: str) -> str:
-    return ", ".join(values_of(records, field))
+def _values(records: Iterable[ResultRecord], read: Callable[[ResultRecord], object]) -> str:
+    return ", ".join(values_of(records, read))

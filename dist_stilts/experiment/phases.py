@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from dist_stilts.conventions import fingerprint
+from dist_stilts.evaluate.conditions import training_of
 from dist_stilts.evaluate.suite import Job, evaluate
 from dist_stilts.experiment.claim import Claim, claimed
 from dist_stilts.experiment.optimise import optimise
@@ -27,7 +28,7 @@ from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import record_final
 from dist_stilts.report.progress import bar, say
-from dist_stilts.tasks.registry import get_task
+from dist_stilts.results.record import ResultRecord, Training
 from dist_stilts.train.stability import next_seed
 
 
@@ -114,6 +115,7 @@ def score_phase(run: Run, recipe: Recipe, claim: Claim, world: World) -> None:
         run.inputs,
         recipe.data.qa,
         conditions_of(run, read_provenance_of(path), _training_story(run, known)),
+        versions(),
     )
     records = evaluate(job, world, bar(not world.is_main))
     if world.is_main:
@@ -122,53 +124,44 @@ def score_phase(run: Run, recipe: Recipe, claim: Claim, world: World) -> None:
         record_final(claim.folder, claim.status.step, mean_scores(records))
 
 
-def mean_scores(records: list[dict[str, Any]]) -> dict[str, float]:
+def mean_scores(records: list[ResultRecord]) -> dict[str, float]:
     """Each task's main score, the mean over its languages, for TensorBoard."""
     found: dict[str, list[float]] = {}
     for record in records:
-        if record["metric"] == get_task(record["task"]).metric and record["value"] is not None:
-            found.setdefault(f"{record['task']} {record['split']}", []).append(record["value"])
+        if record.main and record.value is not None:
+            found.setdefault(f"{record.task} {record.split}", []).append(record.value)
     return {f"{name} (mean of {len(values)})": sum(values) / len(values) for name, values in found.items()}
 
 
-def _training_story(run: Run, known: Mapping[str, RunStatus]) -> dict[str, Any]:
+def _training_story(run: Run, known: Mapping[str, RunStatus]) -> Training:
     """The seed that the run was trained with in the end, its score on English dev, and why it or one before it is
     degenerate, if so. A trunk is on its way: whether it led to anything shows in its branches."""
     counted = [ancestor.name for ancestor in run.lineage() if ancestor.role != TRUNK or ancestor is run]
     reasons = [f"run {name}, {why}" for name in counted if (why := known[name].degenerate)]
     own = known[run.name]
-    return {
-        "seed": run.seed if own.seed is None else own.seed,
-        "restarts": len(own.restarted),
-        "dev": own.dev,
-        "degenerate": "; ".join(reasons) or None,
-    }
+    return Training(
+        seed=run.seed if own.seed is None else own.seed,
+        restarts=len(own.restarted),
+        dev=own.dev,
+        collapsed="; ".join(reasons) or None,
+    )
 
 
-def conditions_of(run: Run, provenance: Provenance | None, story: dict[str, Any]) -> dict[str, Any]:
+def conditions_of(run: Run, provenance: Provenance | None, story: Training) -> Training:
     """What every record of a run says of it."""
-    trained = provenance.trained_on if provenance else []
-    own = [entry for entry in trained if (entry["phase"], entry["role"]) == (run.phase, run.role)]
-    before = [entry for entry in trained if entry["role"] == "intermediate"]
-    labelled = [entry for entry in before if entry["task"] != "mlm"] or before  # plain text is no English task data
-    return {
-        "run": run.name,
-        "run_id": run.id,
-        "phase": run.phase,
-        "role": run.role,
-        "train_tasks": [entry["task"] for entry in own],
-        "train_size": sum(entry["examples"] for entry in own) or None,
-        "intermediate": ",".join(entry["task"] for entry in before) or None,
-        "intermediate_phase": "+".join(dict.fromkeys(entry["phase"] for entry in before)) or None,
-        "intermediate_size": sum(entry["examples"] for entry in labelled),
-        "branched": any(ancestor.role == TRUNK for ancestor in run.lineage()),
-        "origin": run.origin,
-        **story,
-        "planned_seed": run.seed,
-        "subset_seed": subset_seed_of(run),
-        "train": asdict(run.train),
-        "versions": versions(),
-    }
+    return replace(
+        training_of(provenance, run.phase, run.role),
+        run=run.name,
+        run_id=run.id,
+        branched=any(ancestor.role == TRUNK for ancestor in run.lineage()),
+        seed=story.seed,
+        planned_seed=run.seed,
+        subset_seed=subset_seed_of(run),
+        restarts=story.restarts,
+        dev=story.dev,
+        collapsed=story.collapsed,
+        train=asdict(run.train),
+    )
 
 
 def subset_seed_of(run: Run) -> int:

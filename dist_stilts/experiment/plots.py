@@ -10,14 +10,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.correlation import correlate
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, End, distance_colours, name_ends, save, size_axis
 from dist_stilts.report.intervals import mean_of_languages
-from dist_stilts.report.records import Record, main_metric
-from dist_stilts.report.table import label
+from dist_stilts.results.record import ResultRecord
+from dist_stilts.results.settings import described, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,60 +72,47 @@ class Series:
         return sorted(set.intersection(*(set(scores) for scores in self.points.values())))
 
 
-def series(records: Iterable[Record]) -> list[Series]:
+def series(records: Iterable[ResultRecord]) -> list[Series]:
     """Sort test scores into one series per (target task, intermediate task, layer, pooling), each task by its score."""
-    scored = [r for r in records if r.get("value") is not None and str(r.get("split", "test")).startswith("test")]
-    score_of = main_metric(scored)
-    groups: dict[tuple[str, str, str], list[Record]] = {}
-    for record in scored:
-        if record["metric"] == score_of[record["task"]]:
-            groups.setdefault((record["task"], record["metric"], _setting(record)), []).append(record)
+    groups: dict[tuple[str, str, str], list[ResultRecord]] = {}
+    for record in records:
+        if record.main and record.is_test and record.value is not None:
+            setting = described(record, ("split", "layer", "pooling"))
+            groups.setdefault((record.task, record.metric, setting), []).append(record)
     found = []
     for (task, metric, setting), group in groups.items():
-        plain = [r for r in group if not _is_control(r)]
-        controls = _control_means([r for r in group if _is_control(r)])
-        for intermediate in sorted({str(r["intermediate"]) for r in plain if r.get("intermediate")}):
-            chosen = [r for r in plain if str(r.get("intermediate") or intermediate) == intermediate]
-            seeds = len({r.get("seed") for r in chosen})
+        plain = [record for record in group if not record.controls]
+        controls = _control_means([record for record in group if record.controls])
+        for intermediate in sorted({record.training.intermediate for record in plain} - {""}):
+            chosen = [record for record in plain if record.training.intermediate in ("", intermediate)]
+            seeds = len({record.training.seed for record in chosen})
             found.append(Series(task, metric, intermediate, setting, _points(chosen), controls, seeds))
     return found
 
 
-def _setting(record: Record) -> str:
-    """What else must be equal for scores to share a figure, as people read it; empty for most tasks."""
-    split, layer, pooling = record.get("split", "test"), record.get("layer"), record.get("pooling")
-    parts = [split if split != "test" else None, f"layer {layer}" if layer is not None else None, pooling]
-    return ", ".join(str(part) for part in parts if part)
-
-
-def _is_control(record: Record) -> bool:
-    return record.get("origin") == "random" or record.get("inputs") == "hypothesis"
-
-
-def _points(records: Iterable[Record]) -> dict[int, dict[str, Point]]:
-    groups: dict[int, dict[str, list[Record]]] = {}
+def _points(records: Iterable[ResultRecord]) -> dict[int, dict[str, Point]]:
+    groups: dict[int, dict[str, list[ResultRecord]]] = {}
     for record in records:
-        size = record.get("intermediate_size") or 0
-        groups.setdefault(size, {}).setdefault(record["language"], []).append(record)
+        groups.setdefault(record.training.intermediate_size, {}).setdefault(record.language, []).append(record)
     return {size: {lang: _point(rows) for lang, rows in by_lang.items()} for size, by_lang in groups.items()}
 
 
-def _point(rows: Sequence[Record]) -> Point:
+def _point(rows: Sequence[ResultRecord]) -> Point:
     """Mean over seeds. The rows of the test set stay what they are: more seeds do not make it larger."""
-    value = sum(row["value"] for row in rows) / len(rows)
-    return Point(value, max(row.get("count") or 0 for row in rows), any(row.get("degenerate") for row in rows))
+    value = fmean(row.value for row in rows if row.value is not None)
+    return Point(value, max(row.count for row in rows), any(row.collapsed for row in rows))
 
 
-def _control_means(records: Iterable[Record]) -> dict[str, float]:
+def _control_means(records: Iterable[ResultRecord]) -> dict[str, float]:
     """Mean over languages by label; of a control at several sizes, the smallest (plain before trained)."""
-    kinds: dict[str, list[Record]] = {}
+    kinds: dict[tuple[str, ...], list[ResultRecord]] = {}
     for record in records:
-        kinds.setdefault(label({**record, "intermediate": None}), []).append(record)
+        kinds.setdefault(record.controls, []).append(record)
     means = {}
     for rows in kinds.values():
         by_size = _points(rows)
         points = by_size[min(by_size)].values()
-        first = min(rows, key=lambda row: row.get("intermediate_size") or 0)
+        first = min(rows, key=lambda row: row.training.intermediate_size)
         means[label(first)] = sum(point.value for point in points) / len(points)
     return means
 
@@ -155,11 +143,11 @@ def _half(*points: Point) -> float:
     return Z95 * math.sqrt(sum(max(p.value * (100 - p.value), 0.0) / max(p.count, 1) for p in points))
 
 
-def curves(records: Iterable[Record], out_dir: Path, distances: Mapping[str, float] | None) -> list[Path]:
+def curves(records: Iterable[ResultRecord], out_dir: Path, distances: Mapping[str, float] | None) -> list[Path]:
     """Draw every figure that the records support, as SVG and PNG; nothing is drawn without an intermediate task.
 
     Args:
-        records: result records; optional fields may be missing.
+        records: of which no two contradict each other.
         out_dir: made if needed.
         distances: distance from English by language: colours the lines and adds the gain figure.
 

@@ -149,7 +149,7 @@ def load_training_data(
     """Open all that ``run`` trains on, tokenising what is not yet if that is allowed.
 
     Raises:
-        UserError: missing or broken data; a subset larger than the data.
+        UserError: missing or broken data; rows without gold; a subset larger than the data.
     """
     open_ = partial(
         prepare, tokenizer=tokenizer, folder=folder_of(recipe).prepared, progress=progress, may_build=may_build
@@ -159,6 +159,8 @@ def load_training_data(
     for name, parts in to_train_on(run, recipe).items():
         spec, opened = parts[0].spec, [open_(part) for part in parts]
         joined = concatenated([part.features for part in opened])
+        if spec.family != "mlm" and joined.lacks_gold:
+            raise UserError(f"{parts[0].title} has rows without gold", fix="Train on a split that has it in every row")
         chosen = chosen_examples(joined, run, spec)
         specs.append(spec)
         features.append(joined)

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy, gelu, linear
 
 from dist_stilts.conventions import sha256_of_text
 from dist_stilts.model.packing import Batch, segments_of, to_grid
-from dist_stilts.tasks.spec import IGNORED, UNSEEN, TaskSpec
+from dist_stilts.tasks.spec import IGNORED, UNSEEN, WITHHELD, TaskSpec
 
 MLM = "mlm"
 """Name of the masked-language-model head."""
@@ -115,5 +115,5 @@ def loss_sum(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     labels = batch["labels"]
     if logits.ndim == 3:
         return cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum") / 2
-    labels = labels.masked_fill(labels == UNSEEN, IGNORED)
+    labels = labels.masked_fill((labels == UNSEEN) | (labels == WITHHELD), IGNORED)
     return cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")

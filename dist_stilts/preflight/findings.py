@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dist_stilts.report.columns import aligned
+
 State = Literal["ok", "warning", "FAIL"]
 Facts = Mapping[str, Mapping[str, Any]]
 """What each host said, by the host's name; the first is the master."""
@@ -79,10 +81,8 @@ def show(findings: Sequence[Finding], hosts: Sequence[str]) -> None:
 
 def lines(findings: Sequence[Finding], hosts: Sequence[str]) -> list[str]:
     """One line per finding: state, check, hosts, what, how to mend it."""
-    rows = [(finding.state, finding.check, _names(finding, hosts)) for finding in findings]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    heads = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return [f"{head}  {_said(finding)}" for head, finding in zip(heads, findings, strict=True)]
+    rows = [(each.state, each.check, _names(each, hosts), _said(each)) for each in findings]
+    return aligned(rows, right=()).splitlines() if rows else []
 
 
 def _names(finding: Finding, hosts: Sequence[str]) -> str:

@@ -10,20 +10,6 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 
-def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval (1927) of a proportion, both ends in 0..1; (0, 1) if nothing was counted."""
-    if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes out of {n}")
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    p = successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    # At 0 and n the exact ends are 0 and 1; rounding must not leave the point estimate outside.
-    return min(max(centre - half, 0.0), p), max(min(centre + half, 1.0), p)
-
-
 def mean_of_languages(values: Sequence[float], counts: Sequence[int], level: float = 0.95) -> tuple[float, float]:
     """Unweighted mean over languages and the half width of its interval.
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dist_stilts.report.columns import aligned
+from dist_stilts.report.numbers import ABSENT, score
 from dist_stilts.report.render import Sheet, markdown, print_rich
 from dist_stilts.report.table import Table, sheets
+from dist_stilts.results.record import ResultRecord
 
 _SPLITS = ("train", "dev", "test")
 
@@ -34,7 +37,7 @@ def task_table(tasks: Sequence[dict[str, Any]]) -> str:
             task["family"],
             task["metric"],
             str(len(task["languages"])),
-            " / ".join(f"{task['sizes'][split]:,}" if split in task["sizes"] else "-" for split in _SPLITS),
+            " / ".join(f"{task['sizes'][split]:,}" if split in task["sizes"] else ABSENT for split in _SPLITS),
             "yes" if task["hub"] else "no",
             task["licence"],
         )
@@ -58,7 +61,7 @@ def task_block(task: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def health_table(records: Sequence[dict[str, Any]]) -> str:
+def health_table(records: Iterable[ResultRecord]) -> str:
     """What the embeddings of retrieval are like, a line per task, language and layer; empty without retrieval."""
     columns = ("source_mean_cosine", "target_mean_cosine", "source_effective_rank", "target_effective_rank", "hubness")
     header = (
@@ -71,11 +74,11 @@ def health_table(records: Sequence[dict[str, Any]]) -> str:
         "hubness",
     )
     rows = {
-        (f"{record['task']} {record['split']} {record['language']}", str(record["layer"])): tuple(
-            f"{record['health'][column]:.3g}" if column in record["health"] else "-" for column in columns
+        (f"{record.task} {record.split} {record.language}", str(record.reading.layer)): tuple(
+            f"{record.health[column]:.3g}" if column in record.health else ABSENT for column in columns
         )
         for record in records
-        if record.get("health")
+        if record.health
     }
     return aligned([header, *(key + values for key, values in rows.items())]) if rows else ""
 
@@ -97,20 +100,6 @@ def preparation(splits: Sequence[dict[str, Any]]) -> str:
         for what, count in split["quirks"].items()
     ]
     return "\n".join([aligned([header, *rows]), *quirks])
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns side by side under the first row, columns of numbers to the right."""
-    columns = list(zip(*rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    numbers = [all(text.replace(",", "").replace(".", "").isdigit() for text in column[1:]) for column in columns]
-    return "\n".join(
-        "  ".join(
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(row, widths, numbers, strict=True)
-        ).rstrip()
-        for row in rows
-    )
 
 
 def score_lines(scores: dict[str, Any]) -> str:
@@ -160,4 +149,4 @@ def _task_block(task: str, result: dict[str, Any], incomplete: str) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return f"{'-':>7}" if value is None else f"{value:7.2f}"
+    return score(value, digits=2, width=7)

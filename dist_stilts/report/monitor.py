@@ -14,7 +14,7 @@ from dist_stilts.errors import EXIT_AGAIN
 from dist_stilts.layout import RunFolder
 from dist_stilts.report.events import FAILED, FINISHED, EventFile, withdraw_verdict, write_verdict
 from dist_stilts.report.progress import Progress, rate, say
-from dist_stilts.report.records import append
+from dist_stilts.results.jsonl import append
 
 __all__ = ["Monitor", "Progress", "record_final", "say"]
 

@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from dist_stilts.layout import write_text
-from dist_stilts.report.records import Record
+from dist_stilts.results.record import ResultRecord
 
-CONDITIONS = ("model_id", "origin", "data_revision", "seed", "world_size", "dtype", "layer", "pooling")
-"""Record fields whose values are listed as they are; versions, counts and times follow."""
+CONDITIONS: dict[str, Callable[[ResultRecord], object]] = {
+    "model": lambda record: record.model.called,
+    "model id": lambda record: record.model.id,
+    "origin": lambda record: record.model.origin,
+    "data revision": lambda record: record.data_revision,
+    "seed": lambda record: record.training.seed,
+    "world size": lambda record: record.scoring.world_size,
+    "dtype": lambda record: record.reading.dtype,
+    "layer": lambda record: record.reading.layer,
+    "pooling": lambda record: record.reading.pooling,
+}
+"""What is listed as it is; versions, counts and times follow."""
 LISTED = 12
 """So many different values of a field are listed; of more, the first and how many there are."""
 
@@ -62,28 +72,29 @@ def inline_svg(path: Path, description: str = "") -> str:
     return f"{start}>{rest}"
 
 
-def conditions(records: Sequence[Record]) -> list[tuple[str, str]]:
+def conditions(records: Sequence[ResultRecord]) -> list[tuple[str, str]]:
     """Everything that could explain a difference between these numbers and others (law 11), as (name, values)."""
-    found = [(field.replace("_", " "), shortened(values_of(records, field))) for field in CONDITIONS]
+    found = [(name, shortened(values_of(records, read))) for name, read in CONDITIONS.items()]
     packages: dict[str, set[str]] = {}
     for record in records:
-        for package, version in (record.get("versions") or {}).items():
+        for package, version in record.scoring.versions.items():
             packages.setdefault(package, set()).add(str(version))
     found.append(("versions", ", ".join(f"{name} {' / '.join(sorted(packages[name]))}" for name in sorted(packages))))
-    counts = sorted({record.get("count") or 0 for record in records})
+    counts = sorted({record.count for record in records})
     if counts:
         found.append(("rows per score", f"{counts[0]:,} to {counts[-1]:,}" if len(counts) > 1 else f"{counts[0]:,}"))
-    found.append(("scores", f"{len(records):,} in {len({_run_of(record) for record in records}):,} runs"))
-    times = sorted(str(record["time"]) for record in records if record.get("time"))
+    runs = {(record.training.run, record.training.run_id) for record in records}
+    found.append(("scores", f"{len(records):,} in {len(runs):,} runs"))
+    times = sorted(str(record.scoring.time) for record in records if record.scoring.time)
     if times:
         found.append(("scored", times[0] if times[0] == times[-1] else f"{times[0]} to {times[-1]}"))
     return [(name, values) for name, values in found if values]
 
 
-def values_of(records: Iterable[Record], field: str) -> list[str]:
+def values_of(records: Iterable[ResultRecord], read: Callable[[ResultRecord], object]) -> list[str]:
     """The different values of a field as text, in order of appearance."""
-    values = [record[field] for record in records if record.get(field) is not None]
-    texts = [" + ".join(map(str, value)) if isinstance(value, list) else str(value) for value in values]
+    values = [value for record in records if (value := read(record)) is not None]
+    texts = [" + ".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in values]
     return list(dict.fromkeys(filter(None, texts)))
 
 
@@ -91,7 +102,3 @@ def shortened(values: Sequence[str]) -> str:
     """A list for people, cut where it would be long."""
     more = f" and {len(values) - LISTED:,} more" if len(values) > LISTED else ""
     return ", ".join(values[:LISTED]) + more
-
-
-def _run_of(record: Record) -> tuple[str, str]:
-    return str(record.get("run")), str(record.get("run_id"))

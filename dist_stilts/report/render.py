@@ -41,11 +41,17 @@ def markdown(sheets: Iterable[Sheet]) -> str:
     """Caption, table, notes as a list."""
     blocks = []
     for sheet in sheets:
-        rows = [sheet.header, ["---", *["---:"] * (len(sheet.header) - 1)], *sheet.lines]
-        grid = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
         notes = "".join(f"\n- {note}" for note in sheet.notes)
-        blocks.append(f"**{sheet.caption}**\n\n{grid}\n" + (f"{notes}\n" if notes else ""))
+        rows = grid([sheet.header, *sheet.lines])
+        blocks.append(f"**{sheet.caption}**\n\n{rows}\n" + (f"{notes}\n" if notes else ""))
     return "\n".join(blocks)
+
+
+def grid(rows: Sequence[Sequence[str]], first: str = "---") -> str:
+    """Rows as a table in Markdown, the first as its head; ``first`` aligns the first column, the others are numbers."""
+    head, *body = rows
+    lines = [head, [first, *["---:"] * (len(head) - 1)], *body]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def latex(sheets: Iterable[Sheet]) -> str:
@@ -56,8 +62,8 @@ def latex(sheets: Iterable[Sheet]) -> str:
         caption = _escape_latex(". ".join([sheet.caption, *sheet.notes]) + ".")
         columns = "l" + "r" * (len(sheet.header) - 1)
         start = [r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{columns}}}"]
-        grid = [r"\toprule", head, r"\midrule", *body, r"\bottomrule"]
-        blocks.append("\n".join([*start, *grid, r"\end{tabular}", r"\end{table}", ""]))
+        rules = [r"\toprule", head, r"\midrule", *body, r"\bottomrule"]
+        blocks.append("\n".join([*start, *rules, r"\end{tabular}", r"\end{table}", ""]))
     return "\n".join(blocks)
 
 
@@ -77,12 +83,12 @@ def print_rich(sheets: Iterable[Sheet], console: Console | None = None) -> None:
         console.print(f"\n{sheet.caption}", style="bold", markup=False, highlight=False)
         rows = [sheet.header, *sheet.lines]
         for columns in _blocks([max(map(len, column)) + 3 for column in zip(*rows, strict=True)], console.width - 2):
-            grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
+            drawn = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
             for column in columns:
-                grid.add_column(rows[0][column], justify="right" if column else "left", no_wrap=True)
+                drawn.add_column(rows[0][column], justify="right" if column else "left", no_wrap=True)
             for row in rows[1:]:
-                grid.add_row(*(escape(row[column]) for column in columns))
-            console.print(grid)
+                drawn.add_row(*(escape(row[column]) for column in columns))
+            console.print(drawn)
         for note in sheet.notes:
             console.print(note, markup=False, highlight=False)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dist_stilts.report.figures import End, name_ends, save
-from dist_stilts.report.records import Record
 from dist_stilts.report.sweeps import EXTREMES, FEW, Panel, extremes, in_words, panels, subtitle, title
+from dist_stilts.results.record import ResultRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ COLOURS = ["tab:blue", "tab:orange", "tab:green", "tab:purple", "tab:brown", "ta
 PALE, DARK = "0.82", "0.35"
 
 
-def layer_sweep(path: Path, records: Iterable[Record]) -> list[Path]:
+def layer_sweep(path: Path, records: Iterable[ResultRecord]) -> list[Path]:
     """Draw score against layer, one panel per (task, split, metric, pooling, model).
 
     Args:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dist_stilts.report.intervals import mean_of_languages
-from dist_stilts.report.records import Record
+from dist_stilts.report.numbers import ABSENT, plus_minus, score
+from dist_stilts.report.render import grid
+from dist_stilts.results.record import ResultRecord
+from dist_stilts.results.settings import SETTINGS
 
 SWEPT = ("accuracy", "accuracy_from_foreign", "f1")
 """The metrics that are drawn; threshold, precision and recall only explain an F1."""
@@ -74,16 +77,16 @@ class Panel:
         return max(self.means, key=lambda mean: mean.value, default=None)
 
 
-def panels(records: Iterable[Record]) -> list[Panel]:
-    """Sort the scores that have a layer into panels, in the order in which they appear; of repeated ones the last."""
+def panels(records: Iterable[ResultRecord]) -> list[Panel]:
+    """Sort the scores that have a layer into panels, in the order in which they appear."""
     lines: dict[tuple[str, str, str, str, str], dict[str, dict[int, Point]]] = {}
     for record in records:
-        if record["metric"] not in SWEPT or record.get("value") is None or not isinstance(record.get("layer"), int):
+        layer = record.reading.layer
+        if record.metric not in SWEPT or record.value is None or layer is None:
             continue
-        split, pooling, model = (str(record.get(name) or "") for name in ("split", "pooling", "model_id"))
-        languages = lines.setdefault((record["task"], split, record["metric"], pooling, model), {})
-        point = Point(record["value"], record.get("count") or 0, bool(record.get("degenerate")))
-        languages.setdefault(record["language"], {})[record["layer"]] = point
+        key = (record.task, record.split, record.metric, SETTINGS["pooling"](record), record.model.id)
+        point = Point(record.value, record.count, bool(record.collapsed))
+        lines.setdefault(key, {}).setdefault(record.language, {})[layer] = point
     return [Panel(*key, dict(sorted(languages.items()))) for key, languages in lines.items()]
 
 
@@ -96,12 +99,10 @@ def in_words(metric: str) -> str:
 
 
 def subtitle(panel: Panel, name_model: bool) -> str:
-    parts = [panel.split, f"{panel.pooling} pooling" if panel.pooling else ""]
-    parts += [panel.model[:24] if name_model else ""]
+    parts = [panel.split, panel.pooling, panel.model[:24] if name_model else ""]
     if panel.best:
         what = "best" if panel.in_means == 1 else "best mean"
-        half = f" ± {panel.best.half_width:.1f}"
-        parts.append(f"{what}: layer {panel.best.layer}, {panel.best.value:.1f}{half} %")
+        parts.append(f"{what}: layer {panel.best.layer}, {plus_minus(panel.best.value, panel.best.half_width)} %")
     return "; ".join(filter(None, parts))
 
 
@@ -116,7 +117,7 @@ def extremes(panel: Panel) -> list[str]:
     return [*order[:EXTREMES], *order[-EXTREMES:]]
 
 
-def sweep_table(records: Iterable[Record]) -> str:
+def sweep_table(records: Iterable[ResultRecord]) -> str:
     """Return the sweeps as Markdown: layers down; the mean, the languages if they are few, else the best and worst."""
     return "\n".join(_markdown(panel) for panel in panels(records))
 
@@ -124,12 +125,11 @@ def sweep_table(records: Iterable[Record]) -> str:
 def _markdown(panel: Panel) -> str:
     few = len(panel.lines) <= FEW
     languages = list(panel.lines) if few else [*reversed(extremes(panel))]
-    means = {mean.layer: f"{mean.value:.1f} ± {mean.half_width:.1f}" for mean in panel.means}
+    means = {mean.layer: plus_minus(mean.value, mean.half_width) for mean in panel.means}
     head = ["layer", f"mean of {panel.in_means}", *languages]
-    rows = [head, ["---:"] * len(head)]
+    rows = []
     for layer in panel.layers:
         points = [panel.lines[lang].get(layer) for lang in languages]
-        cells = [f"{point.value:.1f}{'†' * point.degenerate}" if point else "-" for point in points]
-        rows.append([str(layer), means.get(layer, "-"), *cells])
-    grid = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"**{title(panel)}** ({subtitle(panel, bool(panel.model))})\n\n{grid}\n"
+        cells = [score(point.value, point.degenerate) if point else ABSENT for point in points]
+        rows.append([str(layer), means.get(layer, ABSENT), *cells])
+    return f"**{title(panel)}** ({subtitle(panel, bool(panel.model))})\n\n{grid([head, *rows], first='---:')}\n"

@@ -1,6 +1,6 @@
 """Tables from result records: one per (task, split, metric), runs down, languages across.
 
-    run folders -> collect -> pivot -> render (Markdown, CSV, LaTeX, JSON), or sheets for a terminal
+    records -> pivot -> render (Markdown, CSV, LaTeX, JSON), or sheets for a terminal
 
 Nothing is left out in silence: a degenerate run keeps its cell and its place in the mean, carries a dagger, and is
 named in a note; so is a mean over fewer languages than the table has.
@@ -11,23 +11,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from dist_stilts.conventions import ENGLISH
-from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder
-from dist_stilts.report import records as result_records
 from dist_stilts.report.intervals import mean_of_languages
-from dist_stilts.report.records import MAIN_METRICS, Record
+from dist_stilts.report.numbers import ABSENT, COLLAPSED, plus_minus, score
 from dist_stilts.report.render import Sheet, write_as
+from dist_stilts.results.metrics import READ_FIRST
+from dist_stilts.results.order import languages, natural
+from dist_stilts.results.record import HYPOTHESIS_ONLY, RANDOM_ENCODER, ResultRecord
+from dist_stilts.results.settings import SETTINGS, label, tell_apart
 
-IDENTITY = ("run", "run_id", "task", "split", "metric", "language", "inputs", "layer", "pooling", "mining", "seed")
-"""Fields that make two records two scores; of equal ones the last counts."""
-SETTINGS = ("seed", "layer", "pooling", "mining", "run", "run_id")
-"""Fields that tell apart rows with the same label, in the order in which they are tried."""
+ROW = (
+    *("seed", "layer", "pooling", "mining", "run", "model", "path", "digest"),
+    *("max_length", "stride", "dtype", "run_id", "folder"),
+)
+"""Settings that tell apart rows with the same label, in the order in which they are tried."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,14 @@ class Mean:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One run: its label, its cells by language, the mean with English and, for zero-shot tables, without it."""
+    """One run: its label, its cells by language, the mean with English and, for zero-shot tables, without it; and what
+    its model is called."""
 
     label: str
     cells: dict[str, Cell]
     mean: Mean | None
     mean_xx: Mean | None
+    model: str = ""
 
     @property
     def degenerate(self) -> bool:
@@ -76,7 +78,7 @@ class Table:
     @property
     def is_main(self) -> bool:
         """Whether the metric is one that people read first."""
-        return self.metric in MAIN_METRICS
+        return self.metric in READ_FIRST
 
     @property
     def has_mean_xx(self) -> bool:
@@ -106,112 +108,67 @@ class Table:
                 if cell.degenerate:
                     fate = "kept in the mean" if cell.value is not None else "no score"
                     by_reason.setdefault(f"{cell.degenerate} ({fate})", []).append(lang)
-            notes += [f"† {row.label}, {', '.join(langs)}: {why}" for why, langs in by_reason.items()]
+            notes += [f"{COLLAPSED} {row.label}, {', '.join(langs)}: {why}" for why, langs in by_reason.items()]
             if row.mean and row.mean.languages < len(self.languages):
                 notes.append(f"{row.label}: mean over {row.mean.languages} of {len(self.languages)} languages")
         return notes
 
 
-def collect(run_dirs: Iterable[Path]) -> list[Record]:
-    """Read the results of run folders, or of recipe folders that contain run folders; repeated scores count once.
-
-    Raises:
-        UserError: a folder holds no results.
-    """
-    found = [record for folder in scored_runs(run_dirs) for record in result_records.read(folder.results)]
-    return result_records.latest(found, IDENTITY)
-
-
-def scored_runs(run_dirs: Iterable[Path]) -> list[RunFolder]:
-    """The folders with results among some, or one level below them.
-
-    Raises:
-        UserError: one of them has none.
-    """
-    found: list[RunFolder] = []
-    for path in run_dirs:
-        own, below = RunFolder(path), [RunFolder(child) for child in sorted(path.glob("*/"))]
-        scored = [own] if own.results.is_file() else [folder for folder in below if folder.results.is_file()]
-        if not scored:
-            raise UserError("no results here or one level below", where=path, fix="Name an evaluated run or recipe")
-        found += scored
-    return found
-
-
-def label(record: Record) -> str:
-    """Name a run by what it is: ``no intermediate``, ``mnli n=300``, ``random encoder``, ``hypothesis only``."""
-    controls = []
-    if record.get("origin") == "random":
-        controls.append("random encoder")
-    if record.get("inputs") == "hypothesis":
-        controls.append("hypothesis only")
-    task, size = record.get("intermediate"), record.get("intermediate_size") or 0
-    if task:
-        tasks = str(task).replace(",", " + ")
-        controls.append(f"{tasks} n={size}" if size else tasks)
-    return ", ".join(controls) or "no intermediate"
-
-
-def pivot(records: Iterable[Record], distances: Mapping[str, float] | None = None) -> list[Table]:
+def pivot(records: Iterable[ResultRecord], distances: Mapping[str, float] | None = None) -> list[Table]:
     """Arrange records as tables, in the order in which their tasks first appear.
 
     Args:
-        records: result records; optional fields may be missing.
+        records: of which no two contradict each other.
         distances: distance from English by language; orders the columns, which otherwise go by name. English is first.
     """
-    groups: dict[tuple[str, str, str], list[Record]] = {}
+    groups: dict[tuple[str, str, str], list[ResultRecord]] = {}
     for record in records:
-        groups.setdefault((record["task"], record.get("split", "test"), record["metric"]), []).append(record)
+        groups.setdefault((record.task, record.split, record.metric), []).append(record)
     return [_table(key, group, distances or {}) for key, group in groups.items()]
 
 
-def _table(key: tuple[str, str, str], group: list[Record], distances: Mapping[str, float]) -> Table:
-    languages = sorted(
-        {record["language"] for record in group},
-        key=lambda lang: (lang != ENGLISH, distances.get(lang, math.inf), lang),
-    )
-    runs: dict[tuple[object, ...], list[Record]] = {}
-    for record in sorted(group, key=_row_order):
-        runs.setdefault((label(record), *(str(record.get(key)) for key in SETTINGS)), []).append(record)
-    metric = key[2]
-    rows = [
-        _row(name, run, languages, metric)
-        for name, run in zip(_distinct_labels(list(runs)), runs.values(), strict=True)
-    ]
-    return Table(*key, tuple(languages), tuple(rows))
+def _table(key: tuple[str, str, str], group: list[ResultRecord], distances: Mapping[str, float]) -> Table:
+    columns = languages((record.language for record in group), distances)
+    runs = _runs(sorted(group, key=_row_order))
+    first = [run[0] for run in runs]
+    names = tell_apart([label(record) for record in first], first, ROW)
+    rows = [_row(name, run, columns, key[2]) for name, run in zip(names, runs, strict=True)]
+    return Table(*key, tuple(columns), tuple(rows))
 
 
-def _row_order(record: Record) -> tuple[object, ...]:
+def _runs(group: Iterable[ResultRecord]) -> list[list[ResultRecord]]:
+    """The records of every row: those of one model and run, read in one way. None has two scores in one language:
+    what was scored in two folders, on texts that differ, is two rows."""
+    runs: dict[object, list[ResultRecord]] = {}
+    for record in group:
+        about = record.identity._replace(language="", data_revision="")
+        runs.setdefault((label(record), about), []).append(record)
+    return [part for run in runs.values() for part in _one_per_language(run)]
+
+
+def _one_per_language(run: list[ResultRecord]) -> list[list[ResultRecord]]:
+    if len({record.language for record in run}) == len(run):
+        return [run]
+    folders: dict[object, list[ResultRecord]] = {}
+    for record in run:
+        folders.setdefault(record.place and record.place.file, []).append(record)
+    return list(folders.values())
+
+
+def _row_order(record: ResultRecord) -> tuple[object, ...]:
     """Plain runs by intermediate task and size, then the controls; settings last."""
-    controls = (record.get("inputs") == "hypothesis", record.get("origin") == "random")
-    settings = tuple(str(record.get(key, "")).zfill(8) for key in SETTINGS)
-    return (*controls, str(record.get("intermediate") or ""), record.get("intermediate_size") or 0, *settings)
+    controls = tuple(control in record.controls for control in (HYPOTHESIS_ONLY, RANDOM_ENCODER))
+    settings = tuple(natural(SETTINGS[name](record)) for name in ROW)
+    return (*controls, record.training.intermediate, record.training.intermediate_size, *settings)
 
 
-def _distinct_labels(keys: Sequence[tuple[object, ...]]) -> list[str]:
-    """Add to labels that several rows share the first settings that tell those rows apart."""
-    names = [str(key[0]) for key in keys]
-    for position, setting in enumerate(SETTINGS, start=1):
-        values: dict[str, set[object]] = {}
-        for name, key in zip(names, keys, strict=True):
-            values.setdefault(name, set()).add(key[position])
-        names = [
-            f"{name}, {setting} {key[position]}" if len(values[name]) > 1 else name
-            for name, key in zip(names, keys, strict=True)
-        ]
-    return names
-
-
-def _row(name: str, run: list[Record], languages: Sequence[str], metric: str) -> TableRow:
-    scores = {record["language"]: record for record in run}
-    cells = {
-        lang: Cell(scores[lang].get("value"), scores[lang].get("count") or 0, scores[lang].get("degenerate"))
-        for lang in languages
-        if lang in scores
-    }
-    zero_shot = {lang: cell for lang, cell in cells.items() if lang != ENGLISH}
-    mean_xx = _mean(zero_shot.values(), metric) if ENGLISH in languages else None
-    return TableRow(name, cells, _mean(cells.values(), metric), mean_xx)
+def _row(name: str, run: list[ResultRecord], columns: Sequence[str], metric: str) -> TableRow:
+    scores = {record.language: Cell(record.value, record.count, record.collapsed) for record in run}
+    cells = {code: scores[code] for code in columns if code in scores}
+    zero_shot = {code: cell for code, cell in cells.items() if code != ENGLISH}
+    mean_xx = _mean(zero_shot.values(), metric) if ENGLISH in columns else None
+    model = run[0].model.called or run[0].model.id
+    return TableRow(name, cells, _mean(cells.values(), metric), mean_xx, model)
 
 
 def _mean(cells: Iterable[Cell], metric: str) -> Mean | None:
@@ -219,7 +176,7 @@ def _mean(cells: Iterable[Cell], metric: str) -> Mean | None:
     scored = [(cell.value, cell.count) for cell in cells if cell.value is not None]
     if not scored:
         return None
-    if metric not in MAIN_METRICS or not all(count for _, count in scored):
+    if metric not in READ_FIRST or not all(count for _, count in scored):
         return Mean(sum(value for value, _ in scored) / len(scored), None, len(scored))
     values, counts = zip(*scored, strict=True)
     return Mean(*mean_of_languages(values, counts), len(scored))
@@ -232,27 +189,24 @@ def header(table: Table) -> list[str]:
 
 def lines(table: Table) -> list[list[str]]:
     """The table as text, one list per row under :func:`header`; a dagger marks what :attr:`Table.notes` explains."""
+    digits = 1 if table.is_main else 3
     return [
         [
             row.label,
-            *(_cell_text(row.cells.get(lang), table.is_main) for lang in table.languages),
-            _mean_text(row.mean, row.degenerate, table.is_main),
-            *([_mean_text(row.mean_xx, row.degenerate, table.is_main)] if table.has_mean_xx else []),
+            *(_cell_text(row.cells.get(lang), digits) for lang in table.languages),
+            _mean_text(row.mean, row.degenerate, digits),
+            *([_mean_text(row.mean_xx, row.degenerate, digits)] if table.has_mean_xx else []),
         ]
         for row in table.rows
     ]
 
 
-def _cell_text(cell: Cell | None, is_main: bool) -> str:
-    value = "-" if cell is None or cell.value is None else f"{cell.value:.{1 if is_main else 3}f}"
-    return value + ("†" if cell and cell.degenerate else "")
+def _cell_text(cell: Cell | None, digits: int) -> str:
+    return score(cell.value, cell.degenerate, digits) if cell else ABSENT
 
 
-def _mean_text(mean: Mean | None, degenerate: bool, is_main: bool) -> str:
-    if mean is None:
-        return "-"
-    half_width = "" if mean.half_width is None else f" ± {mean.half_width:.1f}"
-    return f"{mean.value:.{1 if is_main else 3}f}{half_width}{'†' if degenerate else ''}"
+def _mean_text(mean: Mean | None, degenerate: bool, digits: int) -> str:
+    return plus_minus(mean.value, mean.half_width, digits) + COLLAPSED * degenerate if mean else ABSENT
 
 
 def sheets(tables: Iterable[Table]) -> list[Sheet]:
@@ -273,15 +227,17 @@ def _csv(tables: Sequence[Table]) -> str:
     """One line per score or mean: what spreadsheets and data frames want."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["task", "split", "metric", "run", "language", "value", "half_width", "count", "degenerate"])
+    writer.writerow(
+        ["task", "split", "metric", "run", "language", "value", "half_width", "count", "degenerate", "model"]
+    )
     for table in tables:
         for row in table.rows:
             start = [table.task, table.split, table.metric, row.label]
             for lang, cell in row.cells.items():
-                writer.writerow([*start, lang, cell.value, None, cell.count, cell.degenerate])
+                writer.writerow([*start, lang, cell.value, None, cell.count, cell.degenerate, row.model])
             for name, mean in (("mean", row.mean), ("mean xx", row.mean_xx)):
                 if mean:
-                    writer.writerow([*start, name, mean.value, mean.half_width, None, None])
+                    writer.writerow([*start, name, mean.value, mean.half_width, None, None, row.model])
     return text.getvalue()
 
 

@@ -8,7 +8,7 @@ fp32 are used where they are.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,15 +24,6 @@ ALIGNMENT = 64
 """Bytes. A matrix product may round differently where its operands begin elsewhere in a cache line."""
 SHARE_OF_FREE_MEMORY = 0.5
 """What both sides may take of an accelerator's free memory before they are streamed instead."""
-
-
-class Sliceable(Protocol):
-    """The least that a side has to offer."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, rows: slice) -> Any: ...
 
 
 class Side:

@@ -7,6 +7,7 @@ from typing import Any
 
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.report.columns import aligned
 from dist_stilts.report.progress import duration
 from dist_stilts.study.forecast import Cost, hours, measured_rates
 from dist_stilts.study.progress import BLOCKED, DONE, FAILED, RUNNING, Standing, degenerate, line, seconds_left
@@ -47,15 +48,7 @@ def plan_lines(rows: Sequence[Mapping[str, Any]]) -> str:
         )
         for row in rows
     ]
-    widths = [max(len(str(cells[column])) for cells in [head, *body]) for column in range(len(head))]
-    right = {4, 5}
-    return "\n".join(
-        "  ".join(
-            str(cell).rjust(width) if column in right else str(cell).ljust(width)
-            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ).rstrip()
-        for cells in [head, *body]
-    )
+    return aligned([list(map(str, cells)) for cells in (head, *body)], right=(4, 5))
 
 
 def short(number: float | None) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dist_stilts.analysis.effects import ALL, PER_DOUBLING, UNITS
-from dist_stilts.study.numbers import exact_size, fine_points, p_equals, points, rounded_size, show, signed
+from dist_stilts.report.numbers import exact_size, fine_points, p_equals, points, rounded_size, signed
+from dist_stilts.study.numbers import show
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dist_stilts.report.figures import save, save_pages
-from dist_stilts.study.numbers import short_size
+from dist_stilts.report.numbers import short_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,8 +13,8 @@ from dist_stilts.analysis.cells import MEAN
 from dist_stilts.analysis.shape import Shape
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, End, distance_colours, name_ends, size_axis
+from dist_stilts.report.numbers import exact_size, points
 from dist_stilts.study.figures import FAINT, INK, MEAN_COLOUR, Drawing, panel, size_ticks
-from dist_stilts.study.numbers import exact_size, points
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,8 +18,8 @@ from dist_stilts.analysis.effects import ALL, PER_DOUBLING, Effect
 from dist_stilts.analysis.typology import HALF, Distances
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.correlation import correlate
+from dist_stilts.report.numbers import p_equals, signed
 from dist_stilts.study.figures import FAINT, INK, RULE, Drawing, panel
-from dist_stilts.study.numbers import p_equals, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.figures import End, name_ends
-from dist_stilts.report.records import Record, main_metric
+from dist_stilts.report.numbers import exact_size, short_size
 from dist_stilts.report.retrieval_plots import layer_axis
+from dist_stilts.results.record import ResultRecord
+from dist_stilts.results.settings import described
 from dist_stilts.study.figures import Drawing, panel
-from dist_stilts.study.numbers import exact_size, short_size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,47 +45,28 @@ class Sweep:
         return " ".join(filter(None, ["layers", self.task, self.setting.replace(",", ""), self.intermediate]))
 
 
-def sweeps(records: Iterable[Record]) -> list[Sweep]:
+def sweeps(records: Iterable[ResultRecord]) -> list[Sweep]:
     """Sort the scores of sound runs that have a layer; only what has at least two layers is a sweep."""
-    kept = [r for r in records if isinstance(r.get("layer"), int) and r.get("value") is not None]
-    metric_of = main_metric(kept)
-    kept = [r for r in kept if r["metric"] == metric_of[r["task"]] and not r.get("degenerate")]
-    kept = [r for r in kept if r["language"] != ENGLISH and r.get("origin") != "random"]
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in kept:
-        groups.setdefault((record["task"], _setting(record)), []).append(record)
+    groups: dict[tuple[str, str, str], list[ResultRecord]] = {}
+    for record in records:
+        sound = record.main and record.value is not None and not (record.collapsed or record.controls)
+        if sound and record.reading.layer is not None and record.language != ENGLISH:
+            setting = described(record, ("split", "pooling", "mining"))
+            groups.setdefault((record.task, record.metric, setting), []).append(record)
     found = []
-    for (task, setting), group in groups.items():
-        if len({record["layer"] for record in group}) > 1:
-            for intermediate in sorted({_intermediate(record) for record in group} - {""}) or [""]:
-                own = [record for record in group if _intermediate(record) in ("", intermediate)]
-                found.append(_sweep(task, metric_of[task], setting, intermediate, own))
+    for (task, metric, setting), group in groups.items():
+        if len({record.reading.layer for record in group}) > 1:
+            for intermediate in sorted({record.training.after for record in group} - {""}) or [""]:
+                own = [record for record in group if record.training.after in ("", intermediate)]
+                found.append(_sweep(task, metric, setting, intermediate, own))
     return [sweep for sweep in found if sweep.lines]
 
 
-def _setting(record: Record) -> str:
-    """What else must be equal; the test split is the usual one and not named."""
-    split = str(record.get("split", "test"))
-    parts = [
-        "" if split == "test" else split,
-        f"{record['pooling']} pooling" if record.get("pooling") else "",
-        record.get("mining") or "",
-    ]
-    return ", ".join(filter(None, parts))
-
-
-def _intermediate(record: Record) -> str:
-    """Name of the intermediate phase; "" where there is none."""
-    if not record.get("intermediate_size"):
-        return ""
-    return str(record.get("intermediate_phase") or record.get("intermediate") or "")
-
-
-def _sweep(task: str, metric: str, setting: str, intermediate: str, records: Sequence[Record]) -> Sweep:
+def _sweep(task: str, metric: str, setting: str, intermediate: str, records: Sequence[ResultRecord]) -> Sweep:
     cells: dict[tuple[int, int], dict[str, list[float]]] = {}
     for record in records:
-        cell = cells.setdefault((record.get("intermediate_size") or 0, record["layer"]), {})
-        cell.setdefault(record["language"], []).append(record["value"])
+        cell = cells.setdefault((record.training.intermediate_size, record.reading.layer or 0), {})
+        cell.setdefault(record.language, []).append(record.value or 0.0)
     languages = set.intersection(*map(set, cells.values()))
     lines: dict[int, dict[int, float]] = {}
     for (size, layer), cell in sorted(cells.items()) if languages else []:
@@ -92,7 +74,7 @@ def _sweep(task: str, metric: str, setting: str, intermediate: str, records: Seq
     return Sweep(task, metric, setting, intermediate, lines, len(languages))
 
 
-def draw_layers(records: Iterable[Record]) -> list[Drawing]:
+def draw_layers(records: Iterable[ResultRecord]) -> list[Drawing]:
     """One panel per sweep, one line per size; nothing where no task was scored at several layers."""
     return [Drawing(sweep.name, _panel(sweep), _described(sweep)) for sweep in sweeps(records)]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from dist_stilts.analysis.cells import MEAN
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, size_axis
+from dist_stilts.report.numbers import points, rounded_size
 from dist_stilts.study.figures import FAINT, INK, RULE, Drawing, size_ticks
 from dist_stilts.study.figures_curves import Scale, colours_of
-from dist_stilts.study.numbers import points, rounded_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

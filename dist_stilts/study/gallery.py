@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dist_stilts.analysis.effects import ALL
 from dist_stilts.conventions import ENGLISH
-from dist_stilts.report.records import Record
+from dist_stilts.results.record import ResultRecord
 from dist_stilts.study.figures import Picture, write
 from dist_stilts.study.figures_curves import Scale, draw_curves
 from dist_stilts.study.figures_effects import draw_gains
@@ -46,7 +46,7 @@ def draw(
     scores: pd.DataFrame,
     effects: Sequence[Effect],
     distances: Distances | None,
-    records: Sequence[Record],
+    records: Sequence[ResultRecord],
     folder: Path,
 ) -> Gallery:
     """Draw what there is something to draw of; curves without any score are not drawn."""

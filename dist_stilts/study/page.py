@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dist_stilts.report.pages import conditions, inline_svg, write_html
-from dist_stilts.report.records import Record
 from dist_stilts.report.render import Sheet
+from dist_stilts.results.record import ResultRecord
 from dist_stilts.study import tables
 from dist_stilts.study.facts import facts, left_out
 from dist_stilts.study.figures import Picture
@@ -58,7 +58,7 @@ class StudyContent:
     distances: Distances | None
     covariates: pd.DataFrame | None
     scores: pd.DataFrame
-    records: Sequence[Record]
+    records: Sequence[ResultRecord]
     tables: Sequence[Sheet]
     runs: Sequence[Mapping[str, Any]]
     method: Sequence[str]

@@ -30,9 +30,9 @@ from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.training_data import data_root, recipe_tokenizer
 from dist_stilts.layout import StudyFolder, world_file, write_text
-from dist_stilts.report import records as result_records
 from dist_stilts.report.progress import bar, say
-from dist_stilts.report.records import Record
+from dist_stilts.results.files import read
+from dist_stilts.results.record import ResultRecord
 from dist_stilts.study.covariates import covariates
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.method import caveats, method
@@ -93,14 +93,14 @@ def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:
     return said, [page, *map(study.table, tables), *map(study.deltas, ("md", "csv", "tex"))]
 
 
-def finished_records(recipe: Recipe, runs: Sequence[Run], standings: Mapping[str, Standing]) -> list[Record]:
+def finished_records(recipe: Recipe, runs: Sequence[Run], standings: Mapping[str, Standing]) -> list[ResultRecord]:
     """The scores of the runs that are done; those of other runs in the folder are not the study's."""
     done = [run for run in runs if standings[run.name].state == DONE and run.evaluate]
     records = [
         record
         for run in done
-        for record in result_records.read(folder_of(recipe).run(run.name).results)
-        if record.get("run_id") == run.id
+        for record in read(folder_of(recipe).run(run.name).results)
+        if record.training.run_id == run.id
     ]
     if not records:
         raise UserError(

@@ -8,19 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from dist_stilts.analysis.effects import ALL, PER_DOUBLING, UNITS, Effect
 from dist_stilts.analysis.typology import HALF, Distances
+from dist_stilts.report.numbers import UNKNOWN, exact_size, fine_points, p_value, plain, points, rounded_size, signed
 from dist_stilts.report.render import Sheet
-from dist_stilts.study.numbers import (
-    NO_INTERVAL,
-    UNKNOWN,
-    exact_size,
-    fine_points,
-    p_value,
-    plain,
-    points,
-    rounded_size,
-    show,
-    signed,
-)
+from dist_stilts.study.numbers import NO_INTERVAL, show
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -112,11 +112,11 @@ def read_whole(path: Path) -> str:
     return "\n".join(line for _, line in read_lines(path))
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path, *, may_be_empty: bool = False) -> Iterator[tuple[int, str]]:
     """Yield (1-based line number, line without its end) of a UTF-8 text file; byte-order mark and CR are stripped.
 
     Raises:
-        UserError: the file is missing, empty, unreadable, damaged, or not UTF-8.
+        UserError: the file is missing, empty unless it may be, unreadable, damaged, or not UTF-8.
     """
     path = _packed(path) or path
     if not exists(path):
@@ -125,7 +125,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     with bad_archive(path), _open(path) as stream:
         for number, raw in enumerate(stream, start=1):
             yield number, _decode(raw, (path, number))
-    if number == 0:
+    if number == 0 and not may_be_empty:
         raise UserError("file is empty", where=path, fix="Fetch it again")
 
 

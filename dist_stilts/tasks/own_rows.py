@@ -37,7 +37,7 @@ class Fields(NamedTuple):
 FIELDS = {
     "sequence": Fields(("text_a", "label"), ("text_b", "id", "group"), gold="label"),
     "choice": Fields(("prompt", "choices", "label"), ("id", "group"), gold="label"),
-    "token": Fields(("words", "tags"), ("id", "group")),
+    "token": Fields(("words", "tags"), ("id", "group"), gold="tags"),
     "span": Fields(("question", "context", "answers"), ("id", "group"), gold="answers"),
     "mlm": Fields(("text",), ("id", "group")),
 }
@@ -112,6 +112,8 @@ def _index(label: Any, choices: Sequence[str], where: Where) -> int:
 
 def _tagged(values: Values, names: Names, labels: Sequence[str], where: Where) -> Row:
     words = tuple(text_of(word, "a word", where) for word in _split(values["words"], "words", where))
+    if values["tags"] is None:
+        return tagged_row(names, words, None, where)
     tags = (name_of(tag, "a tag", where) for tag in _split(values["tags"], "tags", where))
     return tagged_row(names, words, tuple(_allowed(tag, "tag", labels, where) for tag in tags), where)
 

@@ -70,9 +70,10 @@ def _word_and_category(line: str, where: Where) -> tuple[str, str]:
 
 
 def _lines(path: Path, split: str) -> Iterator[TaggedRow]:
-    for where, columns in read_columns(path, "tokens supertags"):
-        words, tags = (tuple(column.split(" ")) for column in columns)
-        if len(words) != len(tags) or "" in words or "" in tags:
-            raise UserError(f"{len(words)} tokens, {len(tags)} supertags", where=where, fix="Part both by one space")
+    for where, columns in read_columns(path, "tokens supertags", optional_last=split == "test"):
+        words, *tags = (tuple(column.split(" ")) for column in columns)
+        if any(len(words) != len(part) for part in tags) or any("" in part for part in (words, *tags)):
+            numbers = f"{len(words)} tokens{''.join(f', {len(part)} supertags' for part in tags)}"
+            raise UserError(numbers, where=where, fix="Part both by one space")
         key = f"{split}-{where[1] - 1}"
-        yield TaggedRow(key, key, words, tags)
+        yield TaggedRow(key, key, words, tags[0] if tags else None)

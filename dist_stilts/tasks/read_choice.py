@@ -42,7 +42,7 @@ def read_commonsenseqa(folder: Path, split: str, language: str) -> Iterator[Choi
         candidates = candidates or len(choices)
         if len(choices) != candidates:
             raise UserError(f"{len(choices)} choices, {candidates} before", where=where)
-        label = None if split == "test" and "answerKey" not in record else _answer(record, names, where)
+        label = None if is_withheld(record, "answerKey", split) else _answer(record, names, where)
         yield ChoiceRow(id=key, group=key, prompt=text_field(question, "stem", where), choices=choices, label=label)
 
 
@@ -70,7 +70,7 @@ def read_cosmosqa(folder: Path, split: str, language: str) -> Iterator[ChoiceRow
     for where, record in _cosmos_records(path, split):
         texts = [text_field(record, key, where) for key in _COSMOS_COLUMNS.split()]
         require_new(seen, texts[0], where)
-        label = None if split == "test" and "label" not in record else choice_index(record, _COSMOS_CHOICES, where)
+        label = None if is_withheld(record, "label", split) else choice_index(record, _COSMOS_CHOICES, where)
         yield _cosmos_row(texts, label)
 
 
@@ -79,6 +79,11 @@ def cosmosqa_from_hub(_row: int, record: dict[str, Any], _split: str) -> ChoiceR
     return _cosmos_row(
         [record[key] for key in _COSMOS_COLUMNS.split()], record["label"] if record["label"] >= 0 else None
     )
+
+
+def is_withheld(record: dict[str, Any], key: str, split: str) -> bool:
+    """Whether a test row comes without its gold: no such key, or null, nothing or -1 under it."""
+    return split == "test" and record.get(key) in (None, "", -1)
 
 
 def choice_index(record: dict[str, Any], choices: int, where: Where) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 from dist_stilts.conventions import text_hash
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.files import Where, locate, read_json_lines, read_lines, require_new, shown, text_field
-from dist_stilts.tasks.read_choice import choice_index
+from dist_stilts.tasks.read_choice import choice_index, is_withheld
 from dist_stilts.tasks.spec import ChoiceRow
 
 _NAMES = {"train": "train", "dev": "val", "test": "test"}
@@ -57,7 +57,7 @@ def _from_json(path: Path, split: str) -> Iterator[ChoiceRow]:
             raise UserError("no number under the key 'ind'", where=where, fix='Expected "ind": 24')
         key = f"{split}-{shown(record['ind'])}"
         require_new(seen, key, where)
-        label = None if split == "test" and record.get("label", "") == "" else choice_index(record, _ENDINGS, where)
+        label = None if is_withheld(record, "label", split) else choice_index(record, _ENDINGS, where)
         prompt, begun = text_field(record, "ctx_a", where), text_field(record, "ctx_b", where)
         yield _row(key, text_field(record, "source_id", where), prompt, begun, _endings(record, where), label)
 

@@ -53,7 +53,7 @@ def read_plain(files: list[Path], labels: tuple[str, ...], *, may_lack_gold: boo
 
     Args:
         files: as :func:`find_plain` gives them.
-        may_lack_gold: whether the label column may be missing, in all rows alike.
+        may_lack_gold: whether the label column may be missing, in all rows alike, or empty.
 
     Raises:
         UserError: wrong column count, unknown label, or labels kept apart that do not fit the rows.
@@ -62,8 +62,9 @@ def read_plain(files: list[Path], labels: tuple[str, ...], *, may_lack_gold: boo
     rows = list(read_columns(path, "sentence sentence label", optional_last=may_lack_gold))
     gold = _read_labels(labels_path[0], labels, rows) if labels_path else [None] * len(rows)
     return [
-        Pair(where, _unquoted(columns[0]), _unquoted(columns[1]), _one_label(columns[2:], kept_apart, where, labels))
+        Pair(where, _unquoted(columns[0]), _unquoted(columns[1]), _one_label(label, kept_apart, where, labels))
         for (where, columns), kept_apart in zip(rows, gold, strict=True)
+        for label in [[text for text in columns[2:] if text or not may_lack_gold]]
     ]
 
 

@@ -5,8 +5,8 @@ mended where the text stands nearby or only once, white space around it aside, a
 file is refused, unless it is machine-translated: there the question is left out and counted.
 
 XTREME takes the gold out of its test files by putting the empty text at 0 in place of every answer; a file in which
-there is no other answer holds questions without gold (``answers=None``). A single empty answer among others stays, as
-XTREME's scorer counts the question; it is left out of training files.
+there is no other answer, or none at all, holds questions without gold (``answers=None``). A single empty answer among
+others stays, as XTREME's scorer counts the question; it is left out of training files.
 
 Groups (``Row.group``). Questions on one context share a group, a digest of that context. Where languages are parallel,
 through question ids that they share, it is the English context's, looked up in the English file beside; a question
@@ -221,7 +221,7 @@ def _groups(files: list[Path], ids: str = "") -> dict[str, str]:
 def _read(file: _File) -> Iterator[SpanRow | Quirk]:
     document = JsonFile(file.path)
     questions = list(_questions(document, file.ids))
-    withheld = _is_withheld(questions)
+    withheld = _is_withheld(questions, file)
     if withheld and file.train:
         raise document.error("its gold answers were taken out", ("data",), fix="Train on the publishers' own file")
     seen: set[str] = set()
@@ -259,11 +259,13 @@ def _questions(document: JsonFile, ids: str) -> Iterator[_Question]:
                     yield _Question(place, key, context, record)
 
 
-def _is_withheld(questions: list[_Question]) -> bool:
-    """Whether there are answers, and all of them are the empty text."""
-    listed = (question.record.get("answers") for question in questions)
+def _is_withheld(questions: list[_Question], file: _File) -> bool:
+    """Whether all answers are the empty text; or there are none, where every question has one."""
+    listed = [question.record.get("answers") for question in questions]
     answers = [answer for several in listed if isinstance(several, list) for answer in several]
-    return bool(answers) and all(isinstance(answer, dict) and answer.get("text") == "" for answer in answers)
+    if not answers:
+        return bool(listed) and all(several == [] for several in listed) and not (file.unanswerable or file.train)
+    return all(isinstance(answer, dict) and answer.get("text") == "" for answer in answers)
 
 
 def _gold(document: JsonFile, question: _Question, file: _File) -> tuple[tuple[Answer, ...] | None, list[Quirk]]:

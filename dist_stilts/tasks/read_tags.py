@@ -2,6 +2,8 @@
 
 Words are kept as published, zero-width joiners and empty words and all: what a tokenizer makes of them is not the
 reader's business. Nor is it the reader's whether the tags of an entity begin with ``B-``; those of PAN-X do not always.
+
+XTREME's preprocessing writes test files of words alone: they are read as sentences without gold (``tags=None``).
 """
 
 from __future__ import annotations
@@ -50,12 +52,13 @@ def read_udpos(folder: Path, split: str, language: str) -> Iterator[TaggedRow | 
     """Yield the sentences: of ``token, tag`` lines with blank lines between sentences, or of treebanks (CoNLL-U).
 
     Raises:
-        UserError: another number of columns, an unknown tag, or what :func:`read_treebanks` raises.
+        UserError: another number of columns (only test may lack tags), an unknown tag, or what
+            :func:`read_treebanks` raises.
     """
     paths = find_udpos(folder, split, language)
     if ".conllu" in paths[0].name:
         return read_treebanks(paths, split, language)
-    return _numbered(_sentences(paths[0], UPOS_TAGS, str), split)
+    return _numbered(_sentences(paths[0], UPOS_TAGS, str, may_lack_gold=split == "test"), split)
 
 
 def udpos_from_hub(row: int, record: dict[str, Any], split: str) -> TaggedRow | None:
@@ -88,13 +91,16 @@ def read_panx(folder: Path, split: str, language: str) -> Iterator[TaggedRow]:
     so that a sentence that occurs twice is on one side; a row's id is then its number in the whole file.
 
     Raises:
-        UserError: another number of columns or an unknown tag.
+        UserError: another number of columns (only a file of the test split may lack tags) or an unknown tag.
     """
     (path,) = find_panx(folder, split, language)
     name = path.name.partition(".tsv")[0]
     prefix = "" if ".tsv" in path.name else f"{language}:"
-    rows = _numbered(_sentences(path, PANX_TAGS, lambda token: token.removeprefix(prefix)), split)
-    return (row for row in rows if _part(row.words) == split) if name == language else rows
+    is_whole = name == language
+    may_lack_gold = split == "test" and not is_whole
+    sentences = _sentences(path, PANX_TAGS, lambda token: token.removeprefix(prefix), may_lack_gold=may_lack_gold)
+    rows = _numbered(sentences, split)
+    return (row for row in rows if _part(row.words) == split) if is_whole else rows
 
 
 def panx_from_hub(row: int, record: dict[str, Any], split: str) -> TaggedRow | None:
@@ -114,19 +120,25 @@ def _hub_row(row: int, split: str, words: list[str], tags: list[str]) -> TaggedR
     return TaggedRow(key, key, tuple(words), tuple(tags)) if words else None
 
 
-def _numbered(sentences: Iterator[list[tuple[str, str]]], split: str) -> Iterator[TaggedRow]:
+def _numbered(sentences: Iterator[list[list[str]]], split: str) -> Iterator[TaggedRow]:
     for number, sentence in enumerate(sentences):
-        words, tags = zip(*sentence, strict=True)
+        words, *tags = zip(*sentence, strict=True)
         key = f"{split}-{number}"
-        yield TaggedRow(id=key, group=key, words=words, tags=tags)
+        yield TaggedRow(id=key, group=key, words=words, tags=tags[0] if tags else None)
 
 
-def _sentences(path: Path, known: tuple[str, ...], token: Callable[[str], str]) -> Iterator[list[tuple[str, str]]]:
-    sentence: list[tuple[str, str]] = []
+def _sentences(
+    path: Path, known: tuple[str, ...], token: Callable[[str], str], *, may_lack_gold: bool
+) -> Iterator[list[list[str]]]:
+    """Yield sentences of [word, tag]; of [word] where the first line, and so all, has no tag and need not have one."""
+    sentence: list[list[str]] = []
+    wanted = 0
     for number, line in read_lines(path):
         if line:
-            word, tag = _word_and_tag(line, known, (path, number))
-            sentence.append((token(word), tag))
+            word, *tags = line.split("\t")
+            wanted = wanted or (1 if may_lack_gold and not tags else 2)
+            _check_tags(tags, wanted, known, (path, number))
+            sentence.append([token(word), *tags])
         elif sentence:
             yield sentence
             sentence = []
@@ -134,12 +146,9 @@ def _sentences(path: Path, known: tuple[str, ...], token: Callable[[str], str]) 
         yield sentence
 
 
-def _word_and_tag(line: str, known: tuple[str, ...], where: Where) -> tuple[str, str]:
-    word, *tags = line.split("\t")
-    if len(tags) != 1:
-        why = " (the test files that XTREME's preprocessing writes have no tags: use what it made them of)"
-        fix = f"Expected, tab-separated: token tag{why if not tags and where[0].name.startswith('test') else ''}"
-        raise UserError(f"{1 + len(tags)} columns", where=where, fix=fix)
-    if tags[0] not in known:
+def _check_tags(tags: list[str], wanted: int, known: tuple[str, ...], where: Where) -> None:
+    if 1 + len(tags) != wanted:
+        above = "like the lines above, a token alone" if wanted == 1 else "tab-separated: token tag"
+        raise UserError(f"{1 + len(tags)} columns", where=where, fix=f"Expected, {above}")
+    if tags and tags[0] not in known:
         raise UserError(f"unknown tag {shown(tags[0])}", where=where, fix=nearest(tags[0][:40], known))
-    return word, tags[0]

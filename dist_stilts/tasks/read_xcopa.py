@@ -18,7 +18,7 @@ from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, locate, read_json_lines, require_new, shown, text_field
 from dist_stilts.tasks.languages import languages
-from dist_stilts.tasks.read_choice import choice_index
+from dist_stilts.tasks.read_choice import choice_index, is_withheld
 from dist_stilts.tasks.spec import ChoiceRow, Quirk
 
 _NAMES = {"train": "train", "dev": "val", "test": "test"}
@@ -67,7 +67,7 @@ def read_xcopa(folder: Path, split: str, language: str) -> Iterator[ChoiceRow | 
                 "no number of an item under the key 'idx'", where=where, fix=f"Expected 0 to {_ITEMS[split] - 1}"
             )
         require_new(seen, shown(number), where)
-        label = None if split == "test" and "label" not in record else choice_index(record, len(_CHOICES), where)
+        label = None if is_withheld(record, "label", split) else choice_index(record, len(_CHOICES), where)
         texts = [text_field(record, key, where) for key in ("premise", *_CHOICES)]
         asked = _known_question(record, where)
         agreed = _agreed_question(number, split) if language in XCOPA_LANGUAGES and split != "train" else asked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dist_stilts.errors import UserError, nearest
+from dist_stilts.errors import UserError, near, nearest
 from dist_stilts.tasks import specs_choice, specs_pairs, specs_qa, specs_tagging, specs_text
 from dist_stilts.tasks.spec import TaskSpec
 
@@ -50,7 +50,8 @@ _BY_NAME = index_by_name(_SPECS)
 def get_task(name: str) -> TaskSpec:
     """Return the task of that name or alias; raises UserError naming the nearest one."""
     if name not in _BY_NAME:
-        raise UserError(f"unknown task '{name}'", fix=nearest(name, (spec.name for spec in _BY_NAME.values())))
+        known = near(name, _BY_NAME) or [spec.name for spec in _BY_NAME.values()]  # aliases are understood, not listed
+        raise UserError(f"unknown task '{name}'", fix=nearest(name, known))
     return _BY_NAME[name]
 
 

@@ -7,8 +7,8 @@
                            "answers": [{"text": "...", "start": 12}]}
     {"family": "mlm",      "id": "7", "group": "7", "text": "..."}
 
-``label`` and ``answers`` are ``null`` where gold is withheld. Promises: ``row_from_json(row_to_json(row))`` is the row,
-and nothing but such an object is read: no key too many, none too few, every answer where it says it is.
+``label``, ``tags`` and ``answers`` are ``null`` where gold is withheld. Promises: ``row_from_json(row_to_json(row))``
+is the row, and nothing but such an object is read: no key too many, none too few, every answer where it says it is.
 """
 
 from __future__ import annotations
@@ -94,11 +94,11 @@ def choice_row(names: Names, prompt: str, choices: tuple[str, ...], label: int |
     return ChoiceRow(*names, prompt, choices, label)
 
 
-def tagged_row(names: Names, words: tuple[str, ...], tags: tuple[str, ...], where: Where) -> TaggedRow:
+def tagged_row(names: Names, words: tuple[str, ...], tags: tuple[str, ...] | None, where: Where) -> TaggedRow:
     """Make a tagged sentence; UserError without words, or with more or fewer tags than words."""
     if not words:
         raise UserError("no words", where=where)
-    if len(words) != len(tags):
+    if tags is not None and len(words) != len(tags):
         raise UserError(f"{len(words)} words, but {len(tags)} tags", where=where, fix="Give each word one tag")
     return TaggedRow(*names, words, tags)
 
@@ -131,7 +131,8 @@ def _choice(record: dict[str, Any], where: Where) -> Row:
 
 
 def _tagged(record: dict[str, Any], where: Where) -> Row:
-    words, tags = text_list(record, "words", where), text_list(record, "tags", where)
+    words = text_list(record, "words", where)
+    tags = None if record["tags"] is None else text_list(record, "tags", where)
     return tagged_row(_names(record, where), words, tags, where)
 
 

@@ -91,6 +91,13 @@ def check_language(spec: TaskSpec, root: Path | None, lang: str) -> None:
         raise UserError(f"{spec.name} has no language '{lang}'", fix=nearest(lang, {*known, *translatable}))
 
 
+def check_source(spec: TaskSpec, root: Path | None) -> None:
+    """Raise UserError if there is no data folder and the Hub does not have the task either."""
+    if root is None:
+        for part in _parts(spec) or [spec]:
+            hub_source(part)
+
+
 def task(name: str, root: Path | None) -> TaskSpec:
     """Return the task of that name; its labels, where they are open, are those of the English training rows, sorted.
 
@@ -109,7 +116,7 @@ def _open_labels(name: str, root: Path | None, _revision: str) -> tuple[str, ...
     found: set[str] = set()
     for row in load_rows(get_task(name), root, "train", ENGLISH):
         if isinstance(row, TaggedRow):
-            found.update(row.tags)
+            found.update(row.tags or ())
         elif isinstance(row, PairRow) and row.label is not None:
             found.add(row.label)
     return tuple(sorted(found))
@@ -263,7 +270,7 @@ def hub_source(spec: TaskSpec) -> HubSource:
 
 def _not_on_hub(spec: TaskSpec) -> UserError:
     inside = "your files" if spec.folders[0] == "." else f"DIR/{spec.folders[0]}/"
-    fix = f"Set data.root=DIR, with {inside} in it"
+    fix = f"Set data.root=DIR (or --data DIR), with {inside} in it"
     return UserError(f"{spec.name} is read from local files only", fix=fix)
 
 
@@ -287,7 +294,7 @@ def _hub_rows(spec: TaskSpec, split: str, lang: str) -> list[Row | Quirk]:
         raise UserError(
             f"cannot load {spec.name} {split} for '{lang}' from the Hub repository {hub.path} "
             f"({type(error).__name__}: {reason})",
-            fix=f"Set data.root=DIR, with DIR/{spec.folders[0]}/ in it, to read local files",
+            fix=f"Set data.root=DIR (or --data DIR), with DIR/{spec.folders[0]}/ in it, to read local files",
         ) from error
     return [Quirk("row without gold") if row is None else row for row in rows]
 

@@ -15,6 +15,8 @@ IGNORED = -100
 """The label id of a token that is not predicted; cross-entropy skips it."""
 UNSEEN = -1
 """The label id of a gold tag that the training data do not have: predicted, never rightly; never trained on."""
+WITHHELD = -2
+"""The label id of a word whose tag is withheld: predicted, and not scored; never trained on."""
 TRAINABLE: tuple[Family, ...] = ("mlm", "sequence", "choice", "token", "span")
 RETRIEVAL: tuple[Family, ...] = ("tatoeba", "bucc")
 
@@ -60,10 +62,10 @@ class ChoiceRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class TaggedRow(Row):
-    """Words with one tag each (family ``token``)."""
+    """Words with one tag each (family ``token``); ``tags`` is ``None`` where gold is withheld."""
 
     words: tuple[str, ...]
-    tags: tuple[str, ...]
+    tags: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ SPECS = (
         find=find_udpos,
         read=read_udpos,
         layouts=(
-            "{train,dev,test}-<language>.tsv: token, tag; blank lines between sentences (XTREME)",
+            "{train,dev,test}-<language>.tsv: token, tag (test: or none); blank lines between sentences (XTREME)",
             "<language>_<treebank>-ud-{train,dev,test}.conllu at any depth, here or in ud/ beside this folder "
             "(release 2.5; kk, th, tl and yo have no dev)",
         ),
@@ -56,7 +56,7 @@ SPECS = (
         find=find_panx,
         read=read_panx,
         layouts=(
-            "{train,dev,test}-<language>.tsv: token, tag; blank lines between sentences (XTREME)",
+            "{train,dev,test}-<language>.tsv: token, tag (test: or none); blank lines between sentences (XTREME)",
             "AmazonPhotos.zip, <language>.tar.gz or <language>/{train,dev,test}: <language>:token, tag",
             "<language>.tsv without official split: 60 / 20 / 20 % into train, dev, test by a hash of the words",
         ),

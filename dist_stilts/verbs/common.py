@@ -11,20 +11,44 @@ import typer
 
 from dist_stilts.errors import UserError
 from dist_stilts.report.progress import say
+from dist_stilts.verbs import complete
 
-__all__ = ["Json", "Overrides", "RecipeName", "completed_by", "load_recipe", "say"]
+__all__ = ["Json", "Overrides", "RecipeName", "completed_by", "load_recipe", "say", "show_version"]
 
 if TYPE_CHECKING:
     from dist_stilts.experiment.run_config import Recipe
 
 RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name or a YAML file.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A shipped recipe's name or a YAML file.",
+        show_default=False,
+        autocompletion=complete.recipes,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, such as train.learning_rate=1e-5."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def show_version(wanted: bool) -> None:
+    """Print the versions of this program and of what it stands on, as installed: nothing is imported; then end."""
+    from importlib.metadata import PackageNotFoundError, version
+    from platform import python_version
+
+    def installed(package: str) -> str:
+        try:
+            return f"{package} {version(package)}"
+        except PackageNotFoundError:
+            return f"{package} not installed"
+
+    if wanted:
+        below = ("torch", "transformers", "deepspeed")
+        print(f"{installed('dist-stilts')} ({', '.join([f'Python {python_version()}', *map(installed, below)])})")
+        raise typer.Exit
 
 
 def load_recipe(name: str, overrides: list[str] | None, on_rank: bool = False) -> Recipe:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.verbs import complete
 from dist_stilts.verbs.common import Json, Overrides, RecipeName, load_recipe, say
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def tasks(
-    name: Annotated[str | None, typer.Argument(help="Show one task, and an example with --data and --model.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show one task, and an example with --data and --model.", autocompletion=complete.tasks),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder to show an example from.")] = None,
     model: Annotated[str | None, typer.Option(help="Model or tokenizer folder, or Hub name.")] = None,
     language: Annotated[str | None, typer.Option(help="The example's language; default: the first there is.")] = None,
@@ -104,7 +108,7 @@ def prepare(recipe: RecipeName, overrides: Overrides = None, as_json: Json = Fal
 
 
 def translate(
-    task: Annotated[str, typer.Argument(help="Task whose English rows are translated.")],
+    task: Annotated[str, typer.Argument(help="Task whose English rows are translated.", autocompletion=complete.tasks)],
     to: Annotated[str, typer.Option(help="Comma-separated language codes, such as de,fr.")],
     model: Annotated[str, typer.Option(help="NLLB or M2M100 model: a folder or a Hub name.")],
     data: Annotated[Path | None, typer.Option(help="Data folder to read; default: the Hub.")] = None,

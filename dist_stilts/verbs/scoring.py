@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.verbs import complete
 from dist_stilts.verbs.common import Json, completed_by, say
 
 if TYPE_CHECKING:
     from dist_stilts.layout import ScoresFolder
+    from dist_stilts.results.record import ResultRecord
 
 
 def _retrieval(text: str) -> Any:
@@ -24,8 +26,11 @@ def _retrieval(text: str) -> Any:
 def evaluate(
     model: Annotated[str, typer.Option(help="Model folder (or Hub name, for retrieval).")],
     out: Annotated[Path, typer.Option(help="Folder for results.jsonl, predictions and pictures.")],
-    tasks: Annotated[str | None, typer.Option(help="Comma-separated tasks.", show_default=False)] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder.", show_default=False)] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated tasks.", show_default=False, autocompletion=complete.several_tasks),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder; default: the Hub.", show_default=False)] = None,
     languages: Annotated[str, typer.Option(help="Comma-separated codes, or all that the data has.")] = "all",
     split: Annotated[str, typer.Option(help="Split or slice, such as dev[60%:].")] = "test",
     max_length: Annotated[int, typer.Option(help="Most tokens per text or pair.")] = 256,
@@ -53,6 +58,7 @@ def evaluate(
     from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
+    from dist_stilts.experiment.status import versions
     from dist_stilts.layout import ScoresFolder
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import started
@@ -61,11 +67,12 @@ def evaluate(
 
     if pairs:
         wanted, data = {_own_pairs(*pairs): EvalTask()}, pairs[0].parent
-    elif tasks and data:
+    elif tasks:
         wanted = {task: EvalTask([split], languages.split(",")) for task in tasks.split(",")}
     else:
-        raise UserError("nothing to score", fix="Give --tasks and --data, or two aligned files with --pairs")
-    if not data.is_dir():
+        fix = "Give --tasks (with --data, or they are read from the Hub), or two aligned files with --pairs"
+        raise UserError("nothing to score", fix=fix)
+    if data and not data.is_dir():
         raise UserError("the data folder does not exist", where=data)
     retrieval = RetrievalConfig(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
@@ -82,7 +89,7 @@ def evaluate(
         folder.predictions,
         folder.embeddings,
         qa=QaLengths(window, stride),
-        conditions={"run": Path(model).name},
+        versions=versions(),
     )
     if prepare_only:
         print(preparation(prepare_job(job, bar())))
@@ -104,26 +111,27 @@ def _own_pairs(source: Path, target: Path) -> str:
     return spec.name
 
 
-def _present(records: list[dict[str, Any]], folder: ScoresFolder, as_json: bool) -> None:
+def _present(records: list[ResultRecord], folder: ScoresFolder, as_json: bool) -> None:
     """Print the scores, draw what is better looked at, and say where it is."""
     from dist_stilts.evaluate.pictures import draw, sweeps
     from dist_stilts.report.lists import health_table, show
     from dist_stilts.report.sweeps import sweep_table
     from dist_stilts.report.table import pivot
+    from dist_stilts.results.lines import to_line
 
     swept = sweeps(records)
     if as_json:
-        print(json.dumps(records, indent=2))
+        print(json.dumps([to_line(record) for record in records], indent=2))
     else:
-        show(pivot(record for record in records if record["task"] not in swept))
-        print(sweep_table(record for record in records if record["task"] in swept), end="")
-        print(health_table([record for record in records if record["task"] not in swept]))
+        show(pivot(record for record in records if record.task not in swept))
+        print(sweep_table(record for record in records if record.task in swept), end="")
+        print(health_table([record for record in records if record.task not in swept]))
     for picture in draw(records, folder):
         say(f"picture: {picture}")
 
 
 def score(
-    predictions: Annotated[Path, typer.Option(help="Folder with <task>/test-<language>.tsv, .json for questions.")],
+    predictions: Annotated[Path, typer.Option(help="Folder with `<task>/test-<language>.tsv`, `.json` for questions.")],
     labels: Annotated[Path, typer.Option(help="Folder of the same layout with gold labels.")],
     as_json: Json = False,
 ) -> None:
@@ -136,6 +144,9 @@ def score(
 
     scores = score_folder(predictions, labels)
     print(json.dumps(scores, indent=2) if as_json else score_lines(scores))
+    if refused := scores["refused"]:
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        raise UserError(f"not scored: {refused[0]}{more}")
 
 
 def table(
@@ -153,7 +164,8 @@ def table(
 ) -> None:
     """Print the scores of runs as tables. Example: `dist-stilts table runs/quickstart --format latex`"""
     from dist_stilts.report.lists import show
-    from dist_stilts.report.table import collect, pivot, render
+    from dist_stilts.report.table import pivot, render
+    from dist_stilts.results.files import collect
 
     if (zero_shot or size is not None) and not deltas:
         raise UserError("--zero-shot and --size are of tables of changes", fix="Add --deltas")
@@ -186,10 +198,10 @@ def _print_deltas(runs: list[Path], zero_shot: bool, size: int | None, format: s
         show_sheets(chosen)
 
 
-def _finished(runs: list[Path]) -> list[dict[str, Any]]:
+def _finished(runs: list[Path]) -> list[ResultRecord]:
     """The records of runs that are done; folders without a status are no runs and count as such."""
     from dist_stilts.experiment.status import read_status
-    from dist_stilts.report.table import collect, scored_runs
+    from dist_stilts.results.files import collect, scored_runs
 
     states = {
         folder.path: read_status(folder).state.value if folder.status.exists() else "done"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dist_stilts.report.records import read
+from dist_stilts.results.files import read
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_a_sweep_draws_pictures_and_is_not_done_twice(
     done = cli(*command, "--languages", "qaa,qab", *places)
     assert done.returncode == 0, done.stderr
     out = tmp_path / "scores"
-    layers = {record["layer"] for record in read(out / "results.jsonl")}
+    layers = {record.reading.layer for record in read(out / "results.jsonl")}
     assert len(layers) >= 2
     for picture in ("layers.png", "layers.svg", "precision-recall.png"):
         assert (out / picture).stat().st_size > 1000
@@ -40,7 +40,7 @@ def test_a_sweep_draws_pictures_and_is_not_done_twice(
     other = cli(*command, "--languages", "qaa,qab", *places, "--margin", "distance")
     assert other.returncode == 0, other.stderr
     assert {path: path.stat().st_mtime_ns for path in (out / "embeddings").rglob("*.npy")} == embedded
-    mined = {record["mining"].split(",")[0] for record in read(out / "results.jsonl") if "mining" in record}
+    mined = {r.reading.mining.split(",")[0] for r in read(out / "results.jsonl") if r.reading.mining}
     assert mined == {"ratio margin", "distance margin"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections import Counter
@@ -19,8 +18,8 @@ from dist_stilts.experiment.execute import make_world
 from dist_stilts.experiment.plan import folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.layout import StudyFolder
-from dist_stilts.report import records
-from dist_stilts.report.table import IDENTITY
+from dist_stilts.results import jsonl
+from dist_stilts.results.lines import from_lines
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.progress import BLOCKED, DONE, FAILED, look
 from dist_stilts.verbs.common import load_recipe
@@ -55,9 +54,9 @@ def check_scored_once(recipe: Recipe) -> None:
     """No score of any run was taken twice."""
     for run in study_runs(recipe):
         if run.evaluate:
-            found = records.read(folder_of(recipe).run(run.name).results)
-            keys = Counter(json.dumps([record.get(key) for key in IDENTITY]) for record in found)
-            assert max(keys.values()) == 1, run.name
+            path = folder_of(recipe).run(run.name).results
+            found = Counter(repr(record.identity) for record in from_lines(jsonl.read(path), path))
+            assert max(found.values()) == 1, run.name
 
 
 def weights(recipe: Recipe) -> dict[str, bytes]:

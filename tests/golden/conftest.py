@@ -129,7 +129,7 @@ class Golden:
             ScriptedEmbedder(self.tokenizer, script, case.max_length),
         )
         records = score(unit, self._job(case), model, self.tokenizer, embedder, current())
-        return {record["metric"]: record["value"] for record in records}
+        return {record.metric: record.value for record in records}
 
     def text_of(self, name: str, path: str) -> str:
         """What one of the task's files holds."""

@@ -54,7 +54,7 @@ def test_tatoeba_accuracies_are_those_of_sentence_transformers_evaluator(exporte
         SentenceTransformer(str(exported / "model"), device="cpu")
     )
     records = evaluate(_job(exported / "model", tmp_path), current())
-    ours: dict[str, Any] = {record["metric"]: record["value"] for record in records}
+    ours: dict[str, Any] = {record.metric: record.value for record in records}
     assert 20 < ours["accuracy"] < 95, "neither chance nor a task that anything solves"
     assert ours["accuracy_from_foreign"] == pytest.approx(100 * theirs["src2trg_accuracy"])
     assert ours["accuracy"] == pytest.approx(100 * theirs["trg2src_accuracy"])

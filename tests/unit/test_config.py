@@ -153,3 +153,43 @@ def test_memory_is_written_as_people_write_it(text: str, expected: int) -> None:
 def test_what_is_no_amount_of_memory_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is no amount of memory"):
         number_of_bytes(text)
+
+
+@dataclass
+class Trainer:
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    max_micro_tokens: int | str = "auto"
+    epochs: float = 2.0
+
+
+@dataclass
+class Parts:
+    out: str = "runs"
+    train: Trainer = field(default_factory=Trainer)
+    dev: Trainer | None = None
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("train.lr", "learning_rate"),
+        ("train.bs", "batch_size"),
+        ("train.epoch", "epochs"),
+        ("train.Learning_Rate", "learning_rate"),
+        ("train.num_train_epochs", "epochs"),
+        ("train.gradient_accumulation_steps", "max_micro_tokens"),
+        ("output_dir", "out"),
+        ("lr", "train.learning_rate"),
+        ("epochs", "train.epochs"),
+        ("train.xyz", None),
+    ],
+)
+def test_a_key_that_others_call_differently_or_that_stands_elsewhere_is_found(
+    tmp_path: Path, key: str, meant: str | None
+) -> None:
+    (tmp_path / "mine.yaml").write_text("out: here\n")
+    hint = f"did you mean '{meant}'?" if meant else "known: batch_size, epochs, learning_rate, max_micro_tokens"
+    with pytest.raises(UserError) as error:
+        load(Parts, tmp_path / "mine.yaml", [f"{key}=1"])
+    assert str(error.value) == f"override {key}=1: unknown key '{key}'. {hint}"

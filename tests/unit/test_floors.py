@@ -20,15 +20,17 @@ ROOT = Path(__file__).parents[2]
 
 FLOORS = {
     0: {"config", "layout", "errors", "conventions", "private_names"},
-    1: {"parallel", "tasks", "simulate", "report"},
-    2: {"data", "model", "scoring", "search", "analysis", "preflight"},
-    3: {"train", "evaluate", "translate"},
-    4: {"experiment"},
-    5: {"study"},
-    6: {"verbs"},
+    1: {"parallel", "tasks", "simulate"},
+    2: {"results"},
+    3: {"report"},
+    4: {"data", "model", "scoring", "search", "analysis", "preflight"},
+    5: {"train", "evaluate", "translate"},
+    6: {"experiment"},
+    7: {"study"},
+    8: {"verbs"},
 }
 """Floor -> rooms. Any other module at the package's top level (``__main__``) stands on the roof."""
-ROOF = 7
+ROOF = 9
 NO_CODE = {"recipes"}
 """Folders of data files."""
 NETWORK = {"huggingface_hub", "requests", "urllib", "http", "httpx", "aiohttp"}
@@ -182,8 +184,8 @@ def importers(source: Source, modules: set[str], what: str, *, allowed: tuple[st
 
 
 def pure_rooms_import_no_torch(source: Source) -> list[str]:
-    """``tasks/``, ``simulate/``, ``report/`` and ``analysis/`` do not import torch."""
-    if source.parts[:1] not in {("tasks",), ("simulate",), ("report",), ("analysis",)}:
+    """``tasks/``, ``simulate/``, ``results/``, ``report/`` and ``analysis/`` do not import torch."""
+    if source.parts[:1] not in {("tasks",), ("simulate",), ("results",), ("report",), ("analysis",)}:
         return []
     there = f"torch in {source.parts[0]}/"
     return [source.at(node, there) for node, name in imports(source) if is_under(name, "torch")]

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from planted import Design, Results, study
 
 from dist_stilts.analysis.curves import Curve
 from dist_stilts.analysis.effects import ALL, CURVATURE, ENDS, PER_DOUBLING, TOTAL_GAIN, Effect, effects
@@ -14,7 +15,6 @@ from dist_stilts.analysis.forms import Fit
 from dist_stilts.analysis.regression import Unadjusted
 from dist_stilts.analysis.shape import Shape
 from dist_stilts.analysis.typology import Distances
-from dist_stilts.simulate.results import Design, Results, study
 
 PLANTED = Design(gain_slope=-3.0, gain_spread=0.1, rows=1000)
 

@@ -80,6 +80,12 @@ def test_balanced_tables_and_those_without_differences_have_the_answer_of_two_st
         assert (slope.estimate, slope.error) == (two_stage.estimate, two_stage.error)
 
 
+def test_two_sizes_leave_no_residual_which_is_said() -> None:
+    data, given = cells(), predictors()
+    data = data[data["size"].isin(SIZES[:2])]
+    assert "singular (no residual)" in slope_on_distance(data, pair_slopes(data), given).note
+
+
 def test_a_model_without_a_fit_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> None:
         raise np.linalg.LinAlgError

@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import results_made
 
 from dist_stilts.analysis.outcomes import load
 from dist_stilts.analysis.scores import frame
 from dist_stilts.layout import RecipeFolder, layer_folder, prediction_file, write_text
+from dist_stilts.results.record import ResultRecord
 
 
-def record(**fields: Any) -> dict[str, Any]:
-    score = {"run": "a", "task": "xnli", "split": "test", "metric": "accuracy", "language": "de"}
-    return {**score, "value": 75.0, "count": 4, **fields}
+def record(**fields: Any) -> ResultRecord:
+    return results_made.record(**{"run": "a", "value": 75.0, "count": 4} | fields)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from planted import Design, Results, TrueCurve, study
 
 from dist_stilts.analysis.curves import Curve, curves
 from dist_stilts.analysis.effects import PER_DOUBLING, Effect, effects
@@ -16,7 +17,6 @@ from dist_stilts.analysis.estimate import Estimate
 from dist_stilts.analysis.profile import HORIZON
 from dist_stilts.analysis.shape import Shape
 from dist_stilts.analysis.typology import Distances
-from dist_stilts.simulate.results import Design, Results, TrueCurve, study
 
 RISING = Design(
     languages=3, scale="points", level=50.0, gain=20.0, beta=1.2, gain_spread=2.5, level_spread=5.0, rows=200

@@ -4,39 +4,31 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import results_made
 
 from dist_stilts.analysis.scores import TYPES, baseline, controls, frame, without_value
+from dist_stilts.errors import UserError
+from dist_stilts.results.record import ResultRecord
+
+PLAIN = {
+    "run": "xnli@plain",
+    "run_id": "a",
+    "model_id": "m",
+    "role": "target",
+    "train_tasks": ["xnli"],
+    "train_size": 200,
+    "seed": 0,
+    "subset_seed": 0,
+    "dev": 70.0,
+}
+"""A run that was trained on XNLI without an intermediate phase."""
 
 
-def record(**fields: Any) -> dict[str, Any]:
-    """A score of a run that was trained on XNLI without an intermediate phase, and what the test changes."""
-    return {
-        "run": "xnli@plain",
-        "run_id": "a",
-        "model_id": "m",
-        "role": "target",
-        "task": "xnli",
-        "split": "test",
-        "metric": "accuracy",
-        "language": "de",
-        "value": 60.0,
-        "count": 100,
-        "degenerate": None,
-        "train_tasks": ["xnli"],
-        "train_size": 200,
-        "intermediate": None,
-        "intermediate_phase": None,
-        "intermediate_size": 0,
-        "origin": "pretrained",
-        "inputs": "full",
-        "seed": 0,
-        "subset_seed": 0,
-        "dev": 70.0,
-        **fields,
-    }
+def record(**fields: Any) -> ResultRecord:
+    return results_made.record(**PLAIN | fields)
 
 
-def retrieval(**fields: Any) -> dict[str, Any]:
+def retrieval(**fields: Any) -> ResultRecord:
     """A score of the pretrained encoder itself."""
     plain = {"run": "plain", "role": "baseline", "task": "tatoeba", "train_tasks": [], "train_size": None, "layer": 1}
     return record(**{**plain, "pooling": "mean", "dev": None, **fields})
@@ -61,9 +53,7 @@ def test_no_record_gives_the_same_columns_with_the_same_types() -> None:
 
 
 def test_a_record_that_knows_no_phase_is_named_by_its_tasks() -> None:
-    old = record(intermediate="mnli,mlm", intermediate_size=300)
-    del old["intermediate_phase"]
-    assert frame([old])["intermediate"].tolist() == ["mnli+mlm"]
+    assert frame([record(intermediate="mnli,mlm", intermediate_size=300)])["intermediate"].tolist() == ["mnli+mlm"]
     assert frame([record(intermediate_phase="mnli-mlm", intermediate="mnli,mlm", intermediate_size=300)])[
         ["intermediate", "tasks"]
     ].values.tolist() == [["mnli-mlm", "mnli,mlm"]]
@@ -74,13 +64,15 @@ def test_a_restarted_run_keeps_the_seed_it_was_planned_with() -> None:
     assert frame([record(seed=0, planned_seed=0)])["seed"].tolist() == [0]
 
 
-def test_the_last_record_of_a_score_counts() -> None:
-    assert frame([record(value=1.0), record(value=2.0)])["value"].tolist() == [2.0]
+def test_a_score_counts_once_and_has_one_value() -> None:
+    assert frame([record(value=1.0), record(value=1.0)])["value"].tolist() == [1.0]
+    with pytest.raises(UserError, match="two values of one score"):
+        frame([record(value=1.0), record(value=2.0)])
 
 
 def test_only_a_tasks_main_metric_is_read() -> None:
     tagging = {"task": "udpos", "train_tasks": ["udpos"]}
-    scores = frame([record(**tagging, metric="accuracy", value=99.0), record(**tagging, metric="f1", value=50.0)])
+    scores = frame([record(**tagging, main=False, value=99.0), record(**tagging, metric="f1", value=50.0)])
     assert scores[["metric", "value"]].values.tolist() == [["f1", 50.0]]
 
 
@@ -99,8 +91,8 @@ def test_two_runs_on_different_splits_never_share_a_target() -> None:
     ("setting", "names"),
     [
         ({"layer": 2}, ["tatoeba layer 1", "tatoeba layer 2"]),
-        ({"pooling": "cls"}, ["tatoeba mean", "tatoeba cls"]),
-        ({"layer": 2, "pooling": "cls"}, ["tatoeba layer 1 mean", "tatoeba layer 2 cls"]),
+        ({"pooling": "cls"}, ["tatoeba mean pooling", "tatoeba cls pooling"]),
+        ({"layer": 2, "pooling": "cls"}, ["tatoeba layer 1", "tatoeba layer 2"]),
         ({"role": "target", "train_tasks": ["xnli"]}, ["tatoeba", "tatoeba after xnli"]),
     ],
 )
@@ -131,7 +123,7 @@ def test_a_score_without_a_value_is_counted_and_not_in_the_frame() -> None:
 
 
 def test_a_run_that_is_stuck_where_another_is_not_stays_degenerate_with_its_reason() -> None:
-    scores = frame([record(run="a"), record(run="b", degenerate="one class")])
+    scores = frame([record(run="a"), record(run="b", collapsed="one class")])
     assert scores[["degenerate", "at_chance", "reason"]].values.tolist() == [
         [False, False, ""],
         [True, False, "one class"],
@@ -140,7 +132,7 @@ def test_a_run_that_is_stuck_where_another_is_not_stays_degenerate_with_its_reas
 
 def test_where_every_run_of_a_size_and_of_all_smaller_ones_is_stuck_chance_is_what_the_size_brings() -> None:
     after = {"intermediate": "mnli", "intermediate_phase": "mnli"}
-    stuck = {"degenerate": "at chance", **after}
+    stuck = {"collapsed": "at chance", **after}
     scores = frame(
         [
             record(run="a", intermediate_size=100, **stuck),

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from dist_stilts.analysis.typology import Distances, from_table, from_world, missing, typology_notes, uriel
+from dist_stilts.analysis.typology import Distances, from_table, from_world, missing, uriel
 from dist_stilts.errors import UserError
 from dist_stilts.simulate.languages import languages
 from dist_stilts.simulate.world import describe
@@ -143,7 +143,7 @@ def test_a_simulated_world_gives_its_declared_distances_and_a_placebo_is_called_
     assert (found.observed == 1).all(axis=None)
     assert found.source == "simulated world, seed 0"
     assert found.notes == {"script": "1 for 7 of 10 languages, 0 for 3, and nothing between"}
-    assert "without a cause" in typology_notes(from_world(world(tmp_path, placebo=True)))[0]
+    assert "without a cause" in from_world(world(tmp_path, placebo=True)).source
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,10 @@ def test_no_world_is_an_error(tmp_path: Path, text: str) -> None:
         from_world(written(tmp_path, text, "world.json"))
 
 
-def test_notes_are_sentences_from_the_numbers() -> None:
+def test_notes_come_from_the_numbers() -> None:
     few = distances({"en": 0.0, "de": 0.2, "fr": 0.5, "tr": 0.9}, {"en": 1.0, "de": 0.2, "fr": 1.0, "tr": 0.6})
-    assert typology_notes(few) == [
-        "3 languages by distance from English. a test.",
-        "D distance: on average 60% of its features are observed, the others imputed; "
-        "less than half of them for 1 of 3 languages (de 20%).",
-    ]
-    assert typology_notes(distances({"de": 0.2, "fr": 0.5})) == ["2 languages by distance from English. a test."]
+    assert few.notes == {
+        "d": "on average 60% of its features are observed, the others imputed; "
+        "less than half of them for 1 of 3 languages (de 20%)",
+    }
+    assert distances({"de": 0.2, "fr": 0.5}).notes == {}

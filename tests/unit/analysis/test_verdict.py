@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from planted import Design, study
 
 from dist_stilts.analysis.curves import Curve
 from dist_stilts.analysis.effects import ALL, CURVATURE, ENDS, PER_DOUBLING, TOTAL_GAIN, Effect
@@ -14,7 +15,6 @@ from dist_stilts.analysis.noise import Over
 from dist_stilts.analysis.regression import Unadjusted
 from dist_stilts.analysis.shape import Shape
 from dist_stilts.analysis.verdict import verdict
-from dist_stilts.simulate.results import Design, study
 
 SIZES = (0, 100, 300, 1000)
 RISING = Curve(
@@ -66,6 +66,10 @@ def test_gains_that_diminish_beyond_doubt_are_said_to() -> None:
     assert "Scores rise in 1 of 1 curve " in body
     assert "in 1 of the 1 where both gains are known; in 1 of them the 95 % intervals do not even overlap." in body
     assert "doubling 100 examples brings 4.0 points (3.0 to 5.0), doubling 1,000 brings 0.5 points (0.1 to 1.0)" in body
+    sure = {size: Estimate(gain.value) for size, gain in RISING.per_doubling.items()}
+    unsure = text(RISING, *[mean_of(replace(RISING, per_doubling=sure))] * 8)
+    assert "brings 4.0 points, doubling 1,000 brings 0.5 points." in unsure
+    assert "2 other means over languages: see the curves." in unsure
     assert "less than 0.25 points lies within the sizes studied in 1 of 1 rising curve (from 800 to 800 exa" in body
 
 
@@ -175,6 +179,8 @@ UNADJUSTED = replace(EFFECT, unadjusted=(Unadjusted(("share",), "unknown for l04
     ("words", "curve", "changes"),
     [
         ("There is one seed", RISING, {"scores": scores(seeds=1)}),
+        ("All seeds share one choice of examples", RISING, {"scores": scores().assign(subset_seed=0)}),
+        ("are labelled degenerate but kept", RISING, {"scores": scores().assign(at_chance=True)}),
         ("over seeds alone", replace(RISING, intervals_over=Over.SEEDS), {}),
         ("Controls: shuffled.", RISING, {"controls": ("shuffled",)}),
         ("not adjusted for share: unknown for l04.", RISING, {"effects": (UNADJUSTED,)}),

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from dist_stilts.data.features import Features, concatenated
 from dist_stilts.data.prepare import NotPrepared, Wanted, encode_texts, prepare, tokenizer_digest
 from dist_stilts.data.tokenise import tokenise
 from dist_stilts.errors import UserError
+from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import load_rows
 
@@ -117,8 +120,6 @@ def test_whatever_changes_the_rows_changes_the_folder(
 
 
 def test_a_tokenizer_that_was_used_and_saved_is_the_same_tokenizer(world: Path, tmp_path: Path) -> None:
-    from dist_stilts.model.encoder import load_tokenizer
-
     tokenizer = load_tokenizer(str(world / "tokenizer"))
     before = tokenizer_digest(tokenizer)
     list(tokenise("sequence", XNLI.labels, load_rows(XNLI, world, "dev", "en"), tokenizer, 8))
@@ -206,3 +207,12 @@ def test_several_languages_run_on_in_row_numbers(world: Path, tokenizer: Any, tm
     expected = [ids.tolist() for part in parts for ids in part.input_ids]
     assert [ids.tolist() for ids in joined.input_ids] == expected
     assert joined.tokens.tolist() == [len(ids) for ids in expected]
+
+
+def test_a_tokenizer_that_nobody_uses_any_more_is_let_go(world: Path) -> None:
+    tokenizers = [load_tokenizer(str(world / "tokenizer")) for _ in range(3)]
+    assert len({tokenizer_digest(tokenizer) for tokenizer in tokenizers}) == 1
+    watched = [weakref.ref(tokenizer) for tokenizer in tokenizers]
+    del tokenizers
+    gc.collect()
+    assert [watch() for watch in watched] == [None] * 3

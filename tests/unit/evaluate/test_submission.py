@@ -83,10 +83,46 @@ def test_a_folder_that_looks_like_a_misspelt_task_is_refused(
         score_folder(*folders)
 
 
-def test_predictions_without_their_label_file_are_refused(folders: tuple[Path, Path]) -> None:
+def test_predictions_without_their_label_file_are_left_out_and_named(folders: tuple[Path, Path]) -> None:
     (folders[1] / "xnli" / "test-de.tsv").unlink()
-    with pytest.raises(UserError, match=r"predictions/xnli/test-de\.tsv: no labels .*labels/xnli/test-de\.tsv"):
-        score_folder(*folders)
+    scores = score_folder(*folders)
+    assert scores["skipped"] == [f"xnli de: no labels for {folders[0] / 'xnli/test-de.tsv'}"]
+    assert (scores["tasks"]["xnli"]["average"], scores["refused"]) == ({"accuracy": 100.0}, [])
+    assert scores["incomplete"] == {"xnli": "1 of 15 languages"}
+
+
+EMPTY = "file is empty"
+ONE_QUESTION = '{"data": [{"paragraphs": [{"qas": [{"id": "1", "answers": [{"text": "cat"}]}]}]}]}'
+
+
+@pytest.mark.parametrize(
+    ("task", "gold", "predicted", "reason"),
+    [
+        ("pawsx", "0\n", "", EMPTY),
+        ("tatoeba", "0\n", "", EMPTY),
+        ("xcopa", "0\n", "0\n1\n", "2 lines, but its labels have 1"),
+        ("panx", "B-LOC\n", "", EMPTY),
+        ("udpos", "NOUN\n", "X\nX\n", "sentence 1 has 2 tags, its labels have 1"),
+        ("xquad", ONE_QUESTION, "", EMPTY),
+        ("mlqa", ONE_QUESTION, "[]", "not a JSON object"),
+    ],
+)
+def test_a_file_that_cannot_be_scored_stops_no_other_and_is_named(
+    folders: tuple[Path, Path], task: str, gold: str, predicted: str, reason: str
+) -> None:
+    languages = LANGUAGES[task][:2]
+    name = f"{task}/test-{{}}{suffix(task)}"
+    write(folders[1], {name.format(language): gold for language in languages})
+    right = '{"1": "cat"}' if gold == ONE_QUESTION else gold
+    write(folders[0], dict(zip((name.format(language) for language in languages), (right, predicted), strict=True)))
+    scores = score_folder(*folders)
+    assert scores["tasks"]["xnli"]["score"] == 75.0
+    assert (scores["tasks"][task]["score"], list(scores["tasks"][task]["languages"])) == (100.0, [languages[0]])
+    (named,) = scores["refused"]
+    assert named.startswith(f"{task} {languages[1]}: {folders[0] / name.format(languages[1])}")
+    assert reason in named
+    assert named in scores["skipped"]
+    assert scores["incomplete"][task] == f"1 of {len(LANGUAGES[task])} languages"
 
 
 def test_folders_without_a_common_task_are_refused(tmp_path: Path) -> None:
@@ -151,8 +187,11 @@ def test_lines_that_are_no_pairs_are_wrong_ones_and_noted(tmp_path: Path) -> Non
     assert scored.notes == ("2 lines are not 'source id <TAB> English id' and count as wrong pairs",)
 
 
-def test_no_pair_found_is_a_score_of_zero(tmp_path: Path) -> None:
-    assert scored_files(tmp_path, "bucc2018", "\n", "a\tb\n").values == {"f1": 0.0, "precision": 0.0, "recall": 0.0}
+@pytest.mark.parametrize("nothing", ["", "\n"])
+def test_no_pair_found_is_a_score_of_zero(tmp_path: Path, nothing: str) -> None:
+    scored = scored_files(tmp_path, "bucc2018", nothing, "a\tb\n")
+    assert scored.values == {"f1": 0.0, "precision": 0.0, "recall": 0.0}
+    assert scored.notes == ("no pair was predicted",)
 
 
 def squad(*questions: dict[str, Any]) -> str:

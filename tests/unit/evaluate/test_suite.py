@@ -14,6 +14,7 @@ from dist_stilts.data.features import Features, from_table, schema
 from dist_stilts.data.tokenise import tokenise
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate import suite
+from dist_stilts.evaluate.conditions import training_of
 from dist_stilts.evaluate.retrieval import RetrievalConfig
 from dist_stilts.evaluate.submission import score_folder
 from dist_stilts.evaluate.suite import (
@@ -31,39 +32,23 @@ from dist_stilts.model.encoder import Provenance, encoder_digest, export, new_en
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import current
+from dist_stilts.results.lines import to_line
+from dist_stilts.results.record import Training
 from dist_stilts.tasks.own_pairs import pair_spec
 from dist_stilts.tasks.registry import get_task, register
 from dist_stilts.tasks.spec import PairRow, TaggedRow
 
 XNLI, UDPOS = get_task("xnli"), get_task("udpos")
-CONDITIONS = {
-    "run": "xnli@mnli-n300",
-    "run_id": "0123456789ab",
-    "train_tasks": ["xnli"],
-    "train_size": 30,
-    "intermediate": "mnli",
-    "intermediate_size": 300,
-    "seed": 3,
-    "versions": {"torch": torch.__version__},
-}
-OWN_FIELDS = [
-    "task",
-    "language",
-    "split",
-    "metric",
-    "value",
-    "count",
-    "model_id",
-    "origin",
-    "degenerate",
-    "layer",
-    "pooling",
-    "data_revision",
-    "world_size",
-    "wall_seconds",
-    "dtype",
-    "time",
-]
+TRAINING = Training(
+    run="xnli@mnli-n300",
+    run_id="0123456789ab",
+    train_tasks=("xnli",),
+    train_size=30,
+    intermediate="mnli",
+    intermediate_size=300,
+    seed=3,
+)
+VERSIONS = {"torch": torch.__version__}
 
 
 def features_of(task: Any, rows: list[Any], tokenizer: Any, max_length: int = 64) -> Features:
@@ -201,7 +186,8 @@ def job(model: Path, world: Path, tmp_path: Path) -> Job:
         tmp_path / "results.jsonl",
         tmp_path / "predictions",
         tmp_path / "embeddings",
-        conditions=CONDITIONS,
+        training=TRAINING,
+        versions=VERSIONS,
     )
 
 
@@ -211,24 +197,45 @@ def only(job: Job, **tasks: EvalTask) -> Job:
 
 def test_no_score_is_without_its_conditions(job: Job, world: Path) -> None:
     records = evaluate(job, current())
-    assert [json.loads(line) for line in job.results.read_text().splitlines()] == records
+    assert [json.loads(line) for line in job.results.read_text().splitlines()] == [to_line(r) for r in records]
     for record in records:
-        assert set(OWN_FIELDS) | set(CONDITIONS) <= set(record)
-        assert record["value"] is not None
-        assert (record["origin"], record["world_size"], record["dtype"]) == ("random", 1, "float32")
-        assert {name: record[name] for name in CONDITIONS} == CONDITIONS
-    by_key = {(r["task"], r["language"], r["metric"]): r for r in records}
+        assert record.value is not None
+        assert (record.model.origin, record.scoring.world_size, record.reading.dtype) == ("random", 1, "float32")
+        assert (record.model.name, record.model.path) == ("random", job.model)
+        assert (record.training, record.scoring.versions) == (TRAINING, VERSIONS)
+        assert record.data_revision
+        assert record.unit == ("threshold" if record.metric == "threshold" else "percent")
+    by_key = {(r.task, r.language, r.metric): r for r in records}
     rows = len((world / "xnli" / "test-en.tsv").read_text().splitlines())
     words = sum(bool(line) for line in (world / "udpos" / "test-qaa.tsv").read_text().splitlines())
-    assert by_key["xnli", "en", "accuracy"]["count"] == rows
-    assert by_key["udpos", "qaa", "f1"]["count"] == words
-    assert {(r["task"], r["metric"]) for r in records} >= {
+    assert by_key["xnli", "en", "accuracy"].count == rows
+    assert by_key["udpos", "qaa", "f1"].count == words
+    assert {(r.task, r.metric) for r in records} >= {
         ("xnli", "accuracy"), ("udpos", "f1"), ("udpos", "accuracy"), ("tatoeba", "accuracy"),
         ("bucc2018", "f1"), ("bucc2018", "precision"), ("bucc2018", "recall"), ("bucc2018", "threshold"),
     }  # fmt: skip
-    assert {r["task"]: (r["layer"], r["pooling"]) for r in records} == {
-        "xnli": (None, None), "udpos": (None, None), "tatoeba": (1, "mean"), "bucc2018": (1, "mean"),
+    assert {r.task: (r.reading.layer, r.reading.pooling) for r in records} == {
+        "xnli": (None, ""), "udpos": (None, ""), "tatoeba": (1, "mean"), "bucc2018": (1, "mean"),
     }  # fmt: skip
+
+
+def test_a_model_that_no_run_speaks_for_is_told_by_its_provenance(job: Job) -> None:
+    """What `evaluate` scores: the label of a model must not claim that it saw no intermediate task."""
+    seen = [
+        {"phase": phase, "role": role, "task": task, "split": "train", "examples": examples}
+        for phase, role, task, examples in (
+            ("start", "pretrain", "mlm", 9),
+            *(("mix", "intermediate", task, 40) for task in ("mnli", "mlm")),
+            *(("xnli", "target", task, 20) for task in ("xnli", "udpos")),
+        )
+    ]
+    told = training_of(Provenance("xnli@mix", "id", "pretrained", "0" * 64, seen, degenerate="stuck"))
+    assert (told.run, told.run_id, told.phase, told.role) == ("xnli@mix", "", "xnli", "target")
+    assert (told.train_tasks, told.train_size) == (("xnli", "udpos"), 40)
+    assert (told.intermediate, told.intermediate_phase, told.intermediate_size) == ("mnli,mlm", "mix", 40)
+    records = evaluate(dataclasses.replace(only(job, tatoeba=job.tasks["tatoeba"]), training=None), current())
+    assert {(record.training.run, record.training.run_id) for record in records} == {("random", "")}
+    assert (training_of(None), told.collapsed) == (Training(), "stuck")
 
 
 def test_scores_are_those_of_the_written_predictions(job: Job, world: Path) -> None:
@@ -236,9 +243,9 @@ def test_scores_are_those_of_the_written_predictions(job: Job, world: Path) -> N
     scored = score_folder(job.predictions, world / "labels")["tasks"]
     checked = 0
     for record in records:
-        official = scored[record["task"]]["languages"][record["language"]]
-        if record["metric"] in official:
-            assert record["value"] == pytest.approx(official[record["metric"]]), record
+        official = scored[record.task]["languages"][record.language]
+        if record.metric in official:
+            assert record.value == pytest.approx(official[record.metric]), record
             checked += 1
     assert checked == 2 + 4 + 1 + 3  # average precision and threshold are not the scorer's
 
@@ -256,7 +263,7 @@ def test_only_the_missing_language_is_added(job: Job) -> None:
     first = evaluate(only(job, xnli=EvalTask(languages=["en"])), current())
     both = evaluate(only(job, xnli=EvalTask(languages=["en", "qab"])), current())
     assert both[: len(first)] == first
-    assert [(record["task"], record["language"]) for record in both[len(first) :]] == [("xnli", "qab")]
+    assert [(record.task, record.language) for record in both[len(first) :]] == [("xnli", "qab")]
 
 
 def test_a_unit_whose_records_were_only_half_written_is_scored_again(job: Job) -> None:
@@ -264,14 +271,16 @@ def test_a_unit_whose_records_were_only_half_written_is_scored_again(job: Job) -
     evaluate(tagging, current())
     first_line = job.results.read_text().splitlines(keepends=True)[0]
     job.results.write_text(first_line)
-    assert {record["metric"] for record in evaluate(tagging, current())} == {"f1", "accuracy"}
+    assert [record.metric for record in evaluate(tagging, current())] == ["f1", "accuracy"]
+    assert job.results.read_text().startswith(first_line)
+    assert len(job.results.read_text().splitlines()) == 2, "what was there is not written again"
 
 
 def test_a_score_from_another_layer_is_not_passed_off_as_this_one(job: Job) -> None:
     tatoeba = only(job, tatoeba=EvalTask(languages=["qaa"]))
     evaluate(tatoeba, current())
     other = dataclasses.replace(tatoeba, config=EvaluationConfig(retrieval=RetrievalConfig(layer="2")))
-    assert {record["layer"] for record in evaluate(other, current())} == {1, 2}
+    assert {record.reading.layer for record in evaluate(other, current())} == {1, 2}
 
 
 def test_texts_that_changed_are_scored_again(job: Job, tmp_path: Path) -> None:
@@ -280,9 +289,9 @@ def test_texts_that_changed_are_scored_again(job: Job, tmp_path: Path) -> None:
     spec = pair_spec(tmp_path / "own.de", tmp_path / "own.en")
     register(spec)
     pairs = dataclasses.replace(only(job, **{spec.name: EvalTask()}), root=tmp_path)
-    assert {record["value"] for record in evaluate(pairs, current())} == {100.0}
+    assert {record.value for record in evaluate(pairs, current())} == {100.0}
     (tmp_path / "own.en").write_text("the hot lamp\nthe cat\n", encoding="utf-8")
-    assert [record["value"] for record in evaluate(pairs, current())] == [100.0, 100.0, 0.0, 0.0]
+    assert [record.value for record in evaluate(pairs, current())] == [0.0, 0.0]
 
 
 def test_a_sweep_reads_every_layer_from_one_pass_and_keeps_the_predictions_apart(
@@ -300,17 +309,17 @@ def test_a_sweep_reads_every_layer_from_one_pass_and_keeps_the_predictions_apart
     monkeypatch.setattr(suite, "open_embedder", lambda *given: asked.append(given[2]) or original(*given))
     records = evaluate(every, current())
     assert asked == [(0, 1, 2)]
-    assert [r["layer"] for r in records if r["metric"] == "accuracy"] == [0, 1, 2]
-    assert [r["value"] for r in records if r["layer"] == 1] == [r["value"] for r in one]
+    assert [r.reading.layer for r in records if r.metric == "accuracy"] == [0, 1, 2]
+    assert [r.value for r in records if r.reading.layer == 1] == [r.value for r in one]
     for layer in range(3):
         assert (layer_folder(job.predictions, layer) / "tatoeba" / "test-qaa.tsv").is_file()
 
 
 def test_records_of_retrieval_say_what_the_embeddings_are_like(job: Job) -> None:
     for record in evaluate(only(job, bucc2018=EvalTask(languages=["qaa"])), current()):
-        assert -1 <= record["health"]["source_mean_cosine"] <= 1
-        assert record["health"]["target_effective_rank"] >= 1
-        assert record["mining"] == "ratio margin, k=4, max, duplicates: drop"
+        assert -1 <= record.health["source_mean_cosine"] <= 1
+        assert record.health["target_effective_rank"] >= 1
+        assert record.reading.mining == "ratio margin, k=4, max, duplicates: drop"
 
 
 def test_a_score_of_another_model_is_not_passed_off_as_this_ones(
@@ -326,7 +335,7 @@ def test_a_score_of_another_model_is_not_passed_off_as_this_ones(
     tatoeba = only(job, tatoeba=EvalTask(languages=["qaa"]))
     evaluate(tatoeba, current())
     records = evaluate(dataclasses.replace(tatoeba, model=str(tmp_path / "other")), current())
-    assert encoder_digest(encoder)[:12] in {record["model_id"] for record in records}
+    assert encoder_digest(encoder)[:12] in {record.model.id for record in records}
 
 
 def test_a_model_that_saw_half_of_dev_is_scored_on_the_other_half_only(job: Job) -> None:
@@ -334,7 +343,7 @@ def test_a_model_that_saw_half_of_dev_is_scored_on_the_other_half_only(job: Job)
         evaluate(only(job, xnli=EvalTask(splits=["dev"], languages=["qaa"])), current())
     assert not job.results.exists()
     records = evaluate(only(job, xnli=EvalTask(splits=["dev[50%:]"], languages=["qaa"])), current())
-    assert records[0]["split"] == "dev[50%:]"
+    assert records[0].split == "dev[50%:]"
     assert (job.predictions / "xnli" / "dev_50--qaa.tsv").is_file()
 
 

@@ -20,6 +20,7 @@ from dist_stilts.experiment.run_config import TRUNK, PhaseConfig, Recipe, TrainT
 from dist_stilts.experiment.start import provenance_of
 from dist_stilts.experiment.training_data import TrainingData, chosen_examples
 from dist_stilts.model.encoder import Provenance
+from dist_stilts.results.record import Training
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import PairRow
 from dist_stilts.train.plan import TrainConfig, derive, learning_rate
@@ -162,14 +163,14 @@ def test_the_intermediate_size_of_a_branch_is_its_own_and_all_its_rows_stay_know
     runs = by_name(recipe(sizes=(100, 300)))
     examples = {"mnli-trunk-n100": 100, "mnli-trunk-n300": 200, "mnli-n300": 300, "xnli@mnli-n300": 50}
     known = after(runs["mnli-n300"], examples)
-    branch = conditions_of(runs["mnli-n300"], known, {})
-    target = conditions_of(runs["xnli@mnli-n300"], after(runs["xnli@mnli-n300"], examples), {})
+    branch = conditions_of(runs["mnli-n300"], known, Training())
+    target = conditions_of(runs["xnli@mnli-n300"], after(runs["xnli@mnli-n300"], examples), Training())
     for said, own in ((branch, ("mnli", 300)), (target, ("xnli", 50))):
-        assert (said["intermediate"], said["intermediate_phase"], said["intermediate_size"]) == ("mnli", "mnli", 300)
-        assert (said["train_tasks"], said["train_size"], said["branched"]) == ([own[0]], own[1], True)
+        assert (said.intermediate, said.intermediate_phase, said.intermediate_size) == ("mnli", "mnli", 300)
+        assert (said.train_tasks, said.train_size, said.branched) == ((own[0],), own[1], True)
     assert [entry["role"] for entry in known.trained_on] == [TRUNK, TRUNK, "intermediate"]  # what law 7 looks through
     full = by_name(recipe(branch=None))["mnli-n300"]
-    assert not conditions_of(full, after(full, {full.name: 300}), {})["branched"]
+    assert not conditions_of(full, after(full, {full.name: 300}), Training()).branched
 
 
 def test_a_dry_run_shows_the_rows_and_steps_of_trunk_and_branches() -> None:

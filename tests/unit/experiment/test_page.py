@@ -6,32 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import results_made
 
 from dist_stilts.experiment.page import caveats, write_page
 from dist_stilts.report.table import pivot
+from dist_stilts.results.record import ResultRecord
 
 DISTANCES = {"aa": 0.1, "bb": 0.4, "cc": 0.8}
 
 
-def record(language: str, value: float, size: int, **fields: Any) -> dict[str, Any]:
-    return {
-        "task": "xnli",
-        "split": "test",
-        "metric": "accuracy",
-        "language": language,
-        "value": value,
-        "count": 100,
-        "run": f"xnli@mnli-n{size}",
-        "intermediate": "mnli" if size else None,
-        "intermediate_size": size,
-        "seed": 0,
-        "world_size": 2,
-        "versions": {"torch": "2.13.0"},
-        **fields,
-    }
+def record(language: str, value: float, size: int, **fields: Any) -> ResultRecord:
+    of_run = {"run": f"xnli@mnli-n{size}", "intermediate": "mnli" if size else None, "intermediate_size": size}
+    conditions = {"seed": 0, "world_size": 2, "versions": {"torch": "2.13.0"}}
+    return results_made.record(language, value, **of_run | conditions | fields)
 
 
-def study(**fields: Any) -> list[dict[str, Any]]:
+def study(**fields: Any) -> list[ResultRecord]:
     return [
         record(lang, 40 + 10 * step + 3 * i, size, **fields)
         for step, size in enumerate((0, 300))
@@ -59,7 +49,7 @@ class Links(HTMLParser):
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
-    records = [*study(), record("cc", 33.0, 300, task="mnli", degenerate="one class"), record("cc", 9, 0, task="mnli")]
+    records = [*study(), record("cc", 33.0, 300, task="mnli", collapsed="one class"), record("cc", 9, 0, task="mnli")]
     commands = ["dist-stilts run demo", "dist-stilts study report <out>"]
     page = write_page(tmp_path_factory.mktemp("page"), "Sizes & languages", records, DISTANCES, commands)
     assert page.name == "page.html"

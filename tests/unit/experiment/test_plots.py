@@ -5,18 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import results_made
 
 from dist_stilts.experiment.plots import curves, gains, mean_curve, series
+from dist_stilts.results.record import ResultRecord
 
 DISTANCES = {"aa": 0.1, "bb": 0.4, "cc": 0.8}
 
 
-def record(language: str, value: float | None, size: int = 0, **fields: Any) -> dict[str, Any]:
-    base = {"task": "xnli", "split": "test", "metric": "accuracy", "language": language, "value": value, "count": 100}
-    return {**base, "intermediate": "mnli" if size else None, "intermediate_size": size, "seed": 0, **fields}
+def record(language: str, value: float | None, size: int = 0, **fields: Any) -> ResultRecord:
+    base = {"intermediate": "mnli" if size else None, "intermediate_size": size, "seed": 0}
+    return results_made.record(language, value, **base | fields)
 
 
-def study(seed: int = 0) -> list[dict[str, Any]]:
+def study(seed: int = 0) -> list[ResultRecord]:
     """Scores that rise with size, the less the farther a language is, and both controls."""
     records = [
         record(lang, 40 + 10 * step * (1 - distance), size, seed=seed)
@@ -37,7 +39,7 @@ def test_one_figure_holds_one_target_one_intermediate_and_one_setting() -> None:
 
 
 def test_f1_is_drawn_where_a_task_has_it_and_dev_scores_never() -> None:
-    records = [record("en", 1, 300, task="udpos"), record("en", 2, 300, task="udpos", metric="f1")]
+    records = [record("en", 1, 300, task="udpos", main=False), record("en", 2, 300, task="udpos", metric="f1")]
     records += [record("en", 3, 300, task="udpos", metric="f1", split="dev"), record("en", None, 300, task="mnli")]
     assert [(one.task, one.metric, one.points[300]["en"].value) for one in series(records)] == [("udpos", "f1", 2)]
 
@@ -50,7 +52,7 @@ def test_controls_are_means_over_languages_and_no_points() -> None:
 
 
 def test_seeds_are_averaged_but_do_not_enlarge_the_test_set() -> None:
-    one = series([record("en", 40, 300, seed=0), record("en", 60, 300, seed=1, degenerate="stuck")])[0]
+    one = series([record("en", 40, 300, seed=0), record("en", 60, 300, seed=1, collapsed="stuck")])[0]
     assert (one.points[300]["en"].value, one.points[300]["en"].count, one.seeds) == (50, 100, 2)
     assert one.points[300]["en"].degenerate
 
@@ -69,7 +71,7 @@ def test_gain_is_largest_size_minus_none_with_the_error_of_a_difference() -> Non
 
 
 def test_figures_are_written_as_svg_and_png_and_name_what_they_show(tmp_path: Path) -> None:
-    files = curves([*study(), record("bb", 33, 300, degenerate="stuck", seed=1)], tmp_path / "figures", DISTANCES)
+    files = curves([*study(), record("bb", 33, 300, collapsed="stuck", seed=1)], tmp_path / "figures", DISTANCES)
     assert [file.name for file in files] == [
         "xnli-mnli-curves.svg",
         "xnli-mnli-curves.png",

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from dist_stilts.data.features import Features, from_table, schema
+from dist_stilts.data.features import Features, concatenated, from_table, schema
 from dist_stilts.data.tokenise import tokenise
 from dist_stilts.data.windows import QaLengths, windows
+from dist_stilts.errors import UserError
 from dist_stilts.experiment.plan import expand
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
-from dist_stilts.experiment.training_data import chosen_examples, classes_of
+from dist_stilts.experiment.training_data import chosen_examples, classes_of, load_training_data
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.spec import Answer, PairRow, SpanRow
+from dist_stilts.tasks.spec import Answer, PairRow, SpanRow, TaggedRow
 
 LONG = "a bad lamp and a good cat " * 6
 LAST = Answer("cat", LONG.rindex("cat"))
@@ -47,3 +49,30 @@ def test_classes_are_labels_and_right_choices_where_there_is_one(tokenizer: Any)
     rows = list(tokenise("sequence", labels, pairs, tokenizer, 16))
     found = classes_of(from_table(pa.Table.from_pylist(rows, schema())), "sequence")
     assert found == [labels.index("neutral"), 0]
+
+
+WORDS = [TaggedRow(str(n), str(n), ("a", "cat"), tags) for n, tags in enumerate((("DET", "NOUN"), None))]
+PAIRS = [PairRow(str(n), str(n), "the cat", "a lamp", label) for n, label in enumerate(("neutral", None))]
+
+
+@pytest.mark.parametrize(("task", "rows"), [("udpos", WORDS), ("xnli", PAIRS)])
+def test_rows_without_gold_are_known(tokenizer: Any, task: str, rows: list[Any]) -> None:
+    spec = get_task(task)
+    known, withheld = (
+        from_table(pa.Table.from_pylist(list(tokenise(spec.family, spec.labels, [row], tokenizer, 16)), schema()))
+        for row in rows
+    )
+    assert (known.lacks_gold, withheld.lacks_gold) == (False, True)
+    assert concatenated([known, known, withheld]).lacks_gold
+
+
+def test_rows_without_gold_are_not_trained_on(tokenizer: Any, tmp_path: Path) -> None:
+    (tmp_path / "data/udpos").mkdir(parents=True)
+    (tmp_path / "data/udpos/test-en.tsv").write_text("a\ncat\n")
+    phase = PhaseConfig(tasks={"udpos": TrainTask(split="test", dev=None)})
+    recipe = Recipe(out=str(tmp_path / "runs"), phases={"tag": phase})
+    recipe.data.root = str(tmp_path / "data")
+    recipe.encoder.path = "nowhere"
+    (run,) = expand(recipe)
+    with pytest.raises(UserError, match="udpos test en has rows without gold"):
+        load_training_data(run, recipe, tokenizer)

@@ -3,26 +3,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 
-from dist_stilts.report.intervals import mean_of_languages, wilson
-
-
-@given(n=st.integers(1, 5000), share=st.floats(0, 1), level=st.sampled_from([0.8, 0.95, 0.99]))
-def test_wilson_equals_scipy(n: int, share: float, level: float) -> None:
-    successes = round(share * n)
-    low, high = wilson(successes, n, level)
-    reference = binomtest(successes, n).proportion_ci(level, method="wilson")
-    assert (low, high) == pytest.approx((reference.low, reference.high), abs=1e-9)
-    assert 0 <= low <= successes / n <= high <= 1
-
-
-def test_wilson_knows_nothing_of_an_empty_sample_and_refuses_nonsense() -> None:
-    assert wilson(0, 0) == (0.0, 1.0)
-    with pytest.raises(ValueError, match="5 successes out of 4"):
-        wilson(5, 4)
+from dist_stilts.report.intervals import mean_of_languages
 
 
 def test_mean_of_one_language_has_its_binomial_error() -> None:

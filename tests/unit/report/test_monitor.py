@@ -16,7 +16,7 @@ from dist_stilts.errors import EXIT_AGAIN, UserError
 from dist_stilts.layout import RunFolder
 from dist_stilts.report import progress
 from dist_stilts.report.monitor import Monitor, note, record_final
-from dist_stilts.report.records import read
+from dist_stilts.results.jsonl import read
 
 VALUES = {"loss": 1.0324, "learning_rate": 9.1e-6, "grad_norm": 1.518, "tokens_per_second": 12_600.0, "padding": 0.12}
 TOLD = {
@@ -80,7 +80,7 @@ def test_metrics_are_on_the_screen_in_the_file_and_in_tensorboard(
     assert first.startswith("mnli: 1/2, ")
     assert " left, loss 1.032 " in first
     assert second.startswith("mnli: 2/2, done in ")
-    records = read(run.metrics)
+    records = [record for _, record in read(run.metrics)]
     assert [(record["event"], record["step"]) for record in records] == [("dev", 0), ("train", 1), ("train", 2)]
     assert records[1]["mfu"] == 0.4
     found = curves(run.events)
@@ -108,7 +108,7 @@ def test_steps_after_the_checkpoint_are_void_once_the_run_goes_on(
     expected = [(step, float(step)) for step in range(1, checkpoint + 1)]
     expected += [(step, step + checkpoint / 100) for step in range(checkpoint + 1, 8)]
     assert curves(run.events)["train/loss"] == [(step, pytest.approx(loss)) for step, loss in expected]
-    assert [record["step"] for record in read(run.metrics) if record["event"] == "resumed"] == [checkpoint]
+    assert [record["step"] for _, record in read(run.metrics) if record["event"] == "resumed"] == [checkpoint]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_torn_last_line_costs_that_line_only(run: RunFolder) -> None:
 def test_what_is_not_finite_stops_nothing(run: RunFolder, curves: Callable[..., Any]) -> None:
     with Monitor(run, "mnli", 1, 0, active=True) as monitor:
         monitor.log(1, {**VALUES, "grad_norm": math.inf, "loss": math.nan, "skipped": 1})
-    (record,) = read(run.metrics)
+    ((_, record),) = read(run.metrics)
     assert (record["grad_norm"], record["loss"], record["skipped"]) == (None, None, 1)
     assert curves(run.events)["train/grad_norm"] == [(1, math.inf)]
 

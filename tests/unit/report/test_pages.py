@@ -3,15 +3,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from results_made import record
+
 from dist_stilts.report.pages import LISTED, conditions, inline_svg
 
 
-def record(**fields: Any) -> dict[str, Any]:
-    return {"task": "xnli", "count": 100, "run": "a", "seed": 0, "versions": {"torch": "2.13.0"}, **fields}
+def torch(version: str) -> dict[str, Any]:
+    return {"versions": {"torch": version}}
 
 
 def test_conditions_list_every_different_value_and_skip_unknown_ones() -> None:
-    found = dict(conditions([record(), record(seed=1, versions={"torch": "2.14.0"}, model_id="xlm-r")]))
+    found = dict(conditions([record(seed=0, **torch("2.13.0")), record(seed=1, model_id="xlm-r", **torch("2.14.0"))]))
     assert found["seed"] == "0, 1"
     assert found["versions"] == "torch 2.13.0 / 2.14.0"
     assert found["rows per score"] == "100"

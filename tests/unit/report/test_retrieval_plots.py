@@ -4,19 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import results_made
 
 from dist_stilts.report.retrieval_plots import Curve, layer_sweep, precision_recall
 from dist_stilts.report.sweeps import FEW, panels
+from dist_stilts.results.record import ResultRecord
 
 PEAK = 6
 
 
-def record(language: str, layer: int | None, value: float | None, **fields: Any) -> dict[str, Any]:
-    base = {"task": "tatoeba", "split": "test", "metric": "accuracy", "language": language, "count": 400}
-    return {**base, "layer": layer, "pooling": "mean", "model_id": "m", "value": value, **fields}
+def record(language: str, layer: int | None, value: float | None, **fields: Any) -> ResultRecord:
+    base = {"task": "tatoeba", "count": 400, "layer": layer, "pooling": "mean", "model_id": "m"}
+    return results_made.record(language, value, **base | fields)
 
 
-def sweep(languages: int, **fields: Any) -> list[dict[str, Any]]:
+def sweep(languages: int, **fields: Any) -> list[ResultRecord]:
     """Scores that are best at one layer; every language is better than the one before."""
     return [
         record(f"l{number:02}", layer, 40 + number - 5 * abs(layer - PEAK), **fields)
@@ -54,7 +56,7 @@ def test_a_sweep_names_its_best_layer_and_the_languages_that_can_be_told_apart(t
 
 def test_one_layer_and_languages_with_gaps_can_be_drawn(tmp_path: Path) -> None:
     assert layer_sweep(tmp_path / "one", [record("aa", 3, 50)])
-    assert layer_sweep(tmp_path / "gaps", [record("aa", 0, 20), record("bb", 1, 90, degenerate="collapsed")])
+    assert layer_sweep(tmp_path / "gaps", [record("aa", 0, 20), record("bb", 1, 90, collapsed="collapsed")])
     assert layer_sweep(tmp_path / "none", [record("aa", None, 20)]) == []
 
 

@@ -3,48 +3,21 @@ from __future__ import annotations
 import csv
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from results_made import record
 
 from dist_stilts.errors import UserError
 from dist_stilts.report.intervals import mean_of_languages
-from dist_stilts.report.records import append
-from dist_stilts.report.table import collect, header, label, lines, pivot, render, sheets
+from dist_stilts.report.table import header, lines, pivot, render, sheets
+from dist_stilts.results.files import append, collect
+from dist_stilts.results.record import ResultRecord
 
 
-def record(language: str, value: float | None, **fields: Any) -> dict[str, Any]:
-    """A score with the fewest fields that a record may have, and what the test adds."""
-    return {"task": "xnli", "split": "test", "metric": "accuracy", "language": language, "value": value, **fields}
-
-
-def run(values: dict[str, float], **fields: Any) -> list[dict[str, Any]]:
-    return [record(language, value, **{"count": 100, **fields}) for language, value in values.items()]
-
-
-@pytest.mark.parametrize(
-    ("fields", "name"),
-    [
-        ({}, "no intermediate"),
-        ({"intermediate": None, "intermediate_size": 0, "origin": "pretrained", "inputs": "full"}, "no intermediate"),
-        ({"intermediate": "mnli", "intermediate_size": 300}, "mnli n=300"),
-        ({"intermediate": "mnli,mlm", "intermediate_size": 300}, "mnli + mlm n=300"),
-        ({"origin": "random"}, "random encoder"),
-        ({"inputs": "hypothesis"}, "hypothesis only"),
-        ({"origin": "random", "intermediate": "mnli", "intermediate_size": 30}, "random encoder, mnli n=30"),
-    ],
-)
-def test_a_run_is_named_by_what_it_is(fields: dict[str, Any], name: str) -> None:
-    assert label(fields) == name
-
-
-def test_english_comes_first_then_distance_then_name() -> None:
-    records = run({"tr": 1, "de": 2, "en": 3, "xx": 4, "ar": 5})
-    assert pivot(records)[0].languages == ("en", "ar", "de", "tr", "xx")
-    assert pivot(records, {"de": 0.1, "tr": 0.3, "ar": 0.2})[0].languages == ("en", "de", "ar", "tr", "xx")
+def run(values: dict[str, float], **fields: Any) -> list[ResultRecord]:
+    return [record(language, value, **fields) for language, value in values.items()]
 
 
 def test_rows_go_by_size_and_controls_come_last() -> None:
@@ -74,7 +47,7 @@ def test_without_english_there_is_one_mean() -> None:
 
 
 def test_a_degenerate_run_is_marked_named_and_kept_in_the_mean() -> None:
-    records = [record("en", 90.0, count=100), record("de", 30.0, count=100, degenerate="one class")]
+    records = [record("en", 90.0, count=100), record("de", 30.0, count=100, collapsed="one class")]
     table = pivot(records)[0]
     assert lines(table)[0][1:3] == ["90.0", "30.0†"]
     assert lines(table)[0][3].startswith("60.0 ±")
@@ -87,7 +60,7 @@ def test_a_mean_over_fewer_languages_says_so() -> None:
     records = [
         *run({"en": 50, "de": 40}),
         record("en", 60, count=9, origin="random"),
-        record("de", None, count=9, degenerate="never ran", origin="random"),
+        record("de", None, count=9, collapsed="never ran", origin="random"),
     ]
     table = pivot(records)[0]
     assert lines(table)[1][2] == "-†"
@@ -111,9 +84,39 @@ def test_rows_with_one_label_are_told_apart_by_the_setting_that_differs() -> Non
     assert len({row.label for row in pivot(layers)[0].rows}) == 3
 
 
+TWO_MODELS = [
+    ({"run": "pretrain", "model": "pretrain"}, {"run": "xnli", "model": "xnli"}, ["run pretrain", "run xnli"]),
+    ({"model_path": "a/model"}, {"model_path": "b/model"}, ["model a/model", "model b/model"]),
+    ({"run": "x", "model": "x"}, {"run": "x", "model": "x"}, ["digest aa", "digest bb"]),
+    ({"model_path": "a/model"}, {"model_path": "a/model"}, ["digest aa", "digest bb"]),
+    ({}, {}, ["digest aa", "digest bb"]),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "names"), TWO_MODELS)
+def test_two_models_are_two_rows_whatever_they_are_called(
+    one: dict[str, str], other: dict[str, str], names: list[str]
+) -> None:
+    records = [*run({"en": 80, "de": 70}, model_id="aa", **one), *run({"en": 60, "de": 50}, model_id="bb", **other)]
+    (table,) = pivot(records)
+    assert [row.label for row in table.rows] == [f"no intermediate, {name}" for name in names]
+    assert [row.cells["en"].value for row in table.rows] == [80, 60]
+    called = [one.get("model", one.get("model_path", "aa")), other.get("model", other.get("model_path", "bb"))]
+    models = [row["model"] for row in csv.DictReader(io.StringIO(render([table], "csv")))]
+    assert list(dict.fromkeys(models)) == list(dict.fromkeys(called))
+
+
+def test_one_model_on_texts_that_differ_is_a_row_for_each_folder(tmp_path: Path) -> None:
+    for folder, value in (("old", 60.0), ("new", 70.0)):
+        append(tmp_path / folder / "results.jsonl", [record("de", value, data_revision=folder), record("tr", 1.0)])
+    (table,) = pivot(collect([tmp_path / "old", tmp_path / "new"]))
+    assert [row.label for row in table.rows] == [f"no intermediate, in {tmp_path / name}" for name in ("new", "old")]
+    assert [row.cells["de"].value for row in table.rows] == [70.0, 60.0]
+
+
 def test_reading_tables_show_main_metrics_and_data_formats_everything() -> None:
     records = [
-        {**record("de", 1.5, count=3), "task": "bucc2018", "metric": m} for m in ("f1", "precision", "threshold")
+        record("de", 1.5, count=3, task="bucc2018", metric=metric) for metric in ("f1", "precision", "threshold")
     ]
     tables = pivot(records)
     assert "bucc2018 test: f1" in render(tables, "md")
@@ -142,36 +145,9 @@ def test_unknown_format_suggests_a_known_one() -> None:
 
 @pytest.mark.parametrize("format", ["md", "latex"])
 def test_what_is_read_holds_the_main_metrics_and_their_notes(format: str) -> None:
-    records = [record("en", 80.0, degenerate="one class"), record("en", 12.5, metric="precision")]
+    records = [record("en", 80.0, collapsed="one class"), record("en", 12.5, metric="precision")]
     text = render(pivot(records), format)
     assert "one class" in text
     assert "80.0" in text
     assert "12.5" not in text
     assert [sheet.caption for sheet in sheets(pivot(records))] == [pivot(records)[0].caption]
-
-
-def test_collect_reads_run_folders_and_recipe_folders(tmp_path: Path) -> None:
-    append(tmp_path / "recipe" / "a" / "results.jsonl", record("en", 1.0, run="a"))
-    append(tmp_path / "recipe" / "b" / "results.jsonl", record("en", 2.0, run="b"))
-    (tmp_path / "recipe" / "world").mkdir()
-    values = [found["value"] for found in collect([tmp_path / "recipe" / "b", tmp_path / "recipe"])]
-    assert sorted(values) == [1.0, 2.0], "a run that was named twice counts once"
-
-
-def test_a_repeated_evaluation_replaces_the_earlier_one(tmp_path: Path) -> None:
-    for value in (1.0, 2.0):
-        append(tmp_path / "results.jsonl", record("en", value, run="a", run_id="x", seed=0))
-    assert [found["value"] for found in collect([tmp_path])] == [2.0]
-
-
-def test_a_folder_without_results_is_a_user_error(tmp_path: Path) -> None:
-    append(tmp_path / "full" / "results.jsonl", record("en", 1.0))
-    (tmp_path / "empty").mkdir()
-    for missing in ("empty", "absent"):
-        with pytest.raises(UserError, match=f"{missing}: no results here"):
-            collect([tmp_path / "full", tmp_path / missing])
-
-
-def test_tables_need_no_torch_and_no_numpy() -> None:
-    code = "import sys, dist_stilts.report.table; sys.exit(bool({'torch', 'numpy', 'rich'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

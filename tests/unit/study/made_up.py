@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from results_made import record
 
 from dist_stilts.analysis.cells import MEAN
 from dist_stilts.analysis.curves import Curve
@@ -19,6 +20,7 @@ from dist_stilts.analysis.noise import Over
 from dist_stilts.analysis.shape import Shape
 from dist_stilts.analysis.typology import Distances
 from dist_stilts.report.render import Sheet
+from dist_stilts.results.record import ResultRecord
 from dist_stilts.study.page import StudyContent
 
 SIZES = (0, 100, 300, 1000, 3000)
@@ -135,14 +137,22 @@ def effects_of(tasks: Sequence[str], names: Sequence[str] = DISTANCES) -> list[E
     ]
 
 
-def layer_records(layers: Sequence[int] = (1, 4, 7, 10)) -> list[dict[str, Any]]:
+def layer_records(layers: Sequence[int] = (1, 4, 7, 10)) -> list[ResultRecord]:
     return [
-        {
-            "task": "tatoeba", "split": "test", "metric": "accuracy", "language": language, "count": 1000,
-            "value": 20 + 4 * layer + 0.002 * size - layer**2 / 3 - place, "layer": layer, "pooling": "mean",
-            "intermediate": "mnli" if size else None, "intermediate_phase": "mnli" if size else None,
-            "intermediate_size": size, "run": f"tatoeba@mnli-n{size}", "seed": 0, "versions": {"torch": "2.13.0"},
-        }
+        record(
+            language,
+            20 + 4 * layer + 0.002 * size - layer**2 / 3 - place,
+            task="tatoeba",
+            count=1000,
+            layer=layer,
+            pooling="mean",
+            run=f"tatoeba@mnli-n{size}",
+            intermediate="mnli" if size else None,
+            intermediate_phase="mnli" if size else None,
+            intermediate_size=size,
+            seed=0,
+            versions={"torch": "2.13.0"},
+        )
         for layer in layers
         for size in SIZES
         for place, language in enumerate(("de", "fr", "th"))

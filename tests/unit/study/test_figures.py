@@ -87,8 +87,8 @@ def test_gains_are_means_over_targets_at_the_largest_size_without_english() -> N
 
 def test_imputed_distances_are_hollow_and_unknown_ones_absent() -> None:
     languages = ("en", "aa", "bb", "cc", "dd")
-    values = pd.DataFrame({"syntactic": [0.0, 0.2, 0.4, math.nan, 0.6]}, list(languages))
-    observed = pd.DataFrame({"syntactic": [1.0, 0.9, 0.3, 0.9, 0.5]}, list(languages))
+    values = pd.DataFrame({"syntactic": [0.0, 0.2, 0.4, math.nan, 0.6], "genetic": math.nan}, list(languages))
+    observed = pd.DataFrame({"syntactic": [1.0, 0.9, 0.3, 0.9, 0.5], "genetic": 0.0}, list(languages))
     distances = Distances(values, observed, "made up")
     curves = made_up.curves_of(languages, ("xnli",), ("mnli",))
     (drawing,) = draw_gains(curves, made_up.effects_of(("mnli",)), distances, "mnli")

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from dist_stilts.analysis.estimate import Estimate
-from dist_stilts.study.numbers import p_equals, p_value, points, rounded_size, short_size, show, signed
+from dist_stilts.report.numbers import p_equals, p_value, points, rounded_size, short_size, signed
+from dist_stilts.study.numbers import show
 
 
 @pytest.mark.parametrize(

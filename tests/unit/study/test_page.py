@@ -10,7 +10,8 @@ from typing import Any
 import made_up
 import pytest
 
-from dist_stilts.study.numbers import fine_points, p_value, plain, points, rounded_size, show, signed
+from dist_stilts.report.numbers import fine_points, p_value, plain, points, rounded_size, signed
+from dist_stilts.study.numbers import show
 from dist_stilts.study.page import StudyContent, write_study_page
 
 VOID = {"meta", "br", "link", "img", "input", "hr", "col", "source", "wbr"}

@@ -11,13 +11,15 @@ from random import Random
 
 import pandas as pd
 import pytest
+import results_made
 
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import RunStatus, State, evaluation_id, write_status
 from dist_stilts.layout import StudyFolder
-from dist_stilts.report import records
+from dist_stilts.results.files import append
+from dist_stilts.results.record import ResultRecord
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.report import write_report
 
@@ -44,21 +46,21 @@ def finish(recipe: Recipe, skip: tuple[str, ...] = (), degenerate: tuple[str, ..
             scored = evaluation_id(run, recipe.evaluation)
             write_status(folder, RunStatus(State.DONE, run_id=run.id, evaluated=scored, seconds=5.0))
             for language in LANGUAGES if run.evaluate else ():
-                records.append(folder.results, record(run, language, run.name in degenerate))
+                append(folder.results, [record(run, language, run.name in degenerate)])
 
 
-def record(run: Run, language: str, degenerate: bool) -> dict[str, object]:
+def record(run: Run, language: str, degenerate: bool) -> ResultRecord:
     size = (run.parent.size if run.parent else 0) or 0
     noise = Random(f"{run.name} {language}").gauss(0, 0.4)
     value = 33.3 if degenerate else 50 + 4 * math.log2(1 + min(size, 300) / 100) + noise
     trained = run.parent is not None and run.parent.role == "intermediate"
-    return {
-        "task": "xnli", "split": "test", "language": language, "metric": "accuracy", "value": value, "count": ROWS,
-        "degenerate": "at chance" if degenerate else None, "run": run.name, "run_id": run.id, "role": run.role,
-        "train_tasks": ["xnli"], "train_size": 200, "seed": run.seed, "subset_seed": 0, "origin": "pretrained",
+    fields = {
+        "collapsed": "at chance" if degenerate else None, "run": run.name, "run_id": run.id, "role": run.role,
+        "train_tasks": ["xnli"], "train_size": 200, "seed": run.seed, "subset_seed": 0, "count": ROWS,
         "intermediate": "mnli" if trained else None, "intermediate_phase": "mnli" if trained else None,
         "intermediate_size": size if trained else 0, "dev": value, "versions": {"torch": "2"}, "model_id": run.name,
     }  # fmt: skip
+    return results_made.record(language, value, **fields)
 
 
 def text_of(page: Path) -> str:

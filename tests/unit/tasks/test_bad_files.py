@@ -256,7 +256,8 @@ def told(task: str, root: Path, split: str, language: str) -> str:
         return ""
     for row in found:
         if isinstance(row, TaggedRow):
-            assert len(row.words) == len(row.tags) > 0
+            assert row.words
+            assert (row.tags is None and split == "test") or len(row.words) == len(row.tags or ())
         elif isinstance(row, ChoiceRow):
             assert row.label is None or row.label in range(len(row.choices))
     return ""

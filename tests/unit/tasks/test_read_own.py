@@ -178,12 +178,15 @@ def test_text_is_read_and_blank_rows_are_counted(tmp_path: Path) -> None:
         ("sequence", {"text_a": "a", "label": ""}),
         ("choice", {"prompt": "p", "choices": ["x", "y"]}),
         ("span", {"question": "q", "context": "c"}),
+        ("token", {"words": ["a", "b"]}),
+        ("token", {"words": "a b", "tags": None}),
     ],
 )
 def test_only_the_test_split_may_lack_gold(tmp_path: Path, family: str, record: dict[str, Any]) -> None:
     row = read_one(tmp_path, family, record, "test")
-    assert (row.answers if isinstance(row, SpanRow) else row.label) is None  # type: ignore[union-attr]
-    with pytest.raises(UserError, match=r"rows\.jsonl:1: no (label|answers|column '(label|answers)')"):
+    gold = {SpanRow: "answers", TaggedRow: "tags"}.get(type(row), "label")
+    assert getattr(row, gold) is None
+    with pytest.raises(UserError, match=rf"rows\.jsonl:1: no ({gold}|column '{gold}')"):
         read_one(tmp_path, family, record, "dev")
 
 

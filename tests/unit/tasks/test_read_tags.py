@@ -29,12 +29,6 @@ def test_blank_lines_part_sentences_and_words_stay_as_published(tmp_path: Path) 
     ]
 
 
-def test_xtremes_own_test_files_without_tags_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    said = refusal(read_udpos, write(tmp_path, {"test-de.tsv": "Das\nist\n\n"}), "test", "de")
-    assert "test-de.tsv:1: 1 columns" in said
-    assert "have no tags: use what it made them of" in said
-
-
 def test_treebanks_stand_in_for_files_that_xtreme_would_write(tmp_path: Path) -> None:
     treebank = tmp_path / "ud" / "UD_Thai-PUD" / "th_pud-ud-test.conllu"
     write(tmp_path, {"ud/UD_Thai-PUD/th_pud-ud-test.conllu": conllu("1", "คำ", "NOUN") + "\n"})

@@ -70,8 +70,14 @@ def test_a_task_of_ones_own_joins_the_table_but_takes_no_name_from_it(monkeypatc
 
 def test_an_alias_is_the_task_and_an_unknown_name_suggests_the_nearest() -> None:
     assert get_task("csqa") is get_task("commonsenseqa")
-    with pytest.raises(UserError, match=r"unknown task 'xnlii'\. did you mean 'xnli'\?"):
-        get_task("xnlii")
+    for name, meant in (("xnlii", "xnli"), ("XNLI", "xnli"), ("wikian", "wikiann")):
+        with pytest.raises(UserError, match=rf"unknown task '{name}'\. did you mean '{meant}'\?"):
+            get_task(name)
+
+
+def test_where_none_is_near_every_task_is_named_once() -> None:
+    with pytest.raises(UserError, match=r"known: anli, anli_plus, bucc2018, ccg, .*, xquad$"):
+        get_task("zzz")
 
 
 def test_two_tasks_of_one_name_are_refused() -> None:

@@ -38,7 +38,7 @@ def choice_rows(draw: st.DrawFn) -> ChoiceRow:
 def tagged_rows(draw: st.DrawFn) -> TaggedRow:
     words = tuple(draw(st.lists(TEXT, min_size=1, max_size=5)))
     tags = tuple(draw(st.lists(TEXT, min_size=len(words), max_size=len(words))))
-    return TaggedRow(draw(TEXT), draw(TEXT), words, tags)
+    return TaggedRow(draw(TEXT), draw(TEXT), words, draw(st.just(tags) | st.none()))
 
 
 PAIR_ROWS = st.builds(PairRow, TEXT, TEXT, TEXT, TEXT, st.none() | TEXT)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from results_made import record
 
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder, write_text
-from dist_stilts.report.records import append
+from dist_stilts.results.files import append
 from dist_stilts.verbs.scoring import table
 
 
@@ -19,7 +20,7 @@ def scored(folder: RunFolder, score: float, state: str = "done", **fields: Any) 
     common = {"run": folder.path.name, "role": "target", "train_tasks": ["xnli"], "task": "xnli", "split": "test"}
     for language, value in (("en", score), ("de", score - 10)):
         found = {"metric": "accuracy", "language": language, "value": value, "count": 100, "dev": score, "seed": 0}
-        append(folder.results, {**common, **found, **fields})
+        append(folder.results, [record(**common | found | fields)])
     write_text(folder.status, json.dumps({"state": state}))
 
 

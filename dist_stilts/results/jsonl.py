@@ -1,6 +1,6 @@
-"""Result records: one JSON object per line, only ever appended, readable at any moment.
+"""Files of JSON objects, one per line, only ever appended, readable at any moment.
 
-One process writes a file (rank 0 of a run). Each record goes out in a single write and is on the disk when
+One process writes a file (rank 0 of a run). What belongs together goes out in a single write and is on the disk when
 :func:`append` returns, so a crash can tear only the line that was being written; readers skip that one.
 """
 
@@ -9,39 +9,27 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from dist_stilts.errors import UserError
 
-Record = dict[str, Any]
-MAIN_METRICS = ("em_and_f1", "acc_and_f1", "f1", "accuracy")
-"""What people read, a task's own score first; precision, recall and the like are in CSV and JSON only."""
-
 log = logging.getLogger(__name__)
 
 
-def main_metric(records: Iterable[Record]) -> dict[str, str]:
-    """The metric that is each task's score, by the metrics that its records have."""
-    metrics: dict[str, set[str]] = {}
-    for record in records:
-        metrics.setdefault(record["task"], set()).add(record["metric"])
-    return {task: next((name for name in MAIN_METRICS if name in found), "") for task, found in metrics.items()}
-
-
-def append(path: Path, record: Mapping[str, Any]) -> None:
-    """Add one record. NumPy scalars and paths become plain values.
+def append(path: Path, *objects: Mapping[str, Any]) -> None:
+    """Add lines. NumPy scalars and paths become plain values.
 
     Raises:
         ValueError: a number is NaN or infinite, which JSON cannot hold; write ``None`` where there is no score.
     """
-    line = json.dumps(record, ensure_ascii=False, allow_nan=False, default=_plain).encode() + b"\n"
+    lines = [json.dumps(each, ensure_ascii=False, allow_nan=False, default=_plain) + "\n" for each in objects]
     path.parent.mkdir(parents=True, exist_ok=True)
     _mend_last_line(path)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     with os.fdopen(descriptor, "wb", buffering=0) as file:
-        file.write(line)
+        file.write("".join(lines).encode())
         os.fsync(file.fileno())
 
 
@@ -79,8 +67,8 @@ def _ends_well(file: BinaryIO) -> bool:
     return last == b"\n"
 
 
-def read(path: Path) -> list[Record]:
-    """Return the records of a file, in order. A torn last line is skipped with a warning that names it.
+def read(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Return the objects of a file with the numbers of their lines. A torn last line is skipped with a warning.
 
     Raises:
         UserError: no such file, or (with file and line) any other line that is not a JSON object.
@@ -88,32 +76,24 @@ def read(path: Path) -> list[Record]:
     if not path.is_file():
         raise UserError("no such file of results", where=path, fix="Run `dist-stilts evaluate` or `run` first")
     *lines, tail = path.read_bytes().split(b"\n")
-    records = []
+    found = []
     for number, line in enumerate(lines, start=1):
-        record = _parse(line)
-        if record is None and line.strip():
+        content = _parse(line)
+        if content is not None:
+            found.append((number, content))
+        elif line.strip():
             raise UserError("not a JSON object", where=(path, number), fix="Delete the line or restore the file")
-        if record is not None:
-            records.append(record)
     last = _parse(tail)
     if last is not None:
-        records.append(last)
+        found.append((len(lines) + 1, last))
     elif tail.strip():
         log.warning("%s:%d: skipped a torn last line", path, len(lines) + 1)
-    return records
+    return found
 
 
-def _parse(line: bytes) -> Record | None:
+def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
+        content = json.loads(line)
     except ValueError:  # also what bytes that are not UTF-8 raise
         return None
-    return record if isinstance(record, dict) else None
-
-
-def latest(records: Iterable[Record], keys: Sequence[str]) -> list[Record]:
-    """Keep the last record of each combination of ``keys``, where its first one stood; a missing key counts as None."""
-    by_key: dict[str, Record] = {}
-    for record in records:
-        by_key[json.dumps([record.get(key) for key in keys], sort_keys=True, default=str)] = record
-    return list(by_key.values())
+    return content if isinstance(content, dict) else None

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-
-from dist_stilts.simulate.results import Design, TrueCurve, logit, study
+from planted import Design, TrueCurve, logit, study
 
 
 def test_there_is_one_record_per_run_target_and_language_and_outcomes_for_accuracies() -> None:

@@ -1,38 +1,43 @@
-"""Law 9 for result records: a crash tears at most the line being written, and readers survive that."""
+"""Law 9 for files that grow by lines: a crash tears at most the line being written, and readers survive that."""
 
 from __future__ import annotations
 
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from dist_stilts.errors import UserError
-from dist_stilts.report.records import append, latest, read
+from dist_stilts.results.jsonl import append, read
 
 
-def test_records_come_back_in_the_order_written(tmp_path: Path) -> None:
+def contents(path: Path) -> list[dict[str, Any]]:
+    return [content for _, content in read(path)]
+
+
+def test_lines_come_back_in_the_order_written_with_their_numbers(tmp_path: Path) -> None:
     path = tmp_path / "run" / "results.jsonl"
-    records = [{"task": "xnli", "value": 71.5, "language": "中"}, {"task": "udpos", "value": None}]
-    for record in records:
-        append(path, record)
-    assert read(path) == records
-    assert path.read_bytes().count(b"\n") == 2
+    lines = [{"task": "xnli", "value": 71.5, "language": "中"}, {"task": "udpos", "value": None}, {}]
+    append(path, *lines[:2])
+    append(path, lines[2])
+    assert read(path) == list(enumerate(lines, start=1))
+    assert path.read_bytes().count(b"\n") == 3
 
 
 def test_numpy_numbers_and_paths_become_plain(tmp_path: Path) -> None:
     append(tmp_path / "r", {"value": np.float32(0.5), "count": np.int64(3), "model_id": tmp_path})
-    assert read(tmp_path / "r") == [{"value": 0.5, "count": 3, "model_id": str(tmp_path)}]
+    assert contents(tmp_path / "r") == [{"value": 0.5, "count": 3, "model_id": str(tmp_path)}]
 
 
 @pytest.mark.parametrize(("value", "error"), [(float("nan"), ValueError), (object(), TypeError)])
 def test_what_json_cannot_hold_leaves_the_file_alone(tmp_path: Path, value: object, error: type[Exception]) -> None:
     append(tmp_path / "r", {"a": 1})
     with pytest.raises(error):
-        append(tmp_path / "r", {"a": value})
-    assert read(tmp_path / "r") == [{"a": 1}]
+        append(tmp_path / "r", {"a": 2}, {"a": value})
+    assert contents(tmp_path / "r") == [{"a": 1}]
 
 
 @pytest.mark.parametrize("torn", [b'{"a": 2, "b', b'{"a": "\xe4', b"7"])
@@ -42,7 +47,7 @@ def test_torn_last_line_is_skipped_with_its_number(
     path = tmp_path / "results.jsonl"
     path.write_bytes(b'{"a": 1}\n' + torn)
     with caplog.at_level(logging.WARNING):
-        assert read(path) == [{"a": 1}]
+        assert contents(path) == [{"a": 1}]
     assert "results.jsonl:2: skipped a torn last line" in caplog.text
 
 
@@ -53,7 +58,7 @@ def test_append_after_a_crash_loses_nothing_but_the_torn_line(tmp_path: Path) ->
         path.write_bytes(b'{"a": 0}\n' + whole[:cut])
         append(path, {"a": 2})
         survived = [{"a": 1, "text": "ä"}] if cut >= len(whole) - 1 else []
-        assert read(path) == [{"a": 0}, *survived, {"a": 2}], cut
+        assert contents(path) == [{"a": 0}, *survived, {"a": 2}], cut
 
 
 @pytest.mark.parametrize("bad", ["{]", "[1]", '{"a": 1}{"a": 2}'])
@@ -67,9 +72,3 @@ def test_any_other_bad_line_is_named(tmp_path: Path, bad: str) -> None:
 def test_missing_file_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file of results"):
         read(tmp_path / "results.jsonl")
-
-
-def test_latest_keeps_the_last_record_of_each_key() -> None:
-    records = [{"task": "a", "v": 1}, {"task": "b", "v": 2}, {"task": "a", "v": 3}, {"v": 4}, {"task": None, "v": 5}]
-    assert latest(records, ["task"]) == [{"task": "a", "v": 3}, {"task": "b", "v": 2}, {"task": None, "v": 5}]
-    assert latest([{"tasks": ["x"]}, {"tasks": ["x"]}], ["tasks"]) == [{"tasks": ["x"]}]

@@ -1,0 +1,110 @@
+"""Where records are kept: ``results.jsonl`` of a run, or of `evaluate`; and how those of several folders come together.
+
+Of one file that counts which still holds: a score of texts that have changed since (another ``data_revision``), or of
+weights that the same run has replaced since, gives way to the later one of that file. Beyond that nothing gives way:
+records of one identity (:class:`dist_stilts.results.record.Identity`) with one value are one, with several an error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from dist_stilts.errors import UserError
+from dist_stilts.layout import RunFolder
+from dist_stilts.results import jsonl
+from dist_stilts.results.lines import from_lines, to_line
+from dist_stilts.results.record import Identity, ResultRecord
+
+ROUNDING = 1e-6
+"""So far may a value be off that claims to be the same."""
+
+
+def append(path: Path, records: Iterable[ResultRecord]) -> None:
+    """Add records, whole or not at all but for a crash.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON cannot hold; the value of what has no score is None.
+    """
+    jsonl.append(path, *map(to_line, records))
+
+
+def read(path: Path) -> list[ResultRecord]:
+    """The records of a file that count, in order.
+
+    Raises:
+        UserError: no such file, a line that is no record, or one that another contradicts; with file and line.
+    """
+    return distinct(current(from_lines(jsonl.read(path), path)))
+
+
+def current(records: Iterable[ResultRecord]) -> list[ResultRecord]:
+    """Without those of one file that a later one replaces: see the head of this module."""
+    known = list(records)
+    last = {_slot(record): (record.data_revision, record.model.id) for record in known}
+    return [record for record in known if last[_slot(record)] == (record.data_revision, record.model.id)]
+
+
+def _slot(record: ResultRecord) -> Identity:
+    """What has one score at a time: a run has one model; a folder of `evaluate` may hold scores of many."""
+    slot = record.identity._replace(data_revision="")
+    return slot._replace(model="", seed=None) if record.training.run_id else slot
+
+
+def distinct(records: Iterable[ResultRecord]) -> list[ResultRecord]:
+    """One record of each identity, where the first stood.
+
+    Raises:
+        UserError: two claim one identity and differ.
+    """
+    first: dict[Identity, ResultRecord] = {}
+    for record in records:
+        other = first.setdefault(record.identity, record)
+        if not _agree(record, other):
+            raise _contradiction(record, other)
+    return list(first.values())
+
+
+def _agree(one: ResultRecord, other: ResultRecord) -> bool:
+    if one.value is None or other.value is None or one.count != other.count:
+        return (one.value, one.count) == (other.value, other.count)
+    return math.isclose(one.value, other.value, rel_tol=0, abs_tol=ROUNDING)
+
+
+def _contradiction(record: ResultRecord, other: ResultRecord) -> UserError:
+    """Says what both are, where, and what differs in how they came to be."""
+    what = f"{record.task} {record.split} {record.language}: {record.metric}"
+    claims = f"{record.value} of {record.count} here, {other.value} of {other.count} at {other.place}"
+    here, there = record.scoring.versions, other.scoring.versions
+    versions = [f"{name} {here[name]} and {there[name]}" for name in here if there.get(name, here[name]) != here[name]]
+    return UserError(
+        f"two values of one score ({what}): {claims}" + (f"; {', '.join(versions)}" if versions else ""),
+        where=(record.place.file, record.place.line) if record.place else None,
+        fix="Name one of the folders, or delete the line that is wrong",
+    )
+
+
+def scored_runs(folders: Iterable[Path]) -> list[RunFolder]:
+    """The folders with results among some, or one level below them.
+
+    Raises:
+        UserError: one of them has none.
+    """
+    found: list[RunFolder] = []
+    for path in folders:
+        own, below = RunFolder(path), [RunFolder(child) for child in sorted(path.glob("*/"))]
+        scored = [own] if own.results.is_file() else [folder for folder in below if folder.results.is_file()]
+        if not scored:
+            raise UserError("no results here or one level below", where=path, fix="Name an evaluated run or recipe")
+        found += scored
+    return found
+
+
+def collect(folders: Iterable[Path]) -> list[ResultRecord]:
+    """Read the results of run folders, or of recipe folders that contain run folders; repeated scores count once.
+
+    Raises:
+        UserError: a folder holds no results; two records contradict each other.
+    """
+    return distinct(record for folder in scored_runs(folders) for record in read(folder.results))
