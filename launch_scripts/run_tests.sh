@@ -6,7 +6,7 @@
 #        bash launch_scripts/run_tests.sh                              the default tier, on two workers
 #        bash launch_scripts/run_tests.sh --all                        the slow tests too
 #        bash launch_scripts/run_tests.sh tests/unit -k subset         some of the default tier
-#        bash launch_scripts/run_tests.sh tests/ranks/test_lost.py::test_ranks_that_end   one by its id, slow or not
+#        bash launch_scripts/run_tests.sh tests/unit/test_layout.py::test_name   one by its id, slow or not
 #
 # Installs dist-stilts with its development tools once into a virtual environment of its own, then runs pytest in the
 # clone. Ends with pytest's exit code, or with 124 when the tests take longer than two hours.

@@ -10,7 +10,7 @@ def recipes(incomplete: str) -> list[str]:
     from dist_stilts.config import shipped_recipes
 
     folder = Path(incomplete).parent if "/" in incomplete else Path()
-    files = [path.as_posix() for ending in ("yaml", "yml") for path in sorted(folder.glob(f"*.{ending}"))]
+    files = [path.as_posix() for ending in ("yaml", "yml") for path in sorted(folder.glob(f"[!.]*.{ending}"))]
     return [name for name in (*shipped_recipes(), *files) if name.startswith(incomplete)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from faults import Job, Kill, outcome, reference, torment
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # by default, tests/ranks/test_branches.py
 RECIPE = Path(__file__).with_name("branches.yaml")
 
 

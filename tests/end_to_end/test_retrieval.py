@@ -16,6 +16,7 @@ def places(finished: Path, tmp_path: Path) -> list[str]:
     return ["--model", str(finished / "pretrain/model"), "--out", str(tmp_path / "scores")]
 
 
+@pytest.mark.slow
 def test_a_sweep_draws_pictures_and_is_not_done_twice(
     cli: Callable, finished: Path, places: list[str], tmp_path: Path
 ) -> None:

@@ -29,10 +29,9 @@ STUDY = str(Path(__file__).with_name("study.yaml"))
 SECONDS = 120.0
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> tuple[Recipe, list[str]]:
+def study(out: Path, *changes: str) -> tuple[Recipe, list[str]]:
     """The study in a folder of its own, its data written; and how it is named on the command line."""
-    overrides = [f"out={tmp_path / 'runs'}"]
+    overrides = [f"out={out}", *changes]
     recipe = load_recipe(STUDY, overrides)
     make_world(recipe)
     return recipe, [STUDY, *overrides]
@@ -66,10 +65,12 @@ def weights(recipe: Recipe) -> dict[str, bytes]:
     }
 
 
-def test_workers_share_a_study_and_a_killed_one_loses_nothing(study: tuple[Recipe, list[str]], tmp_path: Path) -> None:
-    recipe, arguments = study
+@pytest.mark.allowed_seconds(30, "four runs by several workers, and by one")
+def test_workers_share_a_study_and_a_killed_one_loses_nothing(tmp_path: Path) -> None:
+    small = ("study.sizes=[0,40]", "study.seeds=[0]")
+    recipe, arguments = study(tmp_path / "runs", *small)
     first, second = (Ranks(["study", "work", *arguments], tmp_path / f"logs-{i}", size=1) for i in range(2))
-    wait_for(recipe, done=3)
+    wait_for(recipe, done=1)
     second.kill()
     assert first.wait(SECONDS) == [0], first.stderr()
     assert set(states(recipe).values()) == {DONE}
@@ -79,16 +80,16 @@ def test_workers_share_a_study_and_a_killed_one_loses_nothing(study: tuple[Recip
     assert again.wait(SECONDS) == [0]
     assert before == {run.name: folder_of(recipe).run(run.name).status.stat().st_mtime_ns for run in study_runs(recipe)}
 
-    alone = load_recipe(STUDY, [f"out={tmp_path / 'alone'}"])
-    make_world(alone)
-    assert Ranks(["study", "work", STUDY, f"out={tmp_path / 'alone'}"], tmp_path / "l", size=1).wait(SECONDS) == [0]
+    alone, arguments = study(tmp_path / "alone", *small)
+    assert Ranks(["study", "work", *arguments], tmp_path / "logs-3", size=1).wait(SECONDS) == [0]
     assert weights(recipe) == weights(alone)
 
 
+@pytest.mark.slow
 def test_a_failed_run_stops_its_descendants_and_nothing_else_and_is_tried_again_when_asked(
-    study: tuple[Recipe, list[str]], tmp_path: Path, start: Any
+    tmp_path: Path, start: Any
 ) -> None:
-    recipe, arguments = study
+    recipe, arguments = study(tmp_path / "runs")
     broken = partial(plant_failing_run, "mnli-n40-s1")
     worker = Ranks(["study", "work", *arguments], tmp_path / "logs-0", size=1, before=broken)
     assert worker.wait(SECONDS) == [1]

@@ -54,6 +54,7 @@ def test_weights_alone_do_not_make_it_the_same_training(parts: dict[str, Part]) 
     assert max(abs(a - b) for (a, _), (b, _) in zip(cold, whole, strict=True)) > 1e-2
 
 
+@pytest.mark.slow
 def test_a_part_goes_on_at_other_ranks_and_another_stage(
     parts: dict[str, Part], out: Path, run_ranks: Callable[..., Any]
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.timeout(400)  # a first use of `saved` starts the workers; they have their own time-out
+pytestmark = [pytest.mark.timeout(400), pytest.mark.allowed_seconds(20, "the first of each size starts its ranks")]
 World = list[dict[str, Any]]
 
 

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=[1, 2], ids="{} ranks".format)
+@pytest.fixture(scope="module", params=[1, 2], ids="{} ranks".format)
 def world(request: pytest.FixtureRequest, saved: Callable[..., list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    return saved("worker_preflight.py", request.param)
+    return saved("worker_preflight.py", request.param, str(free_port()))
 
 
 def test_every_rank_ends_alike_and_one_speaks(world: list[dict[str, Any]]) -> None:

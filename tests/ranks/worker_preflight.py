@@ -1,4 +1,7 @@
-"""One rank of ``dist-stilts preflight`` in a launcher's group: what it printed and its exit code go to argument 1."""
+"""One rank of ``dist-stilts preflight`` in a launcher's group: what it printed and its exit code go to argument 1.
+
+Argument 2 is a port for the ranks to meet at a second time.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def preflight(out: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     results = preflight(folder)
-    os.environ["MASTER_PORT"] = str(int(os.environ["MASTER_PORT"]) + 1)
+    os.environ["MASTER_PORT"] = sys.argv[2]
     with started(timeout_seconds=60) as world:
         results["figures"] = measure(sizes=(1024, 2**16))
         tiny.save_for(world.rank, results)

@@ -16,7 +16,7 @@ from dist_stilts.parallel.world import World, started
 from dist_stilts.search import neighbours, sharded, tiles
 
 CELL = 32
-ROWS, COLUMNS, WIDTH = 300, 170, 24  # ten cells and six, the last ones not full
+ROWS, COLUMNS, WIDTH = 140, 75, 24  # five cells and three, the last ones not full
 
 
 def main() -> None:
@@ -41,16 +41,16 @@ def cases() -> dict[str, tuple[Tensor, Tensor, int]]:
     """Source, target and k."""
     source, target = unit_rows(ROWS, 0), unit_rows(COLUMNS, 1)
     few = target.clone()
-    few[50:100] = torch.nn.functional.normalize(target[0] + 1e-4 * unit_rows(50, 2), dim=1)
+    few[25:50] = torch.nn.functional.normalize(target[0] + 1e-4 * unit_rows(25, 2), dim=1)
     whole = torch.randint(-1, 2, (ROWS, 3), generator=torch.Generator().manual_seed(3)).float()
     return {
         "random": (source, target, 4),
-        "duplicates": (torch.cat([source, source[:90]]), torch.cat([target, source[:90]]), 4),
-        "near duplicates": (torch.cat([source, few[50:60]]), few, 4),
+        "duplicates": (torch.cat([source, source[:40]]), torch.cat([target, source[:40]]), 4),
+        "near duplicates": (torch.cat([source, few[25:30]]), few, 4),
         "true ties": (whole, whole[:COLUMNS], 5),
         "collapsed": (torch.ones(ROWS, WIDTH), torch.ones(COLUMNS, WIDTH), 3),
         "one row": (source[:1], target, 4),
-        "k above the rows": (source[:70], target[:3], 5),
+        "k above the rows": (source[:30], target[:3], 5),
         "no source": (source[:0], target, 4),
         "no target": (source, target[:0], 4),
     }

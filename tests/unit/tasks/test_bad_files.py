@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -330,13 +331,14 @@ OTHER_LAYOUTS = [
 ]
 
 
-@pytest.mark.parametrize(("task", "split", "language", "names"), EXPECTED + OTHER_LAYOUTS, ids=str)
+@pytest.mark.parametrize("task", [spec.name for spec in READABLE])
 @given(data=st.data())
-def test_rubbish_gives_rows_or_a_user_error(
-    tmp_path: Path, data: st.DataObject, task: str, split: str, language: str, names: tuple[str, ...]
-) -> None:
+def test_rubbish_gives_rows_or_a_user_error(tmp_path: Path, data: st.DataObject, task: str) -> None:
     spec = get_task(task)
+    layouts = [layout for layout in EXPECTED + OTHER_LAYOUTS if layout[0] == task]
+    _, split, language, names = data.draw(st.sampled_from(layouts))
     folder = tmp_path / spec.folders[0]
+    shutil.rmtree(folder, ignore_errors=True)  # another layout may be there
     paths = [folder / name for name in names] or spec.find(folder, split, language)
     write(tmp_path, {str(path.relative_to(tmp_path)): data.draw(CONTENT) for path in paths})
     assert set(paths) <= set(spec.find(folder, split, language))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,11 +70,15 @@ def completions(line: str) -> list[str]:
         ("dist-stilts evaluate --tasks xnli,p", ["xnli,pawsx", "xnli,panx"]),
     ],
 )
-def test_verbs_recipes_and_tasks_complete(line: str, expected: list[str]) -> None:
+def test_verbs_recipes_and_tasks_complete(
+    line: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".hidden.yaml").write_text("no: recipe\n")
+    monkeypatch.chdir(tmp_path)
     assert completions(line) == expected
 
 
-def test_a_recipe_of_ones_own_completes(tmp_path: Any) -> None:
+def test_a_recipe_of_ones_own_completes(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("name: mine\n")
     assert completions(f"dist-stilts run {tmp_path}/m") == [f"{tmp_path}/mine.yaml"]
 
