@@ -36,6 +36,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_configure(config: pytest.Config) -> None:
     """A test that is named by its id runs, slow or not."""
+    config.stash[SHARED] = 0.0
+    config.pluginmanager.register(SharedFixtures())
     if config.option.markexpr == "not slow" and any("::" in argument for argument in config.args):
         config.option.markexpr = ""
 
@@ -47,18 +49,21 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
     return (yield)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Count what several tests share apart: which of them pays for it is chance."""
-    if fixturedef.scope == "function":
-        return (yield)
-    before = processor_seconds()
-    value = yield
-    used = processor_seconds() - before
-    request.config.stash[SHARED] += used
-    if not slow_tier(request.node):
-        refuse_beyond(ALLOWED_SHARED_SECONDS, used, f"the fixture {fixturedef.argname}")
-    return value
+class SharedFixtures:
+    """A plugin, since pytest asks no conftest below the root about a session's fixtures."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: pytest.FixtureRequest) -> Iterator[None]:
+        """Count what several tests share apart: which of them pays for it is chance."""
+        if fixturedef.scope == "function":
+            return (yield)
+        before = processor_seconds()
+        value = yield
+        used = processor_seconds() - before
+        request.config.stash[SHARED] += used
+        if not slow_tier(request.node):
+            refuse_beyond(ALLOWED_SHARED_SECONDS, used, f"the fixture {fixturedef.argname}")
+        return value
 
 
 @pytest.hookimpl(wrapper=True)

@@ -58,7 +58,8 @@ def frame(records: Iterable[ResultRecord]) -> pd.DataFrame:
         degenerate: whether the run is stuck where others are not, so that its score is that of no model.
         at_chance: whether it is stuck as is every run of its size and of all smaller ones: that is what the size
             brings, and without it the foot of the curve would be missing. reason: why, for both.
-        run: name of the run; dev: percent on the target's English dev, nan where the target has or had none.
+        run: name of the run, with its identity where several have that name.
+        dev: percent on the target's English dev, nan where the target has or had none.
     """
     return _settled(_frame(targets(records)))
 
@@ -112,7 +113,11 @@ def _once(records: list[ResultRecord]) -> list[ResultRecord]:
 
 
 def _frame(found: Iterable[tuple[ResultRecord, str]]) -> pd.DataFrame:
-    return pd.DataFrame([_row(*each) for each in found], columns=list(TYPES)).astype(TYPES)
+    known = list(found)
+    records = [record for record, _ in known]
+    runs = tell_apart([record.training.run for record in records], records, ("run_id", "digest"), separator=" ")
+    rows = [_row(record, target) | {"run": run} for (record, target), run in zip(known, runs, strict=True)]
+    return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
 
 
 def _settled(scores: pd.DataFrame) -> pd.DataFrame:
@@ -143,7 +148,6 @@ def _row(record: ResultRecord, target: str) -> dict[str, object]:
         "degenerate": bool(record.collapsed),
         "at_chance": False,
         "reason": record.collapsed or "",
-        "run": training.run,
         "dev": _dev(record),
     }
 

@@ -66,11 +66,23 @@ def scoring(job: Job, world: World, seconds: float) -> Scoring:
     return Scoring(job.versions, world.size, round(seconds, 3), time.time())
 
 
-def unscored(wanted: Iterable[Unit], job: Job, world: World, there: Iterable[Identity]) -> list[Unit]:
+def settled(known: Iterable[ResultRecord]) -> set[Identity]:
+    """What the records are of, in any run; without a metric, what has no score, as its gold is withheld."""
+    found = set()
+    for record in known:
+        found.add(record.identity.in_any_run())
+        if record.main and record.value is None:
+            found.add(record.identity.in_any_run()._replace(metric=""))
+    return found
+
+
+def unscored(wanted: Iterable[Unit], job: Job, world: World, done: set[Identity]) -> list[Unit]:
     """The units on which this model, reading these texts in this way, was not scored to the end, in any run."""
+    if not done:
+        return list(wanted)
     model = model_of(job, read_provenance(Path(job.model)))
-    known = {identity.in_any_run() for identity in there}
-    return [unit for unit in wanted if not known or _last(unit, job, world, model) not in known]
+    last = [(unit, _last(unit, job, world, model)) for unit in wanted]
+    return [unit for unit, one in last if not {one, one._replace(metric="")} & done]
 
 
 def _last(unit: Unit, job: Job, world: World, model: Model) -> Identity:

@@ -44,7 +44,7 @@ def _curves(records: Sequence[ResultRecord], predictions: Path) -> Iterator[tupl
         if record.reading.mining and record.value is not None:
             mined.setdefault((record.task, record.split, record.language), []).append(record)
     for (task, split, language), scores in mined.items():
-        last = [record for record in scores if record.reading.mining == scores[-1].reading.mining]
+        last = [record for record in scores if _miner(record) == _miner(scores[-1])]
         if not (scored := [record for record in last if record.main]):
             continue  # gold was withheld
         layer = max(scored, key=lambda record: record.value or 0.0).reading.layer or 0
@@ -54,6 +54,10 @@ def _curves(records: Sequence[ResultRecord], predictions: Path) -> Iterator[tupl
             if file.is_file():
                 yield f"{language}, layer {layer}", drawn_curve(read_curve(file), threshold)
                 break
+
+
+def _miner(record: ResultRecord) -> tuple[str, str]:
+    return record.model.id, record.reading.mining
 
 
 def read_curve(file: Path) -> list[Point]:

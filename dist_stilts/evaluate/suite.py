@@ -22,7 +22,7 @@ from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.answers import answer_scores
-from dist_stilts.evaluate.conditions import model_of, reading, scoring, training_of, unscored
+from dist_stilts.evaluate.conditions import model_of, reading, scoring, settled, training_of, unscored
 from dist_stilts.evaluate.embedding import Embedder
 from dist_stilts.evaluate.predict import evaluation_dtype, predict, predict_answers
 from dist_stilts.evaluate.retrieval import (
@@ -129,8 +129,9 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
     """
     job.config.retrieval.check()
     wanted = list(units(job))
-    there = broadcast_value({record.identity for record in known_records(job)} if world.is_main else set())
-    missing = unscored(wanted, job, world, there)
+    known = known_records(job) if world.is_main else []
+    there = {record.identity for record in known}
+    missing = unscored(wanted, job, world, broadcast_value(settled(known)))
     if missing:
         specs = list({unit.spec.name: unit.spec for unit in missing if unit.spec.family not in RETRIEVAL}.values())
         model, tokenizer, provenance = load_model(job.model, specs)

@@ -11,7 +11,10 @@ from dist_stilts.report.numbers import ABSENT, score
 from dist_stilts.report.render import Sheet, markdown, print_rich
 from dist_stilts.report.table import Table, sheets
 from dist_stilts.results.record import ResultRecord
+from dist_stilts.results.settings import tell_apart
 
+READERS = ("pooling", "mining", "run", "model", "path", "digest", "max_length", "dtype")
+"""Settings that tell apart lines about the embeddings of the same texts in the same layer."""
 _SPLITS = ("train", "dev", "test")
 
 
@@ -73,14 +76,17 @@ def health_table(records: Iterable[ResultRecord]) -> str:
         "of the other side",
         "hubness",
     )
-    rows = {
-        (f"{record.task} {record.split} {record.language}", str(record.reading.layer)): tuple(
-            f"{record.health[column]:.3g}" if column in record.health else ABSENT for column in columns
-        )
-        for record in records
-        if record.health
-    }
-    return aligned([header, *(key + values for key, values in rows.items())]) if rows else ""
+    units = list({record.identity._replace(metric=""): record for record in records if record.health}.values())
+    names = [f"{record.task} {record.split} {record.language}" for record in units]
+    rows = [
+        (name, str(unit.reading.layer), *(_short(unit.health.get(column)) for column in columns))
+        for name, unit in zip(tell_apart(names, units, READERS), units, strict=True)
+    ]
+    return aligned([header, *rows]) if rows else ""
+
+
+def _short(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.3g}"
 
 
 def preparation(splits: Sequence[dict[str, Any]]) -> str:

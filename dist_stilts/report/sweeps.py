@@ -5,20 +5,22 @@ records -> panels (one per task, split, metric, pooling and model) -> Markdown h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.numbers import ABSENT, plus_minus, score
 from dist_stilts.report.render import grid
-from dist_stilts.results.record import ResultRecord
-from dist_stilts.results.settings import SETTINGS
+from dist_stilts.results.record import Identity, ResultRecord
+from dist_stilts.results.settings import SETTINGS, tell_apart
 
 SWEPT = ("accuracy", "accuracy_from_foreign", "f1")
 """The metrics that are drawn; threshold, precision and recall only explain an F1."""
 FEW = 8
 """So many languages can be told apart in a figure, and stand side by side in a table."""
+OTHERS = ("mining", "run", "max_length", "dtype", "folder")
+"""Settings that tell apart sweeps of one model in one pooling."""
 EXTREMES = 3
 """How many of the best and of the worst are named where there are more."""
 
@@ -41,7 +43,7 @@ class Mean(NamedTuple):
 
 @dataclass(frozen=True)
 class Panel:
-    """One sweep: language -> layer -> point."""
+    """One sweep: language -> layer -> point; ``apart``: what else tells it from others."""
 
     task: str
     split: str
@@ -49,6 +51,7 @@ class Panel:
     pooling: str
     model: str
     lines: dict[str, dict[int, Point]]
+    apart: str = ""
 
     @property
     def layers(self) -> list[int]:
@@ -79,15 +82,25 @@ class Panel:
 
 def panels(records: Iterable[ResultRecord]) -> list[Panel]:
     """Sort the scores that have a layer into panels, in the order in which they appear."""
-    lines: dict[tuple[str, str, str, str, str], dict[str, dict[int, Point]]] = {}
+    swept: dict[Identity, list[ResultRecord]] = {}
     for record in records:
-        layer = record.reading.layer
-        if record.metric not in SWEPT or record.value is None or layer is None:
-            continue
-        key = (record.task, record.split, record.metric, SETTINGS["pooling"](record), record.model.id)
-        point = Point(record.value, record.count, bool(record.collapsed))
-        lines.setdefault(key, {}).setdefault(record.language, {})[layer] = point
-    return [Panel(*key, dict(sorted(languages.items()))) for key, languages in lines.items()]
+        if record.metric in SWEPT and record.value is not None and record.reading.layer is not None:
+            one = record.identity._replace(language="", data_revision="", reading=replace(record.reading, layer=None))
+            swept.setdefault(one, []).append(record)
+    first = [group[0] for group in swept.values()]
+    shared = [" ".join([r.task, r.split, r.metric, r.model.id, SETTINGS["pooling"](r)]) for r in first]
+    told = tell_apart(shared, first, OTHERS, separator="; ")
+    apart = [name.removeprefix(same).removeprefix("; ") for name, same in zip(told, shared, strict=True)]
+    return [_panel(group, name) for group, name in zip(swept.values(), apart, strict=True)]
+
+
+def _panel(group: Sequence[ResultRecord], apart: str) -> Panel:
+    lines: dict[str, dict[int, Point]] = {}
+    for record in sorted(group, key=lambda record: record.language):
+        point = Point(record.value or 0.0, record.count, bool(record.collapsed))
+        lines.setdefault(record.language, {})[record.reading.layer or 0] = point
+    one = group[0]
+    return Panel(one.task, one.split, one.metric, SETTINGS["pooling"](one), one.model.id, lines, apart)
 
 
 def title(panel: Panel) -> str:
@@ -99,7 +112,7 @@ def in_words(metric: str) -> str:
 
 
 def subtitle(panel: Panel, name_model: bool) -> str:
-    parts = [panel.split, panel.pooling, panel.model[:24] if name_model else ""]
+    parts = [panel.split, panel.pooling, panel.model[:24] if name_model else "", panel.apart]
     if panel.best:
         what = "best" if panel.in_means == 1 else "best mean"
         parts.append(f"{what}: layer {panel.best.layer}, {plus_minus(panel.best.value, panel.best.half_width)} %")

@@ -65,7 +65,7 @@ def weights(recipe: Recipe) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.allowed_seconds(25, "four runs by several workers, and by one")
+@pytest.mark.allowed_seconds(30, "four runs by several workers, and by one")
 def test_workers_share_a_study_and_a_killed_one_loses_nothing(tmp_path: Path) -> None:
     small = ("study.sizes=[0,40]", "study.seeds=[0]")
     recipe, arguments = study(tmp_path / "runs", *small)

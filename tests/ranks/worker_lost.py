@@ -38,7 +38,8 @@ def work() -> None:
     """An exchange after another, for ever."""
     with started(), listening(), last_words(lambda reason: (OUT / f"reason-{RANK}").write_text(reason)):
         if HOW == "unequal":
-            time.sleep(RANK)
+            dist.barrier()  # all have met each other
+            time.sleep(1 + RANK)
             return
         (OUT / f"works-{RANK}").write_text(str(os.getpid()))
         for step in range(10_000):

@@ -25,6 +25,12 @@ def test_slow(): exec(BURN)
 @pytest.mark.allowed_seconds(0.2, "of a child")
 def test_burns(): subprocess.run([sys.executable, "-c", BURN])
 
+@pytest.fixture(scope="session")
+def shared(): exec(BURN)
+
+@pytest.mark.allowed_seconds(0.2, "what is shared does not count")
+def test_shares(shared): pass
+
 @pytest.mark.allowed_seconds(0.2, "sleep is not work")
 def test_sleeps(): time.sleep(0.5)
 """
@@ -32,7 +38,7 @@ def test_sleeps(): time.sleep(0.5)
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Callable[..., str]:
-    """Run pytest in a clone with three tests; what it says."""
+    """Run pytest in a clone with four tests; what it says."""
     (tmp_path / "tests").mkdir()
     shutil.copy(ROOT / "setup.cfg", tmp_path)
     shutil.copy(ROOT / "tests/conftest.py", tmp_path / "tests")
@@ -48,11 +54,11 @@ def suite(tmp_path: Path) -> Callable[..., str]:
 
 def test_work_beyond_what_is_allowed_is_refused_on_workers_too(suite: Callable[..., str]) -> None:
     said = suite("--numprocesses", "1")
-    assert "PASSED tests/test_made_up.py::test_sleeps" in said
+    assert set(re.findall(r"PASSED tests/test_made_up.py::test_(\w+)", said)) == {"shares", "sleeps"}
     assert re.search(r"FAILED \S+::test_burns - Failed: this test took \d+ s of .*; 0.2 s are allowed", said)
     assert "test_slow" not in said
 
 
 def test_a_slow_test_runs_when_it_is_named_or_all_are_asked_for(suite: Callable[..., str]) -> None:
     assert "1 passed" in suite("tests/test_made_up.py::test_slow")
-    assert "1 failed, 2 passed" in suite("-m", "")
+    assert "1 failed, 3 passed" in suite("-m", "")

@@ -111,6 +111,16 @@ def test_the_size_of_the_intermediate_phase_is_no_setting_of_retrieval() -> None
     assert scores["target"].tolist() == ["tatoeba", "tatoeba"]
 
 
+def test_runs_of_one_name_are_several_runs() -> None:
+    """Recipes may call their runs alike, and `evaluate` scores a run's model beside the run."""
+    scores = frame([record(), record(run_id="b", model_id="m2", value=50.0), record(language="tr")])
+    assert scores[["run", "value"]].values.tolist() == [
+        ["xnli@plain run_id a", 60.0],
+        ["xnli@plain run_id b", 50.0],
+        ["xnli@plain run_id a", 60.0],
+    ]
+
+
 def test_controls_are_in_a_frame_of_their_own() -> None:
     records = [record(), record(origin="random", run_id="b"), record(inputs="hypothesis", run_id="c")]
     assert frame(records)["run"].tolist() == ["xnli@plain"]

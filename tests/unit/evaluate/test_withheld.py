@@ -80,6 +80,9 @@ def test_gold_that_is_withheld_is_predicted_and_not_scored(
     assert [(record["metric"], record["value"], record["count"]) for record in records] == [
         (task(name, root).metric, None, 0)
     ]
+    again = CliRunner().invoke(app, [*command, "--model", str(model), "--data", str(root), "--out", str(out)])
+    scored = ["scoring: " in each.output for each in (done, again)]
+    assert scored == [True, False], "what has no score is not scored again"
     (predictions,) = (out / "predictions" / name).glob(f"test-{language}.[tj]s*")
     if predictions.suffix == ".json":
         assert list(json.loads(predictions.read_text())) == ["english-1", "english-2"]

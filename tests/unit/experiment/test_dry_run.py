@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from transformers import XLMRobertaConfig
 from dist_stilts.config import find_recipe, load, shipped_recipes
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.dry_run import describe
-from dist_stilts.experiment.plan import expand
+from dist_stilts.experiment.estimate import describe_memory, memory, unfilled_encoder
+from dist_stilts.experiment.plan import expand, select
 from dist_stilts.experiment.run_config import Recipe
 
 
@@ -49,22 +51,11 @@ def test_the_large_recipe_takes_the_steps_of_the_paper_and_resolves_phases_and_w
     assert "learning_rate: 1.0e-05" in text
 
 
-def memory(name: str, *overrides: str, ranks: int = 8) -> dict[str, float]:
-    """GiB by what they are for."""
-    text = described(name, *overrides, ranks=ranks)
-    text = text[text.index("# memory per GPU") : text.index("# commands")]
-    return {what: float(size) for size, what in re.findall(r"^ *([\d.]+) GiB  (.*)$", text, flags=re.MULTILINE)}
-
-
-def together(*overrides: str, ranks: int = 8) -> float:
-    *parts, whole = memory("xstilts_large", *overrides, ranks=ranks).values()
-    assert whole == pytest.approx(sum(parts), abs=0.01 * len(parts))
-    return whole
-
-
 def test_the_large_recipe_fits_a_gpu_and_says_why() -> None:
+    recipe = load(Recipe, find_recipe("xstilts_large"))
+    said, *lines = describe_memory(recipe, select(expand(recipe), "multi"), 8)
     # 250,002 words + 514 positions, 24 layers of 12.6 M: 559 M parameters, as published; 3 M in nine heads.
-    assert "\n558.8 M parameters in the encoder; most memory is taken by multi:\n" in described("xstilts_large")
+    assert said == "558.8 M parameters in the encoder; most memory is taken by multi:"
     expected = {
         "bfloat16 parameters": 2 * 562e6,
         "fp32 master weights and two moments, 1/8 of them": 12 * 562e6 / 8,
@@ -73,19 +64,25 @@ def test_the_large_recipe_fits_a_gpu_and_says_why() -> None:
         "activations of at most 1,536 tokens": 34 * 1536 * 1024 * 24,
         "together, all word embeddings trained; without CUDA's own": 5.2 * 2**30,
     }
-    assert memory("xstilts_large") == {what: pytest.approx(n / 2**30, abs=0.011) for what, n in expected.items()}
+    found = {what: float(size) for size, what in (line.split(" GiB  ") for line in lines)}
+    assert found == {what: pytest.approx(size / 2**30, abs=0.011) for what, size in expected.items()}
 
 
 def test_every_deepspeed_config_takes_what_it_takes_and_more_ranks_take_less_each() -> None:
+    recipe = load(Recipe, find_recipe("xstilts_large"))
+    run, encoder = select(expand(recipe), "mnli")[0], unfilled_encoder(recipe, fresh=False)
+
+    def parts(ranks: int = 8, **train: Any) -> dict[str, float]:
+        return memory(replace(run, train=replace(run.train, **train)), recipe, encoder, ranks)
+
     names = ("zero2_offload_bf16", "zero2_bf16", "zero3_bf16", "zero2_fp32", "zero1_bf16")
-    found = [together(f"train.deepspeed={name}") for name in names]
-    assert found == sorted(set(found))
-    for name in names[1:]:
-        assert together(f"train.deepspeed={name}") < together(f"train.deepspeed={name}", ranks=1)
-    assert "bfloat16 shards of the parameters, 1/8 of them" in memory("xstilts_large", "train.deepspeed=zero3_bf16")
-    offloaded = memory("xstilts_large", "train.deepspeed=zero2_offload_bf16")
-    assert offloaded["fp32 master weights and two moments, offloaded (cpu)"] == 0
-    assert together("train.checkpoint_activations=true") < together() - 1
+    eight, one = ([sum(parts(ranks, deepspeed=name).values()) for name in names] for ranks in (8, 1))
+    assert eight == sorted(set(eight))
+    assert all(less < more for less, more in zip(eight, one, strict=True))
+    assert "bfloat16 shards of the parameters, 1/8 of them" in parts(deepspeed="zero3_bf16")
+    assert parts(deepspeed="zero2_offload_bf16")["fp32 master weights and two moments, offloaded (cpu)"] == 0
+    again = parts(checkpoint_activations=True)["activations of at most 1,024 tokens, most computed again"]
+    assert again < 0.2 * parts()["activations of at most 1,024 tokens"]
 
 
 def test_the_architecture_is_that_of_the_encoder_that_is_trained(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from results_made import record
 
-from dist_stilts.report.lists import score_lines
+from dist_stilts.report.lists import health_table, score_lines
 
 
 def task(score: float | None, languages: dict[str, dict[str, float]], **changes: Any) -> dict[str, Any]:
@@ -71,3 +72,12 @@ def test_many_languages_are_several_lines(scores: dict[str, Any]) -> None:
     printed = score_lines(scores)
     assert all(code in printed for code in codes)
     assert max(map(len, printed.splitlines())) <= 100
+
+
+def test_health_has_a_line_for_every_model_and_layer() -> None:
+    health = {"task": "tatoeba", "health": {"hubness": 1.5}}
+    models = [record(layer=layer, model_id=model, **health) for model in ("aa", "bb") for layer in (1, 2)]
+    assert [line.split("  ")[0] for line in health_table([*models, record()]).splitlines()[1:]] == [
+        f"tatoeba test de, digest {model}" for model in ("aa", "aa", "bb", "bb")
+    ]
+    assert health_table([record()]) == ""

@@ -17,6 +17,12 @@ def test_the_mean_is_over_languages_that_have_every_layer() -> None:
     assert (panel.means, panel.best) == ([], None)
 
 
+def test_readings_that_differ_are_sweeps_of_their_own() -> None:
+    mined = [record("aa", layer, 10 * k, metric="f1", mining=f"k={k}") for k in (1, 4) for layer in (0, 1)]
+    assert [(panel.apart, panel.lines["aa"][0].value) for panel in panels(mined)] == [("k=1", 10), ("k=4", 40)]
+    assert "(test; mean pooling; m; k=4; best" in sweep_table(mined)
+
+
 def test_what_has_no_layer_or_no_score_is_left_out_and_the_best_layer_is_the_lowest_of_equals() -> None:
     left_out = [record("aa", None, 1), record("aa", 0, None), record("aa", 0, 1, metric="threshold")]
     assert panels(left_out) == []

@@ -4,14 +4,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dist_stilts.errors import UserError
 from dist_stilts.train.plan import BatchPlan, TrainConfig, derive, learning_rate, task_probabilities
 
 
-@settings(max_examples=25)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 4000) | st.just("auto"))
 def test_the_batch_is_what_the_recipe_says_at_any_number_of_ranks(rows: int, ranks: int, most: int | str) -> None:
     batch_size = max(rows, ranks)
@@ -56,7 +55,6 @@ def test_steps_follow_from_rows_shares_epochs_and_bounds(
     assert derive(TrainConfig(**{"batch_size": 32, "epochs": 1, **changes}), sizes, 1, shares).steps == steps
 
 
-@settings(max_examples=25)
 @given(st.integers(100, 10**5), st.integers(1, 10**5), st.floats(0.01, 0.95))
 def test_tasks_without_a_share_have_their_epochs(size: int, other: int, share: float) -> None:
     plan = derive(TrainConfig(batch_size=32, epochs=2), [size, other], 1, [None, share])
