@@ -198,7 +198,7 @@ BREAKS = [
         "dist_stilts/analysis/delta_rows.py",
         "degenerate=own.degenerate",
         "degenerate=0",
-        "tests/unit/analysis/test_delta_rows.py::test_a_degenerate_run_is_left_out_and_counted",
+        "tests/unit/analysis/test_deltas.py::test_a_degenerate_run_is_left_out_and_counted",
     ),
     Break(
         11,

@@ -21,7 +21,7 @@ def by_language(scores: pd.DataFrame, outcomes: dict | None = None) -> dict[str,
     return {one.language: one for one in cells(scores, outcomes or {})}
 
 
-def test_the_mean_is_over_all_languages_but_english_that_have_every_size_and_comes_last() -> None:
+def test_the_mean_is_over_languages_but_english_with_every_size_and_the_baseline_is_of_every_intermediate() -> None:
     scores = table()
     found = by_language(scores)
     assert list(found) == ["de", "en", "sw", MEAN]
@@ -30,16 +30,12 @@ def test_the_mean_is_over_all_languages_but_english_that_have_every_size_and_com
     found = by_language(scores[~((scores["language"] == "sw") & (scores["size"] == 0))])
     assert found["sw"].sizes == (100,)
     assert found[MEAN].means.tolist() == found["de"].means.tolist()
-
-
-def test_the_baseline_belongs_to_every_intermediate() -> None:
-    scores = table()
     again = scores[scores["size"] > 0].assign(intermediate="squad")
     found = [one for one in cells(pd.concat([scores, again]), {}) if one.language == "de"]
     assert [(one.intermediate, one.sizes) for one in found] == [("mnli", (0, 100)), ("squad", (0, 100))]
 
 
-def test_a_degenerate_run_is_left_out_and_counted() -> None:
+def test_a_degenerate_run_is_left_out_and_counted_and_nothing_else_is_no_error() -> None:
     scores = table()
     scores.loc[(scores["run"] == "100-1") & (scores["language"] == "de"), "degenerate"] = True
     found = by_language(scores)
@@ -47,9 +43,6 @@ def test_a_degenerate_run_is_left_out_and_counted() -> None:
     assert found["de"].means[1] == 72.0
     assert (found["sw"].left_out, found[MEAN].left_out) == (0, 1)
     assert found[MEAN].means[1] == 62.0
-
-
-def test_nothing_but_degenerate_runs_is_no_error_and_a_baseline_alone_has_no_curves() -> None:
     found = by_language(table().assign(degenerate=True))
     assert list(found) == ["de", "en", "sw", MEAN]
     assert all((one.sizes, one.left_out) == ((), 4) for one in found.values())
@@ -63,7 +56,9 @@ def outcomes(rng: np.random.Generator, rows: dict[str, int]) -> dict[tuple[str, 
 
 
 @pytest.mark.parametrize(("rows", "sets"), [({"en": 5, "de": 5, "sw": 5}, 1), ({"en": 5, "de": 5, "sw": 7}, 2)])
-def test_outcomes_sum_up_to_the_mean_score(rows: dict[str, int], sets: int) -> None:
+def test_outcomes_sum_up_to_the_mean_score_and_those_of_some_runs_only_are_not_used(
+    rows: dict[str, int], sets: int
+) -> None:
     """Parallel test sets are taken row by row, others each by itself."""
     known = outcomes(np.random.default_rng(0), rows)
     scores = table()
@@ -72,11 +67,7 @@ def test_outcomes_sum_up_to_the_mean_score(rows: dict[str, int], sets: int) -> N
     assert len(found.rows) == sets
     for index, mean in enumerate(found.means):
         assert 100 * sum(blocks[index].mean() for blocks in found.rows) == pytest.approx(mean, abs=1e-4)
-
-
-def test_outcomes_of_some_runs_only_are_not_used() -> None:
-    known = outcomes(np.random.default_rng(0), {"en": 5, "de": 5, "sw": 5})
     del known["100-1", "xnli", "de"]
-    found = by_language(table(), known)
+    found = by_language(scores, known)
     assert (found["de"].rows, found[MEAN].rows) == ((), ())
     assert len(found["sw"].rows) == 1

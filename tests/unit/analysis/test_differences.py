@@ -31,15 +31,14 @@ def test_intervals_are_those_of_scipy() -> None:
     assert [found.seeds for found in (alone, paired)] == [3, 3]
 
 
-def test_a_seed_that_only_one_side_has_takes_no_part() -> None:
-    assert difference(AFTER, {**BEFORE, 7: 10.0}) == difference(AFTER, BEFORE)
-
-
 @pytest.mark.parametrize("before", [{0: 1.0}, {1: 0.0, 2: 2.0}])
-def test_one_seed_has_no_interval_and_equal_scores_one_of_no_width(before: dict[int, float]) -> None:
+def test_only_seeds_in_common_count_one_has_no_interval_and_equal_scores_one_of_no_width(
+    before: dict[int, float],
+) -> None:
     found = difference({0: 3.0}, before)
     assert (found.value, found.half_width, found.test, mean({0: 3.0}).half_width) == (2.0, None, "", None)
     assert difference({0: 1.0, 1: 1.0}, {2: 1.0, 3: 1.0}).half_width == mean({0: 1.0, 1: 1.0}).half_width == 0.0
+    assert difference(AFTER, {**BEFORE, 7: 10.0}) == difference(AFTER, BEFORE)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:

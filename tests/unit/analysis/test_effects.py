@@ -29,8 +29,7 @@ def known_curves(results: Results, intermediate: str = "mnli") -> list[Curve]:
     found = []
     for (target, language), truth in results.truth.curves.items():
         end = truth.enough()
-        largest = max(results.truth.sizes)
-        enough = Estimate(end) if end <= largest else Estimate(None, censored=True)
+        enough = Estimate(end) if end <= max(results.truth.sizes) else Estimate(None, censored=True)
         found.append(
             Curve(
                 *(intermediate, target, "accuracy", language, results.truth.sizes, (), (), 100, 0),
@@ -90,9 +89,8 @@ def test_sizes_not_reached_are_counted_and_those_unknown_left_out() -> None:
     unknown = Estimate(None, note="not reached, says this text for readers, which decides nothing")
     curves[3] = dataclasses.replace(curves[3], enough=unknown, shape=Shape.NON_MONOTONE)
     found = analysed(results, curves)
-    reached = sum(
-        truth.enough() <= 3000 for (_, name), truth in results.truth.curves.items() if name not in ("en", "l03")
-    )
+    ends = [truth.enough() for (_, name), truth in results.truth.curves.items() if name not in ("en", "l03")]
+    reached = sum(end <= 3000 for end in ends)
     assert f"n* not reached in {11 - reached} of 11 curves" in found[ENDS, "planted"].note
     assert "n* not known in 1 curves" in found[ENDS, "planted"].note
     assert found[ENDS, "planted"].languages == 11

@@ -26,10 +26,13 @@ def scored(table: list[np.ndarray]) -> Cells:
     return cells([100 * block.mean(axis=1) for block in table], rows=(tuple(table),))
 
 
-def test_variance_of_runs_is_pooled_over_the_sizes_that_have_several() -> None:
+def test_variance_of_runs_is_pooled_over_the_sizes_that_have_several_and_one_seed_says_that_there_is_none() -> None:
     found = noise(cells([np.array([50.0, 52.0]), np.array([60.0, 60.0, 63.0]), np.array([70.0])]))
     assert (found.run, found.degrees) == (pytest.approx((2 + 6) / 3), 3)
     assert found.share == pytest.approx([1 / 2, 1 / 3, 1])
+    for found in (noise(cells([np.array([50.0]), np.array([55.0])])), noise(cells([]))):
+        assert (found.degrees, found.over) == (0, Over.NOTHING)
+    assert np.linalg.cond(noise(cells([np.full(3, 50.0)] * 3)).covariance()) < 1e3
 
 
 def test_intervals_from_two_seeds_cover_as_students_t_does() -> None:
@@ -58,18 +61,9 @@ def test_draws_have_the_covariance_that_is_reported_in_which_hard_rows_pull_all_
     assert found.over is Over.SEEDS_AND_ROWS
 
 
-def test_one_seed_and_no_scores_have_no_degrees_of_freedom_and_say_so() -> None:
-    for found in (noise(cells([np.array([50.0]), np.array([55.0])])), noise(cells([]))):
-        assert (found.degrees, found.over) == (0, Over.NOTHING)
-
-
 def test_what_was_not_trained_has_no_noise_of_seeds() -> None:
     values = [np.array([30.0]), np.array([50.0, 56.0]), np.array([60.0, 66.0])]
     found = noise(cells(values, trained=(False, True, True), count=10**9))
     errors = found.draw(2000, np.random.default_rng(0))
     assert errors[:, 0].std() < 0.01 < errors[:, 1].std()
     assert relative_variances(found)[0] < relative_variances(found)[1]
-
-
-def test_equal_scores_have_a_covariance_that_can_be_inverted() -> None:
-    assert np.linalg.cond(noise(cells([np.full(3, 50.0)] * 3)).covariance()) < 1e3

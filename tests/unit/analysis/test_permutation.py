@@ -45,14 +45,10 @@ def test_false_alarms_are_as_many_as_promised_with_and_without_covariates() -> N
         assert 0.02 < np.mean(np.array(p) <= 0.05) < 0.085
 
 
-def test_nothing_to_explain_is_no_evidence() -> None:
+def test_nothing_to_explain_is_no_evidence_and_p_is_never_zero() -> None:
     rng = np.random.default_rng(0)
     assert permutation_test(np.ones(9), np.ones(9), np.arange(9.0), np.ones((9, 1)), 10, rng) == (1.0, 0.0)
     assert permutation_test(np.arange(9.0), np.ones(9), np.ones(9), np.ones((9, 1)), 10, rng) == (1.0, 0.0)
-
-
-def test_p_is_never_zero() -> None:
-    rng = np.random.default_rng(0)
     distance = np.arange(20.0)
     assert permutation_test(distance, np.ones(20), distance, np.ones((20, 1)), 50, rng)[0] == pytest.approx(1 / 51)
     assert least_p(20, 50) == pytest.approx(1 / 51)

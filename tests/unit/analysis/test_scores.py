@@ -1,26 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import results_made
 
+from dist_stilts.analysis.outcomes import load
 from dist_stilts.analysis.scores import TYPES, baseline, controls, frame, without_value
 from dist_stilts.errors import UserError
+from dist_stilts.layout import RecipeFolder, layer_folder, prediction_file, write_text
 from dist_stilts.results.record import ResultRecord
 
-PLAIN = {
-    "run": "xnli@plain",
-    "run_id": "a",
-    "model_id": "m",
-    "role": "target",
-    "train_tasks": ["xnli"],
-    "train_size": 200,
-    "seed": 0,
-    "subset_seed": 0,
-    "dev": 70.0,
-}
+PLAIN = {"run": "xnli@plain", "run_id": "a", "model_id": "m", "role": "target", "train_tasks": ["xnli"]}
+PLAIN |= {"train_size": 200, "seed": 0, "subset_seed": 0, "dev": 70.0}
 """A run that was trained on XNLI without an intermediate phase."""
 
 
@@ -37,7 +32,7 @@ def retrieval(**fields: Any) -> ResultRecord:
 MNLI = {"run": "xnli@mnli", "run_id": "b", "intermediate": "mnli", "intermediate_phase": "mnli"}
 
 
-def test_a_row_says_what_the_record_does() -> None:
+def test_a_row_says_what_the_record_does_and_no_record_gives_the_same_columns() -> None:
     scores = frame([record(**MNLI, intermediate_size=300, seed=2, subset_seed=1)])
     assert list(scores.columns) == list(TYPES)
     row = scores.iloc[0]
@@ -45,44 +40,33 @@ def test_a_row_says_what_the_record_does() -> None:
     assert row[["target", "metric", "language"]].tolist() == ["xnli", "accuracy", "de"]
     assert row[["value", "count", "dev", "run"]].tolist() == [60.0, 100, 70.0, "xnli@mnli"]
     assert (bool(row["trained"]), bool(row["degenerate"]), row["reason"]) == (True, False, "")
-
-
-def test_no_record_gives_the_same_columns_with_the_same_types() -> None:
     assert frame([]).empty
     assert frame([]).dtypes.to_dict() == frame([record()]).dtypes.to_dict()
 
 
-def test_a_record_that_knows_no_phase_is_named_by_its_tasks() -> None:
+def test_a_record_that_knows_no_phase_is_named_by_its_tasks_and_a_restarted_run_keeps_its_planned_seed() -> None:
     assert frame([record(intermediate="mnli,mlm", intermediate_size=300)])["intermediate"].tolist() == ["mnli+mlm"]
-    assert frame([record(intermediate_phase="mnli-mlm", intermediate="mnli,mlm", intermediate_size=300)])[
-        ["intermediate", "tasks"]
-    ].values.tolist() == [["mnli-mlm", "mnli,mlm"]]
-
-
-def test_a_restarted_run_keeps_the_seed_it_was_planned_with() -> None:
+    scores = frame([record(intermediate_phase="mnli-mlm", intermediate="mnli,mlm", intermediate_size=300)])
+    assert scores[["intermediate", "tasks"]].values.tolist() == [["mnli-mlm", "mnli,mlm"]]
     assert frame([record(seed=1001, planned_seed=1)])["seed"].tolist() == [1]
     assert frame([record(seed=0, planned_seed=0)])["seed"].tolist() == [0]
 
 
-def test_a_score_counts_once_and_has_one_value() -> None:
+def test_a_score_counts_once_has_one_value_and_is_of_the_tasks_main_metric() -> None:
     assert frame([record(value=1.0), record(value=1.0)])["value"].tolist() == [1.0]
     with pytest.raises(UserError, match="two values of one score"):
         frame([record(value=1.0), record(value=2.0)])
-
-
-def test_only_a_tasks_main_metric_is_read() -> None:
     tagging = {"task": "udpos", "train_tasks": ["udpos"]}
     scores = frame([record(**tagging, main=False, value=99.0), record(**tagging, metric="f1", value=50.0)])
     assert scores[["metric", "value"]].values.tolist() == [["f1", 50.0]]
+    records = [record(), record(language="tr", value=None)]
+    assert (len(frame(records)), without_value(records)) == (1, 1)
 
 
-def test_a_run_is_read_on_its_test_splits_if_it_has_any() -> None:
+def test_a_run_is_read_on_its_test_splits_if_it_has_any_and_two_on_different_splits_share_no_target() -> None:
     both = [record(split="dev"), record(split="test[50%:]")]
     assert frame(both)[["target", "value"]].values.tolist() == [["xnli", 60.0]]
     assert len(frame([record(split="dev[60%:]")])) == 1
-
-
-def test_two_runs_on_different_splits_never_share_a_target() -> None:
     scores = frame([record(split="dev"), record(run="other", run_id="b")])
     assert scores["target"].tolist() == ["xnli dev", "xnli test"]
 
@@ -100,12 +84,9 @@ def test_settings_that_differ_are_part_of_the_targets_name(setting: dict[str, An
     assert frame([retrieval(), retrieval(run_id="b", **setting)])["target"].tolist() == names
 
 
-def test_a_target_trained_on_fewer_rows_is_another_target() -> None:
+def test_the_size_of_the_target_phase_makes_another_target_and_that_of_the_intermediate_phase_none() -> None:
     fewer = record(run="xnli-n50", run_id="b", train_size=50)
     assert frame([record(), fewer])["target"].tolist() == ["xnli n=200", "xnli n=50"]
-
-
-def test_the_size_of_the_intermediate_phase_is_no_setting_of_retrieval() -> None:
     intermediate = {**MNLI, "role": "intermediate", "train_tasks": ["mnli"], "train_size": 300}
     scores = frame([retrieval(), retrieval(**{**intermediate, "intermediate_size": 300})])
     assert scores["target"].tolist() == ["tatoeba", "tatoeba"]
@@ -127,17 +108,10 @@ def test_controls_are_in_a_frame_of_their_own() -> None:
     assert controls(records)["control"].tolist() == ["random encoder", "hypothesis only"]
 
 
-def test_a_score_without_a_value_is_counted_and_not_in_the_frame() -> None:
-    records = [record(), record(language="tr", value=None)]
-    assert (len(frame(records)), without_value(records)) == (1, 1)
-
-
 def test_a_run_that_is_stuck_where_another_is_not_stays_degenerate_with_its_reason() -> None:
     scores = frame([record(run="a"), record(run="b", collapsed="one class")])
-    assert scores[["degenerate", "at_chance", "reason"]].values.tolist() == [
-        [False, False, ""],
-        [True, False, "one class"],
-    ]
+    said = scores[["degenerate", "at_chance", "reason"]].values.tolist()
+    assert said == [[False, False, ""], [True, False, "one class"]]
 
 
 def test_where_every_run_of_a_size_and_of_all_smaller_ones_is_stuck_chance_is_what_the_size_brings() -> None:
@@ -153,8 +127,8 @@ def test_where_every_run_of_a_size_and_of_all_smaller_ones_is_stuck_chance_is_wh
             record(run="f", intermediate_size=3000, **stuck),
         ]
     ).set_index("run")
-    assert dict(scores["at_chance"]) == {"a": True, "b": True, "c": True, "d": False, "e": False, "f": False}
-    assert dict(scores["degenerate"]) == {"a": False, "b": False, "c": False, "d": False, "e": True, "f": True}
+    assert list(scores.index[scores["at_chance"]]) == ["a", "b", "c"]
+    assert list(scores.index[scores["degenerate"]]) == ["e", "f"]
 
 
 def test_dev_is_of_the_target_and_retrieval_has_none() -> None:
@@ -172,19 +146,66 @@ def test_a_model_that_nothing_was_trained_on_has_one_row_per_score(role: str) ->
     tasks = ["mlm"] if role == "pretrain" else []
     scores = frame([retrieval(role=role, train_tasks=tasks, run_id=str(seed), seed=seed) for seed in range(3)])
     assert scores["trained"].tolist() == [False]
-
-
-def test_models_with_seeds_of_their_own_keep_their_rows() -> None:
     scores = frame([record(run_id=str(seed), seed=seed) for seed in range(3)])
     assert scores[["seed", "trained"]].values.tolist() == [[0, True], [1, True], [2, True]]
 
 
 def test_the_baseline_is_shared() -> None:
-    records = [
-        record(),
-        record(**MNLI, intermediate_size=300),
-        record(**{**MNLI, "run_id": "c", "intermediate_phase": "qqp", "intermediate": "qqp"}, intermediate_size=300),
-    ]
-    scores = frame(records)
-    assert baseline(scores, "mnli")["intermediate"].tolist() == ["", "mnli"]
-    assert baseline(scores, "qqp")["intermediate"].tolist() == ["", "qqp"]
+    qqp = {**MNLI, "run_id": "c", "intermediate_phase": "qqp", "intermediate": "qqp"}
+    scores = frame([record(), record(**MNLI, intermediate_size=300), record(**qqp, intermediate_size=300)])
+    for name in ("mnli", "qqp"):
+        assert baseline(scores, name)["intermediate"].tolist() == ["", name]
+
+
+def of_four(**fields: Any) -> ResultRecord:
+    return results_made.record(**{"run": "a", "value": 75.0, "count": 4} | fields)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> RecipeFolder:
+    return RecipeFolder(tmp_path, "study")
+
+
+def write(runs: RecipeFolder, text: str, task: str = "xnli", layer: int | None = None, run: str = "a") -> None:
+    folder = runs.run(run).predictions
+    folder = folder if layer is None else layer_folder(folder, layer)
+    write_text(prediction_file(folder, task, "test", "de", "outcomes"), text)
+
+
+def test_outcomes_are_found_under_the_names_that_the_frame_has(runs: RecipeFolder) -> None:
+    assert load([of_four()], runs.run) == {}
+    write(runs, "1\n0\n1\n1\n")
+    records = [of_four(), of_four(run="b", split="dev")]
+    found = load(records, runs.run)
+    assert set(found) == {("a", "xnli test", "de")}
+    assert ("a", "xnli test", "de") in set(frame(records)[["run", "target", "language"]].itertuples(index=False))
+    assert found["a", "xnli test", "de"].tolist() == [1, 0, 1, 1]
+    assert found["a", "xnli test", "de"].dtype == np.float32
+    write(runs, "0.3333\n0.6667\n1\n0\n")
+    assert len(load([of_four(value=50.0004)], runs.run)) == 1
+
+
+def test_of_several_layers_each_has_its_own_and_the_file_of_one_lies_where_others_do(runs: RecipeFolder) -> None:
+    write(runs, "1\n1\n1\n0\n", "tatoeba", layer=1)
+    write(runs, "0\n1\n1\n1\n", "tatoeba", layer=2)
+    found = load([of_four(task="tatoeba", layer=layer) for layer in (1, 2)], runs.run)
+    assert [found["a", f"tatoeba layer {layer}", "de"].tolist()[0] for layer in (1, 2)] == [1, 0]
+    write(runs, "1\n1\n1\n0\n", "tatoeba")
+    assert list(load([of_four(task="tatoeba", layer=14)], runs.run)) == [("a", "tatoeba", "de")]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("1\n1\n1\n", "3 rows, but the score is of 4"),
+        ("1\n1\n0\n0\n", "the rows' mean is 50.00, but the score is 75.00"),
+        ("1\n1\none\n0\n", "not one number per line"),
+    ],
+)
+def test_a_file_that_does_not_fit_its_score_is_ignored_aloud(
+    text: str, why: str, runs: RecipeFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(runs, text)
+    assert load([of_four()], runs.run) == {}
+    assert why in caplog.text
+    assert "test-de.outcomes" in caplog.text

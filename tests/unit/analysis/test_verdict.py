@@ -41,6 +41,9 @@ FALLS = replace(
 FLAT = replace(RISING, language="l03", shape=Shape.FLAT, total_gain=Estimate(0.5, -1.0, 2.0))
 EFFECT = Effect(PER_DOUBLING, "mnli", "syntactic", -0.15, -0.2, -0.1, 0.001, 0.004, -0.02, 0.08, 12, "", -0.8)
 NONE = replace(EFFECT, estimate=-0.05, low=-0.1, high=0.02, p=0.2, p_holm=0.6)
+UNSURE = replace(RISING, per_doubling={100: Estimate(2.0, 1.0, 3.0), 1000: Estimate(1.5, 0.5, 2.5)})
+UNKNOWN = replace(EFFECT, estimate=math.nan, low=math.nan, high=math.nan, p_holm=math.nan, note="3 languages")
+UNADJUSTED = replace(EFFECT, unadjusted=(Unadjusted(("share",), "unknown for l04"),))
 
 
 def scores(**changes: object) -> pd.DataFrame:
@@ -73,9 +76,6 @@ def test_gains_that_diminish_beyond_doubt_are_said_to() -> None:
     assert "less than 0.25 points lies within the sizes studied in 1 of 1 rising curve (from 800 to 800 exa" in body
 
 
-UNSURE = replace(RISING, per_doubling={100: Estimate(2.0, 1.0, 3.0), 1000: Estimate(1.5, 0.5, 2.5)})
-
-
 @pytest.mark.parametrize(
     ("curve", "words"),
     [
@@ -89,14 +89,11 @@ def test_what_lies_within_the_noise_is_not_claimed(curve: Curve, words: str) -> 
     assert words in verdict([curve, mean_of(curve)], [], scores()).headline
 
 
-def test_not_reached_is_said_so() -> None:
+def test_curves_that_fall_are_named_and_what_is_not_reached_is_said_so() -> None:
     said = text(STEADY, RISING)
     assert "lies within the sizes studied in 1 of 2 rising curves" in said
     assert "in 1 it was not reached" in said
     assert "less than 0.1 points" in text(STEADY, delta=0.1)
-
-
-def test_curves_that_fall_are_named_with_the_finding() -> None:
     said = text(RISING, FALLS, FLAT)
     assert "xnli in l02 after mnli (falls from 55 at 300 to 50 at 1,000, p = 0.01)" in said
     assert "No gain beyond chance is seen in 1 of 3 curves." in said
@@ -120,9 +117,6 @@ def test_no_evidence_comes_with_the_smallest_effect_that_would_show() -> None:
     body = "\n".join(said.sentences)
     assert "the smallest corrected p = 0.600 (syntactic) over 2 distances" in body
     assert "an effect smaller than 0.008 (syntactic) to 0.05 (genetic) logits per doubling per 0.1 of distance" in body
-
-
-UNKNOWN = replace(EFFECT, estimate=math.nan, low=math.nan, high=math.nan, p_holm=math.nan, note="3 languages")
 
 
 @pytest.mark.parametrize(
@@ -157,9 +151,6 @@ def test_a_study_that_cannot_answer_yet_says_so(changes: dict[str, object], word
     said = verdict([], [], scores(**changes))
     assert words in said.headline
     assert said.sentences
-
-
-def test_without_any_finished_run_there_is_nothing_to_say() -> None:
     said = verdict([], [], scores()[:0])
     assert (said.headline, said.sentences) == ("No run has finished yet, so there is nothing to say.", [])
 
@@ -170,9 +161,6 @@ def test_runs_seeds_languages_and_degenerate_scores_are_counted() -> None:
     assert "3 languages beside English" in said
     stuck = scores(stuck=0.4, seeds=4)["degenerate"].sum()
     assert f"{stuck} scores of {stuck // 4} runs are degenerate" in said
-
-
-UNADJUSTED = replace(EFFECT, unadjusted=(Unadjusted(("share",), "unknown for l04"),))
 
 
 @pytest.mark.parametrize(

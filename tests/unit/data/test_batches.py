@@ -24,9 +24,8 @@ def features_of(task: str, rows: list[Any], tokenizer: Any, max_length: int = 64
     import pyarrow as pa
 
     spec = get_task(task)
-    return from_table(
-        pa.Table.from_pylist(list(tokenise(spec.family, spec.labels, rows, tokenizer, max_length)), schema())
-    )
+    tokenised = list(tokenise(spec.family, spec.labels, rows, tokenizer, max_length))
+    return from_table(pa.Table.from_pylist(tokenised, schema()))
 
 
 @pytest.fixture(params=TASKS, scope="module")
@@ -47,7 +46,7 @@ def test_vocabulary_knows_padding_mask_and_ordinary_tokens(tokenizer: Any) -> No
     assert np.flatnonzero(vocabulary.is_ordinary(ids)).tolist() == vocabulary.ordinary.tolist()
 
 
-def test_pairs_lie_one_behind_another(tokenizer: Any) -> None:
+def test_rows_lie_one_behind_another_with_their_choices_and_the_places_of_their_tags(tokenizer: Any) -> None:
     rows = [PairRow("0", "0", "the cat", "a lamp", "neutral"), PairRow("1", "1", "cat", "lamp", None)]
     batch = collate(features_of("xnli", rows, tokenizer), [1, 0], "sequence")
     shorter, longer = (tokenizer(*pair)["input_ids"] for pair in (("cat", "lamp"), ("the cat", "a lamp")))
@@ -56,9 +55,6 @@ def test_pairs_lie_one_behind_another(tokenizer: Any) -> None:
     assert batch["bounds"].tolist() == [0, len(shorter), len(shorter) + len(longer)]
     assert batch["labels"].tolist() == [IGNORED, get_task("xnli").labels.index("neutral")]
     assert "segments" not in batch
-
-
-def test_items_with_unequal_numbers_of_choices_share_a_batch(tokenizer: Any) -> None:
     rows = [ChoiceRow("0", "0", "the cat", ("a lamp", "cat"), 1), ChoiceRow("1", "1", "cat", ("the", "a", "lamp"), 2)]
     batch = collate(features_of("commonsenseqa", rows, tokenizer), [0, 1], "choice")
     assert batch["segments"].tolist() == [[0, 1, -1], [2, 3, 4]]
@@ -66,9 +62,6 @@ def test_items_with_unequal_numbers_of_choices_share_a_batch(tokenizer: Any) -> 
     texts = [("the cat", "a lamp"), ("the cat", "cat"), ("cat", "the"), ("cat", "a"), ("cat", "lamp")]
     expected = [tokenizer(*pair)["input_ids"] for pair in texts]
     assert [tokens(batch, segment) for segment in range(5)] == expected
-
-
-def test_tags_know_the_places_of_their_tokens(tokenizer: Any) -> None:
     rows = [TaggedRow("0", "0", ("the", "cat"), ("DET", "NOUN")), TaggedRow("1", "1", ("cat",), ("NOUN",))]
     batch = collate(features_of("udpos", rows, tokenizer), [0, 1], "token")
     det, noun = (get_task("udpos").labels.index(tag) for tag in ("DET", "NOUN"))
@@ -108,10 +101,6 @@ def rows_in(batch: Batch) -> Iterator[tuple[Any, ...]]:
         yield texts, labels_of(batch, row) if "targets" in batch else int(batch["labels"][row])
 
 
-def with_budget(stream: Stream, micro_tokens: int, packs: bool = True) -> Stream:
-    return replace(stream, micro_tokens=micro_tokens, packs=packs)
-
-
 def all_ranks(stream: Stream, turn: int, ranks: int) -> list[Step]:
     return [stream.step(turn, rank, ranks) for rank in range(ranks)]
 
@@ -124,7 +113,7 @@ def content(steps: list[Step]) -> list[Any]:
 def test_a_step_trains_on_the_same_rows_at_any_number_of_ranks(stream: Stream, packs: bool) -> None:
     for turn, ranks, budget in product((0, 2, 7), (1, 2, 3, 4), (1, 40, 1000)):
         alone = stream.step(turn, 0, 1)
-        steps = all_ranks(with_budget(stream, budget, packs), turn, ranks)
+        steps = all_ranks(replace(stream, micro_tokens=budget, packs=packs), turn, ranks)
         assert content(steps) == content([alone])
         present = sum(int((batch["labels"] != IGNORED).sum()) for step in steps for batch in step.micro_batches)
         assert {step.targets for step in steps} == {alone.targets} == {present}
@@ -142,15 +131,17 @@ def test_a_row_without_gold_is_no_target(tokenizer: Any) -> None:
 
 def test_slots_are_what_the_encoder_computes(stream: Stream) -> None:
     for ranks in (2, 3):
-        for step in all_ranks(with_budget(stream, 40), 1, ranks):
+        for step in all_ranks(replace(stream, micro_tokens=40), 1, ranks):
             assert step.slots == step.tokens == sum(len(batch["input_ids"]) for batch in step.micro_batches)
-        for step in all_ranks(with_budget(stream, 40, packs=False), 1, ranks):
+        for step in all_ranks(replace(stream, micro_tokens=40, packs=False), 1, ranks):
             lengths = [batch["lengths"] for batch in step.micro_batches]
             assert step.tokens == sum(int(each.sum()) for each in lengths)
             assert step.slots == sum(len(each) * int(each.max()) for each in lengths)
 
 
-def test_only_rows_of_the_subset_are_trained_on_and_each_once_an_epoch(stream: Stream) -> None:
+def test_only_rows_of_the_subset_are_trained_on_each_once_an_epoch_in_steps_that_depend_on_their_turn(
+    stream: Stream,
+) -> None:
     small = replace(stream, batch_size=2, rows=stream.rows[:4])
     batches = [batch for turn in range(2) for batch in small.step(turn, 0, 1).micro_batches]
     if small.family == "mlm":
@@ -159,17 +150,14 @@ def test_only_rows_of_the_subset_are_trained_on_and_each_once_an_epoch(stream: S
     trained = sorted(tokens(batch, segment) for batch in batches for segment in range(len(batch["lengths"])))
     subset = [ids.tolist() for row in small.rows for ids in split(small.features, row)]
     assert trained == sorted(subset)
+    first, again, next_turn = (content([stream.step(turn, 0, 1)]) for turn in (3, 3, 4))
+    assert first == again
+    assert first != next_turn
 
 
 def split(features: Features, row: int) -> list[np.ndarray]:
     """The segments of a row."""
     return np.split(features.input_ids[row], np.cumsum(features.lengths[row])[:-1])
-
-
-def test_a_step_is_a_function_of_its_turn(stream: Stream) -> None:
-    first, again, next_turn = (content([stream.step(turn, 0, 1)]) for turn in (3, 3, 4))
-    assert first == again
-    assert first != next_turn
 
 
 def test_scoring_batches_are_the_same_at_any_number_of_ranks_longest_rows_first(stream: Stream) -> None:

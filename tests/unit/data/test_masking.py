@@ -55,16 +55,13 @@ def test_every_position_is_chosen_equally_often() -> None:
     assert shares == pytest.approx(np.full(20, 0.15), abs=0.03)
 
 
-def test_specials_and_padding_are_never_chosen() -> None:
+def test_specials_are_never_chosen_and_of_ordinary_tokens_the_nearest_whole_number_and_at_least_one() -> None:
     ids = batch(100, 30)
     ids[:, 20:] = PAD
     ids[50:, 3:] = PAD
     _, labels = masked(ids, rate=1.0)
     assert (labels[np.isin(ids, [0, 1, 2])] == IGNORED).all()
     assert (labels[~np.isin(ids, [0, 1, 2])] != IGNORED).all()
-
-
-def test_targets_per_row_are_the_nearest_whole_number_and_at_least_one_of_any_ordinary_token() -> None:
     assert number_of_targets(np.array([0, 1, 3, 10, 100]), 0.15).tolist() == [0, 1, 1, 2, 15]
     ids = np.array([[0, 2, PAD, PAD], [0, 7, 2, PAD]])
     after, labels = masked(ids)
@@ -83,14 +80,11 @@ def test_fate_of_a_row_does_not_depend_on_its_batch_place_or_padding() -> None:
         assert (single[0, 30:] == fill).all()
 
 
-def test_masks_change_with_epoch_row_and_seed() -> None:
+def test_masks_change_with_epoch_row_and_seed_and_what_replaces_a_token_says_nothing_about_the_next_epoch() -> None:
     ids = np.tile(batch(1, 60), (20, 1))
     chosen = [masked(ids)[1], masked(ids, epoch=1)[1], masked(ids, seed=1)[1], masked(ids, rows=np.arange(20, 40))[1]]
     assert len({labels.tobytes() for labels in chosen}) == 4
     assert len({row.tobytes() for row in chosen[0]}) == 20
-
-
-def test_what_replaces_a_token_says_nothing_about_who_is_chosen_next_epoch() -> None:
     ids = batch(1000, 102)
     first, labels = masked(ids)
     not_masked = (labels != IGNORED) & (first != MASK)

@@ -38,6 +38,7 @@ def test_a_share_is_exact_and_the_others_divide_the_rest_by_their_rows() -> None
     assert found == pytest.approx([0.2, 0.2, 0.6])
     assert probabilities([100, 10**9, 300], shares=[None, 0.2, None]).tolist() == found.tolist()
     assert probabilities([5, 7], shares=[0.9, 0.1]).tolist() == [0.9, 0.1]
+    assert probabilities(list(range(1, 11)), shares=[0.1] * 10).tolist() == [0.1] * 10
 
 
 tasks = st.lists(st.tuples(st.integers(1, 10**6), st.none() | st.floats(0.01, 0.15)), min_size=1, max_size=6)
@@ -72,16 +73,9 @@ def test_what_cannot_be_sampled_is_refused(settings: dict[str, Any], message: st
         probabilities(SIZES, **settings)
 
 
-def test_shares_that_sum_to_one_but_for_rounding_are_taken() -> None:
-    assert probabilities(list(range(1, 11)), shares=[0.1] * 10).tolist() == [0.1] * 10
-
-
-def test_tasks_train_as_often_as_is_likely() -> None:
+def test_tasks_train_as_often_as_is_likely_and_turns_count_their_own_steps_and_depend_on_the_seed_alone() -> None:
     shares = np.bincount(plan(np.array([0.1, 0.3, 0.6]), 20_000, seed=0).task) / 20_000
     assert shares == pytest.approx([0.1, 0.3, 0.6], abs=0.015)
-
-
-def test_turns_of_a_task_count_its_own_steps_and_depend_on_the_seed_alone() -> None:
     first, again, other = (plan(np.array([0.5, 0.3, 0.2]), 200, seed=seed) for seed in (1, 1, 0))
     for task in range(3):
         assert first.turn[first.task == task].tolist() == list(range((first.task == task).sum()))
@@ -102,23 +96,16 @@ def test_the_task_of_a_step_does_not_depend_on_how_many_steps_there_are(seed: in
 LANGUAGES = [np.arange(0, 800), np.arange(800, 900), np.arange(900, 910)]
 
 
-def test_languages_share_an_epoch_by_their_rows_to_the_exponent() -> None:
+def test_languages_share_an_epoch_by_their_rows_to_the_exponent_and_no_row_is_left_out() -> None:
     rows = repeated(LANGUAGES, 0.3, seed=0)
     shares = np.histogram(rows, bins=[0, 800, 900, 910])[0] / len(rows)
     wanted = np.array([800.0, 100.0, 10.0]) ** 0.3
     assert shares == pytest.approx(wanted / wanted.sum(), abs=0.002)
-
-
-def test_no_row_is_left_out_of_an_epoch_and_none_of_the_largest_language_is_repeated() -> None:
-    rows = repeated(LANGUAGES, 0.3, seed=0)
     counts = np.bincount(rows, minlength=910)
     assert (counts[:800] == 1).all()
     assert counts.min() == 1
     for part in LANGUAGES[1:]:  # equally often, but for a rest
         assert counts[part].max() - counts[part].min() <= 1
     assert rows.tolist() == repeated(LANGUAGES, 0.3, seed=0).tolist() != repeated(LANGUAGES, 0.3, seed=1).tolist()
-
-
-def test_exponent_one_leaves_the_rows_as_they_are_and_zero_gives_all_languages_the_same_share() -> None:
     assert repeated(LANGUAGES, 1.0, seed=0).tolist() == list(range(910))
     assert np.histogram(repeated(LANGUAGES, 0.0, seed=0), bins=[0, 800, 900, 910])[0].tolist() == [800, 800, 800]

@@ -19,22 +19,16 @@ def test_every_epoch_is_a_permutation_whatever_the_batch_size(seed: int, size: i
     assert (np.diff(epochs) >= 0).all()
 
 
-def test_every_row_is_used_equally_often_also_where_epochs_end_inside_batches() -> None:
+def test_every_row_is_used_equally_often_in_an_order_of_seed_and_epoch_and_step_501_needs_no_step_before_it() -> None:
     counts = Counter(int(row) for step in range(15) for row in global_batch(3, 10, 4, step)[0])
     assert counts == dict.fromkeys(range(10), 6)
     rows, epochs = global_batch(0, 3, 7, 0)
     assert Counter(rows.tolist()).most_common()[-1][1] == 2
     assert epochs.tolist() == [0, 0, 0, 1, 1, 1, 2]
-
-
-def test_step_501_needs_no_step_before_it() -> None:
     walked = [global_batch(5, 1000, 32, step) for step in range(502)][501]
     permutation.cache_clear()
     asked = global_batch(5, 1000, 32, 501)
     assert all((a == b).all() for a, b in zip(walked, asked, strict=True))
-
-
-def test_seeds_and_epochs_have_orders_of_their_own() -> None:
     orders = {tuple(permutation(seed, epoch, 50)) for seed in range(4) for epoch in range(4)}
     assert len(orders) == 16
 
@@ -69,21 +63,18 @@ def test_rows_are_dealt_whole_within_the_budget_and_evenly(batch: tuple[np.ndarr
         assert max(loads) - min(loads) <= tokens.max()
 
 
-def test_real_lengths_are_shared_almost_evenly() -> None:
-    tokens = np.random.default_rng(0).lognormal(3.6, 0.5, 128).astype(int) + 3
-    loads = np.array([[tokens[cell].sum() for cell in share] for share in deal(tokens, 4, 600)])
-    assert loads.max() <= 600
-    assert np.ptp(loads.sum(1)) < 0.02 * loads.sum(1).mean()
-    assert loads.shape[1] == -(-tokens.sum() // (4 * 600))  # as few as could be
-
-
-def test_a_batch_within_the_budget_is_one_pass_in_order_and_a_row_beyond_it_a_pass_of_its_own() -> None:
+def test_a_batch_within_the_budget_is_one_pass_in_order_and_real_lengths_are_shared_almost_evenly() -> None:
     assert [[cell.tolist() for cell in share] for share in deal(np.array([3, 9, 4]), 1, 16)] == [[[0, 1, 2]]]
     (passes,) = deal(np.array([50, 3, 4]), 1, 10)
     assert [0] in [cell.tolist() for cell in passes]
     assert sorted(cell.tolist() for cell in passes) == [[0], [1, 2]] or len(passes) == 3
     with pytest.raises(AssertionError, match="3 rows for 4 ranks"):
         deal(np.arange(1, 4), 4, 100)
+    tokens = np.random.default_rng(0).lognormal(3.6, 0.5, 128).astype(int) + 3
+    loads = np.array([[tokens[cell].sum() for cell in share] for share in deal(tokens, 4, 600)])
+    assert loads.max() <= 600
+    assert np.ptp(loads.sum(1)) < 0.02 * loads.sum(1).mean()
+    assert loads.shape[1] == -(-tokens.sum() // (4 * 600))  # as few as could be
 
 
 @given(st.integers(1, 4), st.integers(0, 30), st.integers(1, 300), st.integers(0, 99))

@@ -50,35 +50,44 @@ def test_what_is_read_back_is_what_was_tokenised(spec: Any, world: Path, tokeniz
     assert features.ids == [row["id"] for row in rows]
     assert features.groups == [row["group"] for row in rows]
     assert features.tokens.tolist() == [len(row["input_ids"]) for row in rows]
+    counts = {"examples": len(examples), "rows": len(rows), "tokens": features.tokens.sum(), "quirks": {}}
+    counts |= {"truncated_tokens": features.truncated.sum()}
+    assert {name: found.meta[name] for name in counts} == counts
     assert features.examples == len(examples)
-    assert found.meta["examples"] == len(examples)
-    assert found.meta["rows"] == len(rows)
-    assert found.meta["tokens"] == features.tokens.sum()
-    assert found.meta["truncated_tokens"] == features.truncated.sum()
-    assert found.meta["quirks"] == {}
 
 
 @pytest.mark.parametrize("spec", [UDPOS, CHOICE], ids=lambda spec: spec.family)
-def test_chunks_leave_no_trace(
+def test_neither_chunks_nor_processes_leave_a_trace(
     spec: Any, world: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = wanted(world, spec=spec, split="train", max_length=8)
     whole = prepare(job, tokenizer, tmp_path / "whole")
-    monkeypatch.setattr(module, "EXAMPLES_PER_CHUNK", 4)
-    chunked = prepare(job, tokenizer, tmp_path / "chunked")
-    assert_equal(whole.features, chunked.features)
-    for meta in (whole.meta, chunked.meta):  # an Arrow file has a header per chunk
-        del meta["bytes"], meta["seconds"]
-    assert whole.meta == chunked.meta
+    assert whole.features.examples >= parallel_map.FEWEST_CHUNKS
+    for chunk, cores in ((4, {0}), (1, {0, 1})):
+        monkeypatch.setattr(module, "EXAMPLES_PER_CHUNK", chunk)
+        monkeypatch.setattr(parallel_map.os, "sched_getaffinity", lambda _, cores=cores: cores)
+        chunked = prepare(job, tokenizer, tmp_path / str(chunk))
+        assert_equal(whole.features, chunked.features)
+        different = {"bytes": 0, "seconds": 0}  # an Arrow file has a header per chunk
+        assert whole.meta | different == chunked.meta | different
 
 
-def test_numbers_of_words_run_on_without_a_gap(world: Path, tokenizer: Any, tmp_path: Path) -> None:
+def test_numbers_of_words_and_of_rows_of_several_languages_run_on_without_a_gap(
+    world: Path, tokenizer: Any, tmp_path: Path
+) -> None:
     features = prepare(wanted(world, spec=UDPOS, max_length=6), tokenizer, tmp_path).features
     counts = np.array([(labels >= 0).sum() for labels in features.labels])
     assert len(features) > features.examples
     assert features.first_word.tolist() == (np.cumsum(counts) - counts).tolist()
     lines = (world / "udpos" / "dev-en.tsv").read_text(encoding="utf-8").splitlines()
     assert features.words == counts.sum() == len([line for line in lines if line])
+    parts = [prepare(wanted(world, language=lang), tokenizer, tmp_path).features for lang in ("en", "qaa", "qab")]
+    joined = concatenated(parts)
+    assert len(joined) == sum(map(len, parts))
+    assert joined.example.tolist() == list(range(joined.examples))
+    expected = [ids.tolist() for part in parts for ids in part.input_ids]
+    assert [ids.tolist() for ids in joined.input_ids] == expected
+    assert joined.tokens.tolist() == [len(ids) for ids in expected]
 
 
 def test_what_is_prepared_is_not_prepared_again_and_the_same_data_elsewhere_are_the_same_data(
@@ -119,12 +128,20 @@ def test_whatever_changes_the_rows_changes_the_folder(
     assert all(name.startswith("xnli-dev") for name in folders)
 
 
-def test_a_tokenizer_that_was_used_and_saved_is_the_same_tokenizer(world: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_that_was_used_and_saved_is_the_same_and_one_that_nobody_uses_is_let_go(
+    world: Path, tmp_path: Path
+) -> None:
     tokenizer = load_tokenizer(str(world / "tokenizer"))
     before = tokenizer_digest(tokenizer)
     list(tokenise("sequence", XNLI.labels, load_rows(XNLI, world, "dev", "en"), tokenizer, 8))
     tokenizer.save_pretrained(str(tmp_path))
     assert tokenizer_digest(load_tokenizer(str(tmp_path))) == before
+    tokenizers = [load_tokenizer(str(world / "tokenizer")) for _ in range(3)]
+    assert len({tokenizer_digest(tokenizer) for tokenizer in tokenizers}) == 1
+    watched = [weakref.ref(tokenizer) for tokenizer in tokenizers]
+    del tokenizers
+    gc.collect()
+    assert [watch() for watch in watched] == [None] * 3
 
 
 def test_a_bad_row_is_named_and_leaves_no_folder(tokenizer: Any, tmp_path: Path) -> None:
@@ -151,18 +168,6 @@ def test_where_nothing_may_be_built_what_is_not_whole_is_refused_by_name(
         prepare(wanted(world), tokenizer, tmp_path, may_build=False)
     assert_equal(prepare(wanted(world), tokenizer, tmp_path).features, whole)  # one process mends it
     assert_equal(prepare(wanted(world), tokenizer, tmp_path, may_build=False).features, whole)
-
-
-def test_several_processes_make_the_same_file_as_one(
-    world: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = wanted(world, spec=UDPOS, split="train", max_length=12)
-    monkeypatch.setattr(module, "EXAMPLES_PER_CHUNK", 1)
-    monkeypatch.setattr(parallel_map.os, "sched_getaffinity", lambda _: {0})
-    alone = prepare(job, tokenizer, tmp_path / "alone").features
-    monkeypatch.setattr(parallel_map.os, "sched_getaffinity", lambda _: {0, 1})
-    assert alone.examples >= parallel_map.FEWEST_CHUNKS
-    assert_equal(prepare(job, tokenizer, tmp_path / "together").features, alone)
 
 
 def test_quirks_of_the_files_are_counted(tokenizer: Any, tmp_path: Path) -> None:
@@ -197,22 +202,3 @@ def test_texts_are_encoded_as_a_line_of_the_file_would_be(tokenizer: Any) -> Non
     features = encode_texts(texts, tokenizer, 64)
     assert [ids.tolist() for ids in features.input_ids] == [tokenizer(text)["input_ids"] for text in texts]
     assert features.example.tolist() == [0, 1, 2, 3]
-
-
-def test_several_languages_run_on_in_row_numbers(world: Path, tokenizer: Any, tmp_path: Path) -> None:
-    parts = [prepare(wanted(world, language=lang), tokenizer, tmp_path).features for lang in ("en", "qaa", "qab")]
-    joined = concatenated(parts)
-    assert len(joined) == sum(map(len, parts))
-    assert joined.example.tolist() == list(range(joined.examples))
-    expected = [ids.tolist() for part in parts for ids in part.input_ids]
-    assert [ids.tolist() for ids in joined.input_ids] == expected
-    assert joined.tokens.tolist() == [len(ids) for ids in expected]
-
-
-def test_a_tokenizer_that_nobody_uses_any_more_is_let_go(world: Path) -> None:
-    tokenizers = [load_tokenizer(str(world / "tokenizer")) for _ in range(3)]
-    assert len({tokenizer_digest(tokenizer) for tokenizer in tokenizers}) == 1
-    watched = [weakref.ref(tokenizer) for tokenizer in tokenizers]
-    del tokenizers
-    gc.collect()
-    assert [watch() for watch in watched] == [None] * 3

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM, XLMR
 from dist_stilts.data.batches import plain
 from dist_stilts.errors import UserError
 from dist_stilts.model.carry_over import HeadReport, carry_over, without_language_model
-from dist_stilts.model.encoder import HEADS, load_encoder, save_heads
+from dist_stilts.model.encoder import HEADS, Provenance, encoder_digest, export, load_encoder, save_heads
 from dist_stilts.model.heads import head_name
-from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.multitask import MultiTaskModel, load_model
 from dist_stilts.tasks.registry import get_task
 
 MNLI, XNLI, UDPOS, MLM = (get_task(name) for name in ("mnli", "xnli", "udpos", "mlm"))
@@ -71,10 +72,9 @@ def test_layer_norms_of_old_checkpoints_are_known_by_their_old_names(tmp_path: P
 
 
 def test_a_language_model_that_computes_something_else_is_not_taken_for_ours(tmp_path: Path) -> None:
-    pretrained("xlm-r", tmp_path / "untied", tie_word_embeddings=False)
-    assert started(tmp_path / "untied", MLM)[1] == HeadReport([], ["mlm"], [])
-    pretrained("bert", tmp_path / "relu", hidden_act="relu")
-    assert started(tmp_path / "relu", MLM)[1] == HeadReport([], ["mlm"], [])
+    for kind, change in (("xlm-r", {"tie_word_embeddings": False}), ("bert", {"hidden_act": "relu"})):
+        pretrained(kind, tmp_path / kind, **change)
+        assert started(tmp_path / kind, MLM)[1] == HeadReport([], ["mlm"], [])
 
 
 @pytest.mark.parametrize("name", ["lm_head.layer_norm.bias", "lm_head.dense.weight", "lm_head.bias"])
@@ -122,16 +122,13 @@ def test_task_heads_are_fresh_and_the_language_model_goes_on(start: Path) -> Non
     assert report.line() == f"heads: 1 (mlm) loaded, 1 ({name}) fresh, 2 ({name}, {head_name(UDPOS)}) dropped"
 
 
-def test_heads_that_fit_are_reused_on_demand_and_others_are_fresh(start: Path) -> None:
+def test_heads_that_fit_are_reused_on_demand_and_fresh_ones_are_the_same_whether_others_are_loaded_or_not(
+    start: Path, tiny_encoder: Any
+) -> None:
     other_labels = replace(UDPOS, labels=("A", "B"))
     model, report = started(start, XNLI, other_labels, reuse=True)
     assert report == HeadReport([head_name(XNLI)], [head_name(other_labels)], ["mlm", head_name(UDPOS)])
     assert equal(model.heads[head_name(XNLI)], start, head_name(XNLI))
-
-
-def test_fresh_heads_are_the_same_whether_others_are_loaded_there_is_nothing_to_load_or_not(
-    start: Path, tiny_encoder: Any
-) -> None:
     one, two = (started(start, XNLI, get_task("commonsenseqa"), reuse=reuse)[0] for reuse in (False, True))
     name = head_name(get_task("commonsenseqa"))
     first, second = one.heads[name].state_dict(), two.heads[name].state_dict()
@@ -149,3 +146,69 @@ def test_a_head_that_goes_on_but_does_not_fit_is_refused(shape: tuple[int, ...] 
     with pytest.raises(UserError, match=message):
         started(start, XNLI, reuse=True)
     assert started(start, XNLI)[1].loaded == []
+
+
+ROWS = ([0, 20, 30, 40, 2], [0, 50, 2])
+
+
+def packed(rows: Sequence[list[int]], **more: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {**plain(np.concatenate(rows), np.array(list(map(len, rows)))), **more}
+
+
+BATCH = packed(ROWS, labels=torch.tensor([2, 0]))
+
+
+@pytest.fixture
+def model(tiny_encoder: Any) -> MultiTaskModel:
+    torch.manual_seed(0)
+    return MultiTaskModel(tiny_encoder, [MNLI, XNLI, UDPOS, MLM]).eval()
+
+
+@pytest.fixture
+def folder(model: MultiTaskModel, tokenizer: Any, tmp_path: Path) -> Path:
+    heads = {head_name(MNLI): ["mnli"], head_name(UDPOS): ["udpos"]}
+    provenance = Provenance("run", "id", "random", encoder_digest(model.encoder), [], heads)
+    del model.heads["mlm"]
+    export(tmp_path, model.encoder, model.heads, tokenizer, provenance)
+    return tmp_path
+
+
+def test_rows_of_a_batch_have_logits_of_their_own_and_their_losses_sum_up(model: MultiTaskModel) -> None:
+    assert set(model.heads) == {head_name(MNLI), head_name(UDPOS), "mlm"}, "MNLI and XNLI train one head"
+    rows, name = zip(ROWS, BATCH["labels"], strict=True), head_name(XNLI)
+    alone = sum(model(name, packed([row], labels=label[None])) for row, label in rows)
+    torch.testing.assert_close(model(name, BATCH), alone)
+    logits = model.logits(name, BATCH)
+    torch.testing.assert_close(logits[1:], model.logits(name, packed(ROWS[1:])))
+    assert model.predict(name, BATCH).tolist() == logits.argmax(-1).tolist()
+    assert model.predict(head_name(UDPOS), {**BATCH, "targets": torch.tensor([1, 2])}).shape == (2,)
+
+
+def test_masked_language_modelling_trains_the_word_embeddings_it_predicts_with(model: MultiTaskModel) -> None:
+    model("mlm", {**BATCH, "targets": torch.tensor([2]), "labels": torch.tensor([777])}).backward()
+    assert model.encoder.get_input_embeddings().weight.grad[777].abs().sum() > 0
+
+
+def test_a_loaded_model_gives_the_logits_of_the_exported_one(model: MultiTaskModel, folder: Path) -> None:
+    loaded, tokenizer, provenance = load_model(str(folder), [XNLI, UDPOS])
+    name = head_name(XNLI)
+    torch.testing.assert_close(loaded.eval().logits(name, BATCH), model.logits(name, BATCH), rtol=0, atol=0)
+    assert provenance.run == "run"
+    assert tokenizer.pad_token_id == 1
+
+
+def test_a_model_without_the_tasks_head_is_refused(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"no trained head for 'commonsenseqa' \(heads: mnli, udpos\)"):
+        load_model(str(folder), [XNLI, get_task("commonsenseqa")])
+    (folder / HEADS).unlink()
+    with pytest.raises(UserError, match="no trained head for 'xnli'"):
+        load_model(str(folder), [XNLI])
+    assert len(load_model(str(folder), [])[0].heads) == 0, "retrieval needs none"
+
+
+def test_weights_that_are_not_what_their_provenance_says_are_refused(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["embeddings.LayerNorm.bias"][0] += 1e-3
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="not the parent's weights"):
+        load_model(str(folder), [XNLI])

@@ -67,23 +67,13 @@ def test_export_loads_in_transformers_with_equal_outputs(exported: Path, tiny_en
     torch.testing.assert_close(outputs(theirs, their_tokenizer), outputs(tiny_encoder, tokenizer), rtol=0, atol=0)
 
 
-def test_export_says_mean_pooling_to_sentence_transformers(exported: Path) -> None:
+def test_an_export_says_its_pooling_and_provenance_and_is_loaded_as_it_was(
+    exported: Path, tiny_encoder: Any, tokenizer: Any
+) -> None:
     modules = json.loads((exported / "modules.json").read_text())
     assert [module["type"].rpartition(".")[2] for module in modules] == ["Transformer", "Pooling"]
     pooling = json.loads((exported / modules[1]["path"] / "config.json").read_text())
     assert (pooling["word_embedding_dimension"], pooling["pooling_mode_mean_tokens"]) == (16, True)
-
-
-def test_export_cuts_no_text_and_needs_no_heads(tiny_encoder: Any, tokenizer: Any, tmp_path: Path) -> None:
-    tokenizer("the cat", "a lamp", truncation="longest_first", max_length=5)  # as preparing data does
-    export(tmp_path, tiny_encoder, nn.ModuleDict(), tokenizer, provenance_of(tiny_encoder))
-    assert json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))["truncation"] is None
-    assert encoder_digest(load_encoder(str(tmp_path))[0]) == encoder_digest(tiny_encoder)
-
-
-def test_loaded_encoder_and_provenance_are_those_that_were_exported(
-    exported: Path, tiny_encoder: Any, tokenizer: Any
-) -> None:
     encoder, report = load_encoder(str(exported), expected_digest=encoder_digest(tiny_encoder))
     torch.testing.assert_close(outputs(encoder.eval(), tokenizer), outputs(tiny_encoder, tokenizer), rtol=0, atol=0)
     assert set(report.loaded) >= {name for name, _ in tiny_encoder.named_parameters()}
@@ -91,6 +81,13 @@ def test_loaded_encoder_and_provenance_are_those_that_were_exported(
     assert read_provenance(exported) == provenance_of(tiny_encoder)
     (exported / PROVENANCE).unlink()
     assert read_provenance(exported) is None
+
+
+def test_export_cuts_no_text_and_needs_no_heads(tiny_encoder: Any, tokenizer: Any, tmp_path: Path) -> None:
+    tokenizer("the cat", "a lamp", truncation="longest_first", max_length=5)  # as preparing data does
+    export(tmp_path, tiny_encoder, nn.ModuleDict(), tokenizer, provenance_of(tiny_encoder))
+    assert json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))["truncation"] is None
+    assert encoder_digest(load_encoder(str(tmp_path))[0]) == encoder_digest(tiny_encoder)
 
 
 def test_tensors_that_nobody_reads_are_reported(exported: Path) -> None:
@@ -130,30 +127,22 @@ def test_a_folder_without_a_whole_model_is_refused(exported: Path, tiny_encoder:
 
 def test_weights_that_are_not_the_parents_are_refused(exported: Path, tiny_encoder: Any) -> None:
     expected = encoder_digest(tiny_encoder)
-
-    def nudge(tensors: dict[str, torch.Tensor]) -> None:
-        tensors["encoder.layer.0.output.dense.bias"][0] += 1e-3
-
-    change_weights(exported, nudge)
+    change_weights(exported, lambda tensors: tensors["encoder.layer.0.output.dense.bias"][0].add_(1e-3))
     with pytest.raises(UserError, match=f"not the parent's weights .*expected {expected[:12]}"):
         load_encoder(str(exported), expected_digest=expected)
 
 
-def test_new_encoder_is_a_function_of_its_seed(tiny_config: dict[str, Any], tokenizer: Any) -> None:
+def test_a_new_encoder_is_a_function_of_its_seed_has_the_tokenizers_vocabulary_and_a_templates_architecture(
+    tiny_config: dict[str, Any], tokenizer: Any, tiny_encoder: Any, exported: Path
+) -> None:
     digests = []
     for seed, noise in ((0, 1), (0, 2), (1, 1)):
         torch.manual_seed(noise)
         digests.append(encoder_digest(new_encoder(tiny_config, None, None, tokenizer, seed)))
     assert digests[0] == digests[1] != digests[2]
-
-
-def test_new_encoder_has_the_tokenizers_vocabulary_and_no_pooler(tiny_encoder: Any, tokenizer: Any) -> None:
     assert tiny_encoder.config.vocab_size == len(tokenizer)
     assert tiny_encoder.config.pad_token_id == tokenizer.pad_token_id
     assert not any("pooler" in name for name in tiny_encoder.state_dict())
-
-
-def test_new_encoder_of_a_templates_architecture_has_other_weights(exported: Path, tokenizer: Any) -> None:
     made = new_encoder(None, str(exported), None, tokenizer, seed=3)
     loaded, _ = load_encoder(str(exported))
     assert {n: t.shape for n, t in made.state_dict().items()} == {n: t.shape for n, t in loaded.state_dict().items()}

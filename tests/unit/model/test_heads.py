@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,17 +10,17 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from dist_stilts.data.batches import plain
+from dist_stilts.model.answers import best_spans
 from dist_stilts.model.heads import head_name, loss_sum, make_head
 from dist_stilts.tasks.registry import all_tasks, get_task
 from dist_stilts.tasks.spec import IGNORED, TRAINABLE, UNSEEN
+
+LENGTH = 5
 
 
 @pytest.fixture
 def config(tiny_encoder: Any) -> Any:
     return tiny_encoder.config
-
-
-LENGTH = 5
 
 
 def hidden(rows: int) -> torch.Tensor:
@@ -39,15 +40,12 @@ SHARED = (
 )
 
 
-def test_only_tasks_that_are_one_kind_of_question_share_a_head() -> None:
+def test_only_tasks_that_are_one_kind_of_question_share_a_head_and_other_labels_are_another() -> None:
     tasks_of: dict[str, set[str]] = {}
     for spec in all_tasks():
         if spec.family in TRAINABLE:
             tasks_of.setdefault(head_name(spec), set()).add(spec.name)
     assert {frozenset(tasks) for tasks in tasks_of.values() if len(tasks) > 1} == set(map(frozenset, SHARED))
-
-
-def test_other_labels_are_another_head() -> None:
     spec = get_task("ccg")
     known, more = (replace(spec, labels=labels) for labels in (("n", "np"), ("n", "np", "pp")))
     assert len({head_name(known), head_name(more), head_name(spec)}) == 3
@@ -102,7 +100,7 @@ def test_masked_tokens_are_scored_against_the_word_embeddings(config: Any) -> No
     torch.testing.assert_close(head(hidden(2), batch, 2 * embeddings) - head.bias, 2 * (raised - head.bias))
 
 
-def test_loss_is_the_sum_over_targets_and_none_without() -> None:
+def test_loss_is_the_sum_over_targets_none_without_and_a_tag_that_training_lacks_teaches_nothing(config: Any) -> None:
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 3, 1, IGNORED, 2, 2])
     expected = -sum(logits.log_softmax(-1)[row, label] for row, label in enumerate(labels) if label != IGNORED)
@@ -110,9 +108,6 @@ def test_loss_is_the_sum_over_targets_and_none_without() -> None:
     loss = loss_sum(torch.empty(0, 4, requires_grad=True), {"labels": torch.empty(0, dtype=torch.long)})
     loss.backward()
     assert loss.item() == 0.0
-
-
-def test_a_tag_that_training_lacks_is_predicted_but_teaches_nothing(config: Any) -> None:
     head = make_head(get_task("udpos"), config).eval()
     batch = {"targets": torch.tensor([1, 2, 3]), "labels": torch.tensor([3, UNSEEN, 1])}
     logits = head(hidden(1), batch)
@@ -135,3 +130,40 @@ def test_an_answer_costs_the_mean_of_its_start_and_end_over_real_tokens(config: 
     assert float(loss_sum(logits, batch).detach()) == pytest.approx(by_hand, rel=1e-5)
     hidden_gold = packed(5, labels=torch.full((1, 2), IGNORED))
     assert float(loss_sum(head(hidden(1), hidden_gold), hidden_gold).detach()) == 0.0
+
+
+def by_hand(logits: torch.Tensor, context: torch.Tensor, n_best: int, longest: int) -> list[tuple[int, int, float]]:
+    length = len(logits)
+    spans = [
+        (first, last, float(logits[first, 0] + logits[last, 1]))
+        for first in range(length)
+        for last in range(first, min(length, first + longest))
+        if context[first] and context[last]
+    ]
+    return sorted(spans, key=lambda span: -span[2])[:n_best]
+
+
+@pytest.mark.parametrize("longest", [1, 3, 30])
+@pytest.mark.parametrize("n_best", [1, 5, 40])
+def test_the_best_spans_are_those_of_an_exhaustive_search(n_best: int, longest: int) -> None:
+    torch.manual_seed(0)
+    logits, context = torch.randn(4, 9, 2), torch.rand(4, 9) > 0.4
+    context[3] = False
+    found = best_spans(logits, context, n_best, longest)
+    assert found.shape == (4, 1 + 3 * n_best)
+    for row in range(4):
+        real = [span for span in found[row, 1:].reshape(-1, 3).tolist() if math.isfinite(span[2])]
+        expected = by_hand(logits[row], context[row], n_best, longest)
+        assert real == [[first, last, pytest.approx(score, abs=1e-6)] for first, last, score in expected]
+
+
+def test_no_answer_scores_as_the_first_token_does_and_padding_that_is_ruled_out_is_never_one() -> None:
+    logits = torch.zeros(2, 3, 2)
+    logits[0, 0] = torch.tensor([1.5, 2.0])
+    assert best_spans(logits, torch.ones(2, 3, dtype=torch.bool), 1, 3)[:, 0].tolist() == [3.5, 0.0]
+    logits = torch.zeros(1, 5, 2)
+    logits[0, 3:] = float("-inf")
+    context = torch.tensor([[False, True, True, True, True]])
+    spans = best_spans(logits, context, 10, 5)[0, 1:].reshape(-1, 3)
+    real = spans[torch.isfinite(spans[:, 2])]
+    assert sorted(real[:, :2].tolist()) == [[1, 1], [1, 2], [2, 2]]

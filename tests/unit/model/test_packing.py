@@ -33,15 +33,8 @@ LENGTHS = {
     "far apart": [3, 40, 3, 39, 4, 12],
 }
 TASKS = ("xnli", "commonsenseqa", "udpos", "squad_v1", "mlm")
-SIZES: dict[str, Any] = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 48,
-    "vocab_size": 64,
-    "max_position_embeddings": 160,
-    "pad_token_id": 1,
-}
+SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+SIZES |= {"vocab_size": 64, "max_position_embeddings": 160, "pad_token_id": 1}
 
 
 def encoder_of(kind: str, **more: Any) -> Any:
@@ -60,8 +53,7 @@ def batch_of(task: str, lengths: list[int]) -> Batch:
     rows = []
     for number, segments in enumerate(per_row or [[length] for length in lengths]):
         tokens = sum(segments)
-        labels = labels_of(spec, number, tokens, rng)
-        ids = rng.integers(4, 63, tokens)
+        labels, ids = labels_of(spec, number, tokens, rng), rng.integers(4, 63, tokens)
         rows.append({"input_ids": ids, "lengths": segments, "labels": labels, "offsets": [], "example": number})
         rows[-1] |= {"first_word": 0, "truncated": 0, "id": str(number), "group": ""}
     features = from_table(pa.Table.from_pylist(rows, schema()))
@@ -110,9 +102,8 @@ def test_logits_and_gradients_are_those_of_padding(
     both: tuple[MultiTaskModel, MultiTaskModel], task: str, dtype: torch.dtype, tolerance: float
 ) -> None:
     name = head_name(get_task(task))
-    for lengths in (
-        LENGTHS.values() if dtype == torch.float32 else [LENGTHS["one to the longest"], LENGTHS["one token"]]
-    ):
+    few = [LENGTHS["one to the longest"], LENGTHS["one token"]]
+    for lengths in LENGTHS.values() if dtype == torch.float32 else few:
         batch, found = batch_of(task, lengths), []
         for model in both:
             model.to(dtype).zero_grad(set_to_none=True)
@@ -137,7 +128,7 @@ def packing() -> Any:
     return encoder
 
 
-def test_a_sequence_sees_nothing_of_its_neighbours(packing: Any) -> None:
+def test_a_sequence_sees_nothing_of_its_neighbours_and_their_order_changes_nothing_but_the_order(packing: Any) -> None:
     ids = np.random.default_rng(0).integers(4, 63, 30)
     other = ids.copy()
     other[:12], other[20:] = 5, 6
@@ -146,9 +137,6 @@ def test_a_sequence_sees_nothing_of_its_neighbours(packing: Any) -> None:
         first, second = (encode(packing, plain(each, lengths)) for each in (ids, other))
     torch.testing.assert_close(first[12:20], second[12:20], rtol=0, atol=0)
     assert not torch.allclose(first[:12], second[:12], atol=0.1)
-
-
-def test_order_within_the_batch_changes_nothing_but_the_order(packing: Any) -> None:
     parts = [np.random.default_rng(seed).integers(4, 63, length) for seed, length in enumerate((7, 1, 19, 7))]
 
     def encoded(order: list[int]) -> tuple[torch.Tensor, ...]:
@@ -200,7 +188,7 @@ def test_others_are_left_as_they_were_and_padded(kind: str, more: dict[str, Any]
         assert encode(encoder.eval(), batch).shape == (sum(LENGTHS["far apart"]), 32)
 
 
-def test_trying_leaves_mode_and_random_numbers_alone_and_ordinary_batches_are_still_read() -> None:
+def test_packing_leaves_mode_random_numbers_ordinary_batches_and_exports_alone(tmp_path: Path) -> None:
     encoder = encoder_of("xlm-roberta").eval()
     ids, mask = torch.tensor([[4, 5, 6], [7, 8, 1]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
     with torch.no_grad():
@@ -210,10 +198,7 @@ def test_trying_leaves_mode_and_random_numbers_alone_and_ordinary_batches_are_st
         assert torch.equal(torch.get_rng_state(), state)
         after = encoder.eval()(ids, attention_mask=mask).last_hidden_state
     torch.testing.assert_close(after[mask == 1], before[mask == 1])
-
-
-def test_an_export_does_not_speak_of_packing(packing: Any, tmp_path: Path) -> None:
-    packing.save_pretrained(tmp_path)
+    encoder.save_pretrained(tmp_path)
     assert "packed" not in (tmp_path / "config.json").read_text()
     assert AutoModel.from_pretrained(tmp_path).config._attn_implementation == "sdpa"
 

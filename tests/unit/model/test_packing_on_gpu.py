@@ -9,6 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from dist_stilts.data.batches import plain, to_device
+from dist_stilts.model.encoder import set_dropout
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.packing import encode, packs, start_packing
+from dist_stilts.tasks.registry import get_task
+
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")]
 LENGTHS = ([1, 2, 3, 40, 17, 9], [17], [64] * 8, list(range(1, 65)))
 
@@ -18,12 +25,6 @@ LENGTHS = ([1, 2, 3, 40, 17, 9], [17], [64] * 8, list(range(1, 65)))
 def test_logits_and_gradients_are_those_of_padding(
     tiny_encoder: Any, lengths: list[int], dtype: torch.dtype, tolerance: float
 ) -> None:
-    from dist_stilts.data.batches import plain, to_device
-    from dist_stilts.model.heads import head_name
-    from dist_stilts.model.multitask import MultiTaskModel
-    from dist_stilts.model.packing import packs
-    from dist_stilts.tasks.registry import get_task
-
     spec, device = get_task("xnli"), torch.device("cuda")
     torch.manual_seed(0)
     packed = MultiTaskModel(tiny_encoder, [spec]).to(device, dtype).eval()
@@ -45,10 +46,6 @@ def test_logits_and_gradients_are_those_of_padding(
 
 
 def test_dropout_on_attention_follows_the_seed(tiny_encoder: Any) -> None:
-    from dist_stilts.data.batches import plain, to_device
-    from dist_stilts.model.encoder import set_dropout
-    from dist_stilts.model.packing import encode, start_packing
-
     set_dropout(tiny_encoder, 0.3)
     assert start_packing(tiny_encoder)
     encoder = tiny_encoder.to("cuda", torch.bfloat16).train()

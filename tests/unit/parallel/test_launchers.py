@@ -1,12 +1,20 @@
+"""Where ranks meet: given, asked of Slurm, or refused. MPI needs real ranks: tests/multinode."""
+
 from __future__ import annotations
 
 import os
+import socket
+import time
+from pathlib import Path
 
 import pytest
 
-from dist_stilts.errors import UserError
+from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.parallel.launchers import ENVIRONMENT, Launch, detect, own_rank, ranks_started
-from dist_stilts.parallel.network import check_port, interface_towards
+from dist_stilts.parallel.master import master_of
+from dist_stilts.parallel.meeting import start_seconds
+from dist_stilts.parallel.network import LISTENING_PORTS, check_port, free_port, interface_towards
+from dist_stilts.parallel.store import open_store
 
 MASTER = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
 STARTED = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
@@ -20,10 +28,6 @@ VARIABLES = {
 }
 
 
-def without(names: str, environment: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name not in names.split()}
-
-
 @pytest.mark.parametrize("launcher", VARIABLES)
 def test_every_launcher_says_rank_size_and_local_rank(launcher: str) -> None:
     found = detect(VARIABLES[launcher] | MASTER)
@@ -33,14 +37,11 @@ def test_every_launcher_says_rank_size_and_local_rank(launcher: str) -> None:
     assert (own_rank(VARIABLES[launcher]), ranks_started(VARIABLES[launcher])) == (5, 8)
 
 
-def test_no_launcher_is_one_process_on_a_port_of_its_own() -> None:
+def test_no_launcher_or_a_step_of_one_task_is_one_process_and_torchrun_keeps_the_master_it_was_given() -> None:
     found = detect({})
     assert (found.launcher, found.rank, found.world_size, found.local_rank) == ("none", 0, 1, 0)
     assert found.master_addr == "127.0.0.1"
     assert check_port(found.master_port) == found.master_port
-
-
-def test_a_step_of_one_task_is_one_process_and_torchrun_keeps_the_master_it_was_given() -> None:
     for launcher in ("Open MPI", "MPICH", "Slurm"):
         one = dict(zip(VARIABLES[launcher], ("0", "1", "0"), strict=True))
         assert (detect(one).launcher, detect(one).world_size) == ("none", 1)
@@ -71,7 +72,7 @@ def test_several_processes_without_a_master_are_refused(launcher: str) -> None:
         (STARTED | MASTER | {"RANK": "x"}, "RANK=x is no whole number"),
         (STARTED | MASTER | {"MASTER_PORT": "a"}, "MASTER_PORT=a is no whole number"),
         (STARTED | MASTER | {"RANK": "8"}, "RANK=8 with WORLD_SIZE=8"),
-        (without("LOCAL_RANK", STARTED) | MASTER, "LOCAL_RANK is not"),
+        ({"RANK": "5", "WORLD_SIZE": "8"} | MASTER, "LOCAL_RANK is not"),
     ],
 )
 def test_variables_that_cannot_be_true_are_refused(environment: dict[str, str], says: str) -> None:
@@ -101,3 +102,79 @@ def test_what_was_detected_is_what_torch_reads_and_backends_are_told_the_interfa
     place = (launch.rank, launch.world_size, launch.local_rank, launch.master_addr, launch.master_port)
     assert [os.environ[name] for name in ENVIRONMENT] == list(map(str, place))
     assert detect(os.environ).rank == launch.rank
+
+
+STEP = {"SLURM_JOB_ID": "41", "SLURM_STEP_ID": "0", "SLURM_STEP_NODELIST": "n[03-04]", "SLURM_STEP_NUM_NODES": "2"}
+
+
+@pytest.fixture
+def scontrol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program of this name that knows two nodes, of which the first has no host of its name."""
+    program = tmp_path / "scontrol"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$2 $3" in\n'
+        '"hostnames n[03-04]") echo n03.invalid; echo n04.invalid;;\n'
+        '"node n03.invalid") echo "NodeName=n03.invalid Arch=x86_64"; echo "   NodeAddr=10.9.8.7 CPUs=2";;\n'
+        '*) echo "slurm_load_jobs error: Invalid" >&2; exit 1;;\n'
+        "esac\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    return program
+
+
+@pytest.mark.usefixtures("scontrol")
+def test_slurm_names_the_first_node_what_is_given_is_kept_and_what_scontrol_complains_of_is_passed_on() -> None:
+    address, port = master_of("Slurm", STEP)
+    assert address == "10.9.8.7"
+    assert port in LISTENING_PORTS
+    assert master_of("Slurm", STEP | {"MASTER_PORT": "29511"}) == ("10.9.8.7", 29511)
+    assert master_of("Slurm", STEP | {"MASTER_ADDR": "n03"})[0] == "n03"
+    assert master_of("torchrun", {"MASTER_ADDR": "n03", "MASTER_PORT": "29511"}) == ("n03", 29511)
+    with pytest.raises(UserError, match="slurm_load_jobs error"):
+        master_of("Slurm", STEP | {"SLURM_STEP_NODELIST": "n9"})
+
+
+def test_on_one_node_the_port_is_that_of_the_step_nobody_is_asked_and_without_scontrol_the_user_told_what_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = STEP | {"SLURM_STEP_NUM_NODES": "1"}
+    found = [master_of("Slurm", alone | {"SLURM_STEP_ID": step})[1] for step in ("0", "0", "1")]
+    assert found[0] == found[1] != found[2]
+    assert master_of("Slurm", alone | {"SLURM_JOB_ID": "42"})[1] not in found
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert master_of("Slurm", alone)[0] == "127.0.0.1"
+    assert master_of("Slurm", alone | {"SLURM_STEP_RESV_PORTS": "12003-12004"})[1] == 12003
+    with pytest.raises(UserError, match=r"scontrol does not say where the job runs.*MASTER_ADDR"):
+        master_of("Slurm", STEP)
+
+
+def test_a_port_that_another_program_holds_is_named() -> None:
+    with socket.socket() as other:
+        other.bind(("", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"cannot listen at 127.0.0.1:{port}: another program holds it") as caught:
+            open_store(Launch("torchrun", 0, 2, 0, "127.0.0.1", port), 2)
+    assert caught.value.code == EXIT_FAILED
+
+
+@pytest.mark.parametrize("listens", [False, True], ids=["nobody listens", "another program says nothing"])
+def test_a_master_that_does_not_answer_is_named_in_time(listens: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dist_stilts.parallel.store.SECONDS_TO_REPORT", 0.5)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port()))
+        if listens:
+            other.listen()
+        port, began = other.getsockname()[1], time.monotonic()
+        with pytest.raises(UserError, match=f"rank 1 on .* got no answer from 127.0.0.1:{port} within 1 s"):
+            open_store(Launch("torchrun", 1, 2, 1, "127.0.0.1", port), 1)
+        assert time.monotonic() - began < 10
+
+
+def test_one_process_needs_no_port_and_a_time_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_store(Launch("none", 0, 1, 0, "no-such-host.invalid", 1), 1)
+    monkeypatch.setenv("DIST_STILTS_START_SECONDS", "soon")
+    with pytest.raises(UserError, match="DIST_STILTS_START_SECONDS=soon is no whole number"):
+        start_seconds()

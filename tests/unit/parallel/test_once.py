@@ -54,7 +54,9 @@ def test_processes_that_race_build_once_and_all_see_it(tmp_path: Path) -> None:
     assert {data for _, data in said} == set(builders)
 
 
-def test_a_complete_folder_is_not_built_again_and_one_without_marker_is_replaced(tmp_path: Path) -> None:
+def test_a_complete_folder_is_not_built_again_one_without_marker_is_replaced_and_an_exception_leaves_nothing(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "built").mkdir()
     (tmp_path / "built" / "stale").touch()
     assert build(tmp_path / "built", make_data) is True
@@ -62,16 +64,14 @@ def test_a_complete_folder_is_not_built_again_and_one_without_marker_is_replaced
     assert sorted(file.name for file in (tmp_path / "built").iterdir()) == [COMPLETE, "data"]
     assert (tmp_path / "built" / "data").read_text() == "made"
 
-
-def test_an_exception_leaves_nothing_and_the_next_attempt_builds(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         make_data(folder)
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        build(tmp_path / "built", fail)
-    assert not (tmp_path / "built").exists()
-    assert build(tmp_path / "built", make_data) is True
+        build(tmp_path / "next", fail)
+    assert not (tmp_path / "next").exists()
+    assert build(tmp_path / "next", make_data) is True
 
 
 def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:

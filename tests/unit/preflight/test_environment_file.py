@@ -6,13 +6,8 @@ from pathlib import Path
 import pytest
 
 from dist_stilts.errors import EXIT_BAD_INPUT, UserError
-from dist_stilts.preflight.environment_file import (
-    check_environment,
-    environment_files,
-    export_command,
-    passed_on,
-    read_environment,
-)
+from dist_stilts.preflight import environment_file
+from dist_stilts.preflight.environment_file import check_environment, environment_files, passed_on, read_environment
 
 
 def write(folder: Path, text: str) -> Path:
@@ -58,12 +53,6 @@ def test_a_line_that_the_launcher_trips_over_is_named_and_left_out_and_refused_a
     assert caught.value.code == EXIT_BAD_INPUT
 
 
-def test_a_commented_assignment_swallows_the_launchers_command_as_is_said() -> None:
-    command = "export # HF_HOME=/x; echo started"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
-    assert "started" not in done.stdout.splitlines()
-
-
 def test_the_file_of_the_folder_overrides_that_of_the_home(tmp_path: Path) -> None:
     home, here = tmp_path / "home", tmp_path / "here"
     for folder in (home, here):
@@ -85,6 +74,6 @@ def test_hosts_get_what_the_launcher_passes_on(tmp_path: Path) -> None:
     ("value", "there"), [("a b;c", "a b;c"), ("$HERE/x", "/host/x"), ('a"b', 'a"b'), ("a\\b", "a\\b")]
 )
 def test_a_host_sees_the_value_with_its_own_variables_in_it(value: str, there: str) -> None:
-    command = f'{export_command("A", value)}; printf %s "$A"'
+    command = f'{environment_file.export_command("A", value)}; printf %s "$A"'
     done = subprocess.run(["sh", "-c", command], env={"HERE": "/host"}, capture_output=True, text=True, check=True)
     assert done.stdout == there

@@ -11,16 +11,15 @@ FINDINGS = [
 ]
 
 
-def test_a_finding_is_one_line_with_hosts_and_how_to_mend_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finding_is_one_line_with_hosts_and_how_to_mend_it_and_a_terminal_shows_the_same_cells(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     show(FINDINGS, ["a", "b"])
     assert capsys.readouterr().out.splitlines() == [
         "ok       connection  all  ssh",
         "warning  clock       b    3 s off. Set it",
         "FAIL     code        b    differs on b. Install it",
     ]
-
-
-def test_a_terminal_shows_the_same_cells(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "120")
     show([*FINDINGS, fail("x", ["a"], "[not markup]", "")], ["a", "b"])
@@ -28,13 +27,10 @@ def test_a_terminal_shows_the_same_cells(monkeypatch: pytest.MonkeyPatch, capsys
     assert all(word in drawn for word in ("connection", "all", "3 s off. Set it", "FAIL", "[not markup]"))
 
 
-def test_warnings_pass_and_one_failure_fails() -> None:
+def test_warnings_pass_one_failure_fails_and_hosts_are_grouped_by_what_they_say() -> None:
     assert not failed(FINDINGS[:2])
     assert failed(FINDINGS)
     assert summary(FINDINGS) == "1 ok, 1 warnings, 1 failed"
-
-
-def test_hosts_are_grouped_by_what_they_say_the_most_common_first_and_the_only_one_is_named() -> None:
     groups = by_value({"a": 1, "b": 2, "c": 2})
     assert listed(groups) == "2 on b, c; 1 on a"
     assert odd_ones(groups) == ["a"]

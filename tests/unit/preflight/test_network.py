@@ -17,22 +17,16 @@ def test_the_way_to_loopback_is_loopback_and_no_way_is_said_in_the_systems_words
 
 
 def test_a_listener_is_reached_by_who_knows_its_word_until_it_is_closed() -> None:
-    listener = Listener(free_port(), "word")
-    try:
-        assert reach("127.0.0.1", listener.port, "word") is None
-        assert reach("localhost", listener.port, "word") is None
-        assert reach("127.0.0.1", listener.port, "another word") == "another program answers there"
-    finally:
-        listener.close()
-    assert reach("127.0.0.1", listener.port, "word") == "Connection refused"
-
-
-def test_a_port_is_free_again_at_once() -> None:
     port = free_port()
-    for _ in range(3):
+    for _ in range(3):  # the port is free again at once
         listener = Listener(port, "word")
-        assert reach("127.0.0.1", port, "word") is None
-        listener.close()
+        try:
+            assert reach("127.0.0.1", port, "word") is None
+            assert reach("localhost", port, "word") is None
+            assert reach("127.0.0.1", port, "another word") == "another program answers there"
+        finally:
+            listener.close()
+        assert reach("127.0.0.1", port, "word") == "Connection refused"
 
 
 def test_a_taken_port_is_refused_and_its_holder_named() -> None:

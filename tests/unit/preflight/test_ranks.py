@@ -39,7 +39,7 @@ def test_each_rank_gets_its_place_and_rank_zeros_figures_come_back(ranks_do: Cal
         assert arguments == "-m dist_stilts preflight --facts bandwidth"
 
 
-def test_the_rank_that_fails_is_told_and_the_others_end_soon(
+def test_the_rank_that_fails_or_is_killed_is_told_and_the_others_end_soon(
     ranks_do: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dist_stilts.preflight.ranks.GRACE_SECONDS", 0.3)
@@ -51,6 +51,9 @@ def test_the_rank_that_fails_is_told_and_the_others_end_soon(
     assert time.monotonic() - start < 5
     assert answer["trouble"] == "rank 1 ended with code 3 and said: error: no route"
     assert not psutil.pid_exists(int((folder / "pid-0").read_text()))
+    ranks_do("kill -9 $$")
+    killed = run_ranks(slots=1, first_rank=0, world_size=1, address="node-1", port=29500)
+    assert killed["trouble"] == "rank 0 was killed"
 
 
 def test_ranks_that_wait_for_ever_are_ended_with_all_they_started(ranks_do: Callable[[str], Path]) -> None:
@@ -62,9 +65,3 @@ def test_ranks_that_wait_for_ever_are_ended_with_all_they_started(ranks_do: Call
     while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def test_a_rank_killed_by_the_system_is_told(ranks_do: Callable[[str], Path]) -> None:
-    ranks_do("kill -9 $$")
-    answer = run_ranks(slots=1, first_rank=0, world_size=1, address="node-1", port=29500)
-    assert answer["trouble"] == "rank 0 was killed"

@@ -11,7 +11,9 @@ from dist_stilts.scoring import health
 from dist_stilts.scoring.health import collapsed, hubness, retrieval_health
 
 
-def test_health_equals_its_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_equals_its_definition_and_is_of_evenly_spaced_ones_of_many_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(health, "ROWS_PER_BLOCK", 7)
     rows = np.random.default_rng(0).normal(size=(30, 5)) + 0.5
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
@@ -21,9 +23,6 @@ def test_health_equals_its_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     found = retrieval_health(rows)
     assert found["mean_cosine"] == pytest.approx(cosines[~np.eye(30, dtype=bool)].mean())
     assert found["effective_rank"] == pytest.approx(math.exp(-(share * np.log(share)).sum()))
-
-
-def test_health_of_many_rows_is_that_of_evenly_spaced_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.random.default_rng(0).normal(size=(28, 3))
     expected = retrieval_health(rows[::3])
     monkeypatch.setattr(health, "SAMPLED_ROWS", 10)
@@ -50,19 +49,15 @@ def test_a_collapsed_encoder_is_named() -> None:
     assert "effective rank of the embeddings is 1.00" in str(collapsed(retrieval_health(one_line)))
 
 
-def test_hubness_is_the_skewness_of_how_often_a_row_is_near() -> None:
+def test_hubness_is_the_skewness_of_how_often_a_row_is_near_and_a_hub_shows() -> None:
     ids = np.random.default_rng(0).zipf(2.0, (50, 4)) % 20
     times_near = np.array([(ids == row).sum() for row in range(25)])
     found = hubness(ids, 25)
     assert found["hubness"] == pytest.approx(skew(times_near))
     assert found["largest_hub"] == times_near.max() / 50
     assert found["never_near"] == (times_near == 0).mean()
-
-
-def test_a_hub_shows_and_its_absence_too() -> None:
-    assert hubness(np.zeros((10, 1), int), 10) == pytest.approx(
-        {"hubness": 8 / 3, "largest_hub": 1.0, "never_near": 0.9}
-    )
+    one_hub = {"hubness": 8 / 3, "largest_hub": 1.0, "never_near": 0.9}
+    assert hubness(np.zeros((10, 1), int), 10) == pytest.approx(one_hub)
     assert hubness(np.arange(10)[:, None], 10) == {"hubness": 0.0, "largest_hub": 0.1, "never_near": 0.0}
     with pytest.raises(ValueError, match="no neighbours"):
         hubness(np.zeros((3, 0), int), 10)

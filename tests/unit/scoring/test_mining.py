@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dist_stilts.errors import UserError
+from dist_stilts.scoring.duplicates import RULES, original_rows, unique_texts
 from dist_stilts.scoring.mining import (
     MARGINS,
     SELECTIONS,
     BitextScore,
     Candidates,
+    best_first,
     best_threshold,
     curve,
     gold_mask,
@@ -54,15 +56,12 @@ def test_margin_is_the_same_from_both_sides(margin: str) -> None:
             assert one[row, column] == other[target, list(backward_ids[target]).index(row)]
 
 
-def test_a_neighbourhood_without_positive_mean_is_never_mined() -> None:
+def test_a_neighbourhood_without_positive_mean_is_never_mined_and_quantiles_show_an_unstable_ratio() -> None:
     margins = margin_scores(np.array([[-0.1], [0.5]]), np.array([[0], [0]]), np.array([[-0.2]]))
     assert margins[0, 0] == -math.inf
     assert margins[1, 0] == pytest.approx(0.5 / 0.15)
     for how in SELECTIONS:
         assert len(select_candidates(margins[:1], np.array([[0]]), margins[:1], np.array([[0]]), how).scores) == 0
-
-
-def test_quantiles_of_margins_show_an_unstable_ratio() -> None:
     spread = margin_quantiles(np.array([[1.0, 1.1, 1.2], [1.3, 40.0, -math.inf]]))
     assert spread["undefined"] == pytest.approx(1 / 6)
     assert (spread["q0"], spread["q50"], spread["q100"]) == (1.0, 1.2, 40.0)
@@ -76,6 +75,8 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
         margin_scores(none, ids, none, "ration")
     with pytest.raises(UserError, match=r"unknown candidate selection 'intersect'.*'intersection'"):
         select_candidates(none, ids, none, ids, "intersect")
+    with pytest.raises(UserError, match=r"unknown rule for duplicates 'dorp'.*'drop'"):
+        original_rows(Candidates(ids[0], ids[0], none[0]), unique_texts(["a"]), unique_texts(["b"]), "dorp")
 
 
 def greedy_loop(source: list[int], target: list[int], scores: list[int]) -> list[int]:
@@ -189,10 +190,13 @@ def test_average_precision_is_the_area_under_the_steps() -> None:
     assert curve(np.zeros(0), np.zeros(0, bool), 3).average_precision == 0.0
 
 
-def test_threshold_lies_half_way_after_the_best_prefix_which_may_be_everything() -> None:
+def test_threshold_lies_half_way_after_the_best_prefix_which_may_be_everything_or_nothing() -> None:
     best = best_threshold(np.array([1.0, 1.4, 1.2]), np.array([False, True, True]), 2)
     assert best == BitextScore(pytest.approx(1.1), 1.0, 1.0, 1.0)
     assert best_threshold(np.array([1.2, 1.1]), np.array([True, True]), 4) == (1.1, pytest.approx(2 / 3), 1.0, 0.5)
+    assert best_threshold(np.array([1.2, 1.1]), np.array([False, False]), 3)[1:] == (0.0, 0.0, 0.0)
+    assert best_threshold(np.zeros(0), np.zeros(0, bool), 3) == (0.0, 0.0, 0.0, 0.0)
+    assert score_at(np.array([1.0]), np.array([False]), 0, 0.5)[1:] == (0.0, 0.0, 0.0)
 
 
 def test_threshold_between_adjacent_floats_keeps_the_prefix_and_is_not_rounded_to_fp32() -> None:
@@ -204,7 +208,55 @@ def test_threshold_between_adjacent_floats_keeps_the_prefix_and_is_not_rounded_t
         assert best == score_at(scores, np.array([True, False]), 1, best.threshold)
 
 
-def test_no_gold_and_no_candidates_score_zero() -> None:
-    assert best_threshold(np.array([1.2, 1.1]), np.array([False, False]), 3)[1:] == (0.0, 0.0, 0.0)
-    assert best_threshold(np.zeros(0), np.zeros(0, bool), 3) == (0.0, 0.0, 0.0, 0.0)
-    assert score_at(np.array([1.0]), np.array([False]), 0, 0.5)[1:] == (0.0, 0.0, 0.0)
+# Few distinct texts, so that most stand more than once.
+files = st.lists(st.text("ab \u3000", max_size=2), max_size=12)
+
+
+@given(files)
+def test_texts_are_numbered_by_their_first_rows(texts: list[str]) -> None:
+    found = unique_texts(texts)
+    distinct = list(dict.fromkeys(text.strip() for text in texts))
+    assert [distinct.index(text.strip()) for text in texts] == found.of_row.tolist()
+    assert [[t.strip() for t in texts].index(text) for text in distinct] == found.first.tolist()
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("drop", [(1, 1, 3.0)]),
+        ("all_ids", [(0, 0, 3.0), (1, 1, 3.0), (2, 0, 3.0), (3, 2, 1.0), (3, 3, 1.0)]),
+        ("first", [(0, 0, 3.0), (1, 1, 3.0), (3, 2, 1.0)]),
+    ],
+)
+def test_a_repeated_text_stands_for_what_the_rule_says(rule: str, expected: list[tuple[int, int, float]]) -> None:
+    source, target = unique_texts(["twice", "once", "twice", "one"]), unique_texts(["uno", "due", "tre", "tre"])
+    pairs = Candidates(np.arange(3), np.arange(3), np.array([3.0, 3.0, 1.0]))
+    assert list(zip(*original_rows(pairs, source, target, rule), strict=True)) == expected
+
+
+def by_text(rule: str, pairs: Candidates, source: list[str], target: list[str]) -> list[tuple[int, int, float]]:
+    """The rules as the field's code states them, text by text."""
+    found = []
+    for s, t, score in zip(*pairs, strict=True):
+        sides = ((source, s), (target, t))
+        rows_of = [[row for row, text in enumerate(file) if text == list(dict.fromkeys(file))[n]] for file, n in sides]
+        if rule == "first":
+            rows_of = [rows[:1] for rows in rows_of]
+        if rule == "drop" and any(len(rows) > 1 for rows in rows_of):
+            continue
+        found += [(a, b, score) for a in rows_of[0] for b in rows_of[1]]
+    return sorted(found, key=lambda pair: (-pair[2], pair[0], pair[1]))
+
+
+rows = st.lists(st.sampled_from("abcd"), min_size=1, max_size=7)
+
+
+@given(st.sampled_from(list(RULES)), rows, rows, st.data())
+def test_rules_equal_their_definitions(rule: str, source: list[str], target: list[str], data: st.DataObject) -> None:
+    every = [(s, t) for s in range(len(set(source))) for t in range(len(set(target)))]
+    chosen = data.draw(st.lists(st.sampled_from(every), unique=True))
+    scores = data.draw(st.lists(st.integers(0, 3), min_size=len(chosen), max_size=len(chosen)))
+    numbers = np.array(chosen, int).reshape(-1, 2)
+    pairs = best_first(Candidates(numbers[:, 0], numbers[:, 1], np.array(scores, float)))
+    found = original_rows(pairs, unique_texts(source), unique_texts(target), rule)
+    assert list(zip(*found, strict=True)) == by_text(rule, pairs, source, target)

@@ -4,15 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dist_stilts.scoring.spans import (
-    MLQA_LANGUAGES,
-    exact_match,
-    normalise_mlqa,
-    normalise_squad,
-    squad_scores,
-    squad_v2_scores,
-    token_f1,
-)
+from dist_stilts.scoring import spans
+from dist_stilts.scoring.spans import normalise_mlqa, normalise_squad, squad_scores, squad_v2_scores, token_f1
 
 ANSWERS = st.text(alphabet="abcthe .,-АбÜ中国ال؟", max_size=12)
 
@@ -52,11 +45,17 @@ def test_mlqa_takes_out_each_languages_own_articles_and_all_punctuation(language
     assert normalise_mlqa(text, language) == normal
 
 
-def test_mlqa_has_no_rule_for_other_languages() -> None:
+def test_nothing_to_score_and_other_languages_for_which_mlqa_has_no_rule_are_errors() -> None:
     with pytest.raises(ValueError, match=r"knows en, ar, de, es, hi, vi, zh, not 'fr'"):
         normalise_mlqa("le chat", "fr")
     with pytest.raises(ValueError, match="not 'fr'"):
         squad_scores({"q": "x"}, {"q": ["x"]}, "fr")
+    with pytest.raises(ValueError, match="no questions"):
+        squad_scores({}, {})
+    with pytest.raises(ValueError, match="no questions"):
+        squad_v2_scores({"q": "x"}, {})
+    with pytest.raises(ValueError, match="question 'q' has no gold answer"):
+        squad_scores({"q": "x"}, {"q": []})
 
 
 def test_f1_counts_repeated_tokens() -> None:
@@ -92,7 +91,7 @@ def test_a_question_without_prediction_counts_zero_and_a_stray_prediction_nothin
     assert squad_v2_scores({"a": "paris", "stray": "x"}, gold) == half | answered
 
 
-def test_squad_v2_scores_the_two_kinds_of_question_apart() -> None:
+def test_squad_v2_scores_the_two_kinds_of_question_apart_and_takes_an_article_for_no_answer() -> None:
     gold = {"a": ["Paris", "in Paris"], "b": ["Rome"], "c": [], "d": []}
     predictions = {"a": "in Paris, France", "b": "", "c": "", "d": "Oslo"}
     # a: F1 of "in paris france" with "in paris" is 0.8; b and d are wrong, c is right.
@@ -101,9 +100,6 @@ def test_squad_v2_scores_the_two_kinds_of_question_apart() -> None:
     for kind, scores in (("has", answered), ("no", unanswered)):
         expected |= dict(zip((f"{kind}_answer_exact_match", f"{kind}_answer_f1"), scores, strict=True))
     assert squad_v2_scores(predictions, gold) == pytest.approx(expected)
-
-
-def test_squad_v2_takes_an_article_for_no_answer() -> None:
     assert squad_v2_scores({"q": "the"}, {"q": []})["f1"] == 1.0
     # A gold answer that normalises to nothing is none, though its question counts as answerable.
     scores = squad_v2_scores({"q": ""}, {"q": ["The", "!"]})
@@ -111,22 +107,13 @@ def test_squad_v2_takes_an_article_for_no_answer() -> None:
     assert squad_v2_scores({"q": ""}, {"q": ["The", "cat"]})["f1"] == 0.0
 
 
-def test_nothing_to_score_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no questions"):
-        squad_scores({}, {})
-    with pytest.raises(ValueError, match="no questions"):
-        squad_v2_scores({"q": "x"}, {})
-    with pytest.raises(ValueError, match="question 'q' has no gold answer"):
-        squad_scores({"q": "x"}, {"q": []})
-
-
-@given(text=ANSWERS, language=st.sampled_from(MLQA_LANGUAGES))
+@given(text=ANSWERS, language=st.sampled_from(spans.MLQA_LANGUAGES))
 def test_normalising_leaves_single_spaces_and_nothing_to_lower_or_strip(text: str, language: str) -> None:
     for normal in (normalise_squad(text), normalise_mlqa(text, language)):
         assert normal == " ".join(normal.split()) == normal.lower()
 
 
-@given(texts=st.lists(ANSWERS, min_size=1, max_size=3), language=st.none() | st.sampled_from(MLQA_LANGUAGES))
+@given(texts=st.lists(ANSWERS, min_size=1, max_size=3), language=st.none() | st.sampled_from(spans.MLQA_LANGUAGES))
 def test_a_gold_answer_as_prediction_scores_one_if_it_has_a_token(texts: list[str], language: str | None) -> None:
     first = texts[0]
     scores = squad_scores({"q": first}, {"q": texts}, language)
@@ -138,7 +125,7 @@ def test_a_gold_answer_as_prediction_scores_one_if_it_has_a_token(texts: list[st
 @given(prediction=ANSWERS, texts=st.lists(ANSWERS, min_size=1, max_size=4))
 def test_the_score_is_the_maximum_over_gold_answers(prediction: str, texts: list[str]) -> None:
     scores = squad_scores({"q": prediction}, {"q": texts})
-    assert scores["exact_match"] == max(exact_match(prediction, text) for text in texts)
+    assert scores["exact_match"] == max(spans.exact_match(prediction, text) for text in texts)
     assert scores["f1"] == max(token_f1(prediction, text) for text in texts)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from dist_stilts.search import cpu_products
 from dist_stilts.search.cpu_products import fast_linear
 
 CPU = torch.device("cpu")
@@ -15,8 +16,6 @@ INPUT = torch.randn(3, 7, 96, generator=torch.Generator().manual_seed(0))
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What oneDNN was asked."""
-    from dist_stilts.search import cpu_products
-
     calls: list[Any] = []
     real = cpu_products._linear
     monkeypatch.setattr(cpu_products, "_linear", lambda *args: (calls.append(args), real(*args))[1])

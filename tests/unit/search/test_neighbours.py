@@ -28,10 +28,8 @@ both_precisions = pytest.mark.parametrize("precision", ["fp32", "bf16"])
 
 
 def same_bits(found: Found, wanted: Found) -> bool:
-    return all(
-        torch.equal(a.scores, b.scores) and torch.equal(a.ids, b.ids)
-        for a, b in zip(found[:2], wanted[:2], strict=True)
-    )
+    pairs = zip(found[:2], wanted[:2], strict=True)
+    return all(torch.equal(a.scores, b.scores) and torch.equal(a.ids, b.ids) for a, b in pairs)
 
 
 @given(
@@ -107,7 +105,7 @@ def test_neither_budget_nor_where_rows_lie_nor_the_callers_precision_changes_a_b
 
 
 @both_precisions
-def test_neighbours_that_come_in_rising_order_are_found(
+def test_neighbours_that_come_in_rising_order_or_are_all_the_same_are_found(
     precision: Any, assert_exact: Callable[..., None], small_grid: Grid
 ) -> None:
     # The worst order for a search that skips tiles: each has something better than all before it.
@@ -117,10 +115,6 @@ def test_neighbours_that_come_in_rising_order_are_found(
         found = both_directions(rows[-10:], rows, 3, 1500, precision=precision)
     assert_exact(found.forward, rows[-10:], rows, 3)
     assert_exact(found.backward, rows, rows[-10:], 3)
-
-
-@both_precisions
-def test_a_collapsed_encoder_yields_the_first_rows_as_neighbours(precision: Any, small_grid: Grid) -> None:
     same = torch.ones(70, 1)
     with small_grid():
         found = both_directions(same, same[:50], 3, ONE_CELL_PER_TILE, precision=precision)
@@ -133,11 +127,9 @@ def test_k_is_capped_at_the_other_side(precision: Any, unit_rows: Rows) -> None:
     found = both_directions(unit_rows(2, 3, 0), unit_rows(5, 3, 1), 4, precision=precision)
     assert found.forward.ids.shape == (2, 4)
     assert found.backward.ids.shape == (5, 2)
-    found = both_directions(unit_rows(3, 3, 0), unit_rows(1, 3, 1)[:0], 4, precision=precision)
-    assert found.forward.ids.shape == (3, 0)
-    assert found.backward.scores.shape == (0, 3)
-    found = both_directions(unit_rows(1, 3, 0)[:0], unit_rows(1, 3, 1)[:0], 4, precision=precision)
-    assert found.forward.ids.shape == found.backward.ids.shape == (0, 0)
+    for rows in (3, 0):
+        found = both_directions(unit_rows(3, 3, 0)[:rows], unit_rows(1, 3, 1)[:0], 4, precision=precision)
+        assert (found.forward.ids.shape, found.backward.scores.shape) == ((rows, 0), (0, rows))
 
 
 class Counted:
@@ -153,23 +145,15 @@ class Counted:
         return part
 
 
-def test_a_side_is_read_once_to_be_checked_and_then_no_more_than_the_budget_forces(
+def test_a_side_is_read_once_and_then_no_more_than_the_budget_forces_and_progress_counts_tiles(
     small_grid: Grid, unit_rows: Rows
 ) -> None:
-    source, target = Counted(unit_rows(16, 3, 0)), Counted(unit_rows(24, 3, 1))
+    source, target, told = Counted(unit_rows(16, 3, 0)), Counted(unit_rows(24, 3, 1)), []
     with small_grid():
-        both_directions(source, target, 2, ONE_CELL_PER_TILE, precision="fp32")
+        both_directions(source, target, 2, ONE_CELL_PER_TILE, progress=lambda *s: told.append(s), precision="fp32")
     assert source.read == 2 * 16
     assert target.read == (1 + 16 // 4) * 24
-
-
-def test_progress_counts_tiles_up_to_the_last(small_grid: Grid, unit_rows: Rows) -> None:
-    told: list[tuple[int, int]] = []
-    with small_grid():
-        both_directions(
-            unit_rows(10, 3, 0), unit_rows(7, 3, 1), 2, ONE_CELL_PER_TILE, progress=lambda *s: told.append(s)
-        )
-    assert told == [(done, 6) for done in range(1, 7)]
+    assert told == [(done, 24) for done in range(1, 25)]
 
 
 def test_what_cannot_be_searched_is_refused(unit_rows: Rows) -> None:
@@ -200,9 +184,8 @@ def test_gpu_search_is_exact_in_bounded_memory(
     found = both_directions(source, target, 4, 256 << 20, precision=precision)
     assert torch.cuda.max_memory_allocated() - before < 300 << 20
     assert same_bits(found, reference)
-    assert same_bits(
-        both_directions(source.cpu(), target.cpu().numpy(), 4, device="cuda", precision=precision), reference
-    )
+    elsewhere = both_directions(source.cpu(), target.cpu().numpy(), 4, device="cuda", precision=precision)
+    assert same_bits(elsewhere, reference)
     some = torch.arange(0, 20_000, 97).cuda()
     part = Neighbours(found.forward.scores[some], found.forward.ids[some])
     assert_exact(part, source[some], target, 4)

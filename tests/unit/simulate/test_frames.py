@@ -6,24 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from dist_stilts.simulate.frames import (
-    ADJECTIVE_KIND,
-    ADJECTIVES,
-    ENTITY,
-    HYPERNYM,
-    OBJECT_CLASSES,
-    OPPOSITE,
-    SUBJECT_CLASSES,
-    VERBS,
-    ConceptWorld,
-    Distribution,
-    fingerprint,
-)
+from dist_stilts.simulate import frames
+from dist_stilts.simulate.frames import ADJECTIVES, OPPOSITE, VERBS, ConceptWorld, Distribution, fingerprint
 
 
 def test_opposites_are_mutual_and_of_one_kind() -> None:
     assert all(OPPOSITE[OPPOSITE[word]] == word for word in OPPOSITE)
-    assert all(ADJECTIVE_KIND[a] == ADJECTIVE_KIND[OPPOSITE[a]] for a in ADJECTIVES if a in OPPOSITE)
+    assert all(frames.ADJECTIVE_KIND[a] == frames.ADJECTIVE_KIND[OPPOSITE[a]] for a in ADJECTIVES if a in OPPOSITE)
     assert set(VERBS) <= set(OPPOSITE)
 
 
@@ -34,9 +23,9 @@ def test_events_respect_the_selectional_classes_and_preferences_are_steep(concep
     rng = random.Random(0)
     for _ in range(500):
         event = concepts.event(rng)
-        assert HYPERNYM[event.subject.noun] in SUBJECT_CLASSES[event.verb]
-        assert HYPERNYM[event.object.noun] in OBJECT_CLASSES[event.verb]
-        assert event.subject.noun not in ENTITY or event.subject.adjective is None
+        assert frames.HYPERNYM[event.subject.noun] in frames.SUBJECT_CLASSES[event.verb]
+        assert frames.HYPERNYM[event.object.noun] in frames.OBJECT_CLASSES[event.verb]
+        assert event.subject.noun not in frames.ENTITY or event.subject.adjective is None
         assert (event.place is None) == (event.preposition is None)
 
 

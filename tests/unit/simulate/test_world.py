@@ -25,16 +25,15 @@ def lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
 
-def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed_and_another_other_texts(
+    tmp_path: Path, root: Path
+) -> None:
     code = "import sys; from pathlib import Path; from dist_stilts.simulate import write_world\n"
     code += f"write_world(Path(sys.argv[1]), scale={TINY})"
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         subprocess.run([sys.executable, "-c", code, str(tmp_path / hash_seed)], check=True, env=environment)
     assert digests(tmp_path / "1") == digests(tmp_path / "2")
-
-
-def test_another_seed_gives_other_texts(tmp_path: Path, root: Path) -> None:
     other = write_world(tmp_path / "other", seed=1, scale=TINY)
     assert lines(other / "mlm" / "en.txt") != lines(root / "mlm" / "en.txt")
     assert lines(other / "mlm" / "qaa.txt") != lines(root / "mlm" / "qaa.txt")
@@ -97,10 +96,9 @@ def test_xnli_is_parallel_balanced_and_three_rows_to_a_premise(root: Path, tongu
 
 
 def test_no_premise_is_in_two_splits_and_no_pair_twice(root: Path) -> None:
-    files = {
-        name: [tuple(line.split("\t")[:2]) for line in lines(root / "xnli" / f"{name}-en.tsv")]
-        for name in ("train", "dev", "test")
-    }
+    files = {}
+    for name in ("train", "dev", "test"):
+        files[name] = [tuple(line.split("\t")[:2]) for line in lines(root / "xnli" / f"{name}-en.tsv")]
     for name in ("train", "dev_matched"):
         records = map(json.loads, lines(root / "multinli_1.0" / f"multinli_1.0_{name}.jsonl"))
         files[f"mnli {name}"] = [(record["sentence1"], record["sentence2"]) for record in records]
@@ -110,18 +108,15 @@ def test_no_premise_is_in_two_splits_and_no_pair_twice(root: Path) -> None:
     assert sum(map(len, premises)) == len(set().union(*premises)) == len(pairs) / 3
 
 
-def test_tatoeba_is_aligned_and_its_english_sides_are_unique(root: Path, tongues: dict[str, Language]) -> None:
+def test_tatoeba_is_aligned_and_unique_and_the_gold_of_bucc_names_rows_that_exist(
+    root: Path, tongues: dict[str, Language]
+) -> None:
     for code in list(tongues)[1:]:
         english = lines(root / "tatoeba" / f"tatoeba.{code}-eng.eng")
         foreign = lines(root / "tatoeba" / f"tatoeba.{code}-eng.{code}")
         assert len(set(english)) == len(english) == len(set(foreign)) == len(foreign)
-        assert lines(root / "labels" / "tatoeba" / f"test-{code}.tsv") == [
-            str(row) for row in sorted(range(len(english)), key=lambda row: english[row])
-        ]
-
-
-def test_the_gold_of_bucc_names_rows_that_exist(root: Path, tongues: dict[str, Language]) -> None:
-    for code in list(tongues)[1:]:
+        order = map(str, sorted(range(len(english)), key=lambda row: english[row]))
+        assert lines(root / "labels" / "tatoeba" / f"test-{code}.tsv") == list(order)
         for split in ("dev", "test"):
             stem = root / "bucc2018" / f"{code}-en.{split}"
             ids = [{line.split("\t")[0] for line in lines(Path(f"{stem}.{side}"))} for side in (code, "en")]
@@ -131,15 +126,14 @@ def test_the_gold_of_bucc_names_rows_that_exist(root: Path, tongues: dict[str, L
         assert lines(root / "labels" / "bucc2018" / f"test-{code}.tsv") == lines(Path(f"{stem}.gold"))
 
 
-def test_tagged_files_are_parallel_in_number_of_sentences(root: Path, tongues: dict[str, Language]) -> None:
+def test_tagged_files_are_parallel_and_only_english_has_training_files_for_labelled_tasks(
+    root: Path, tongues: dict[str, Language]
+) -> None:
     sentences = {lines(root / "udpos" / f"test-{code}.tsv").count("") for code in tongues}
     assert len(sentences) == 1
     for code in tongues:
         assert lines(root / "labels" / "udpos" / f"test-{code}.tsv") == lines(root / "udpos" / f"test-{code}.tsv")
         assert all(x.startswith(f"{code}:") for x in lines(root / "panx" / code / "test") if x)
-
-
-def test_only_english_has_training_files_for_labelled_tasks(root: Path) -> None:
     assert [path.name for path in (root / "udpos").glob("train-*")] == ["train-en.tsv"]
     assert [path.name for path in (root / "xnli").glob("train-*")] == ["train-en.tsv"]
     assert [path.parent.name for path in (root / "panx").glob("*/train")] == ["en"]

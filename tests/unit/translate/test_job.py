@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,7 @@ from dist_stilts.tasks.sources import load_rows
 from dist_stilts.tasks.spec import Answer, PairRow, Row, SpanRow, TaskSpec
 from dist_stilts.translate.job import Outcome, Request, translate
 from dist_stilts.translate.languages import require_known
-from dist_stilts.translate.parts import Translation
-
-Make = Callable[..., list[Outcome]]
+from dist_stilts.translate.parts import Translation, appending, read
 
 
 class Backwards:
@@ -48,16 +46,10 @@ class Backwards:
         return [Translation(f"{language} " + " ".join(word[::-1] for word in text.split())) for text in texts]
 
 
-def spec(family: str, name: str = "made-up") -> TaskSpec:
-    return TaskSpec(
-        name=name,
-        family=family,  # type: ignore[arg-type]
-        languages=("en",),
-        metric="accuracy",
-        folders=(name,),
-        find=lambda folder, split, language: [folder / f"{split}.jsonl"],
-        read=lambda folder, split, language: read_rows(folder / f"{split}.jsonl"),
-    )
+def spec(family: Any, name: str = "made-up") -> TaskSpec:
+    files: dict[str, Any] = {"find": lambda folder, split, language: [folder / f"{split}.jsonl"]}
+    files |= {"read": lambda folder, split, language: read_rows(folder / f"{split}.jsonl"), "folders": (name,)}
+    return TaskSpec(name=name, family=family, languages=("en",), metric="accuracy", **files)
 
 
 def write(root: Path, rows: Sequence[Row], name: str = "made-up") -> None:
@@ -75,9 +67,8 @@ def request_(tmp_path: Path) -> Request:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     write(tmp_path / "data", pairs(20))
-    return Request(
-        spec("sequence"), tmp_path / "data", tmp_path / "out", "train", ["de"], str(tmp_path / "model"), batch_size=4
-    )
+    data, out, model = tmp_path / "data", tmp_path / "out", str(tmp_path / "model")
+    return Request(spec("sequence"), data, out, "train", ["de"], model, batch_size=4)
 
 
 def run(request: Request, translator: Backwards | None = None) -> list[Outcome]:
@@ -113,35 +104,42 @@ def test_rows_keep_order_ids_groups_and_labels_and_the_record_says_what_made_the
 
 def test_repeated_texts_are_translated_once_and_long_ones_in_pieces(request_: Request) -> None:
     sentence = "A rather long sentence of words. "
-    write(request_.data or Path(), [*pairs(20), PairRow("x", "x", sentence * 3, sentence, None)])
+    write(request_.data, [*pairs(20), PairRow("x", "x", sentence * 3, sentence, None)])
     translator = Backwards()
     [outcome] = run(request_, translator)
     assert len(translator.seen) == len(set(translator.seen)) == 7 + 20 + 1
     last = list(read_rows(outcome.path))[-1]
-    assert isinstance(last, PairRow)
     assert last.text_a == " ".join([last.text_b] * 3)
     assert outcome.record["counts"]["texts translated in pieces"] == 1
 
 
-def test_spans_of_the_file_are_where_they_say_and_lost_rows_are_counted(request_: Request) -> None:
+def test_spans_of_the_file_are_where_they_say_lost_rows_are_counted_and_nothing_but_those_is_not_written(
+    request_: Request,
+) -> None:
     context = "the Normans came in the tenth century"
     rows = [
         SpanRow("0", "p", "who came", context, (Answer("Normans", 4),)),
         SpanRow("1", "p", "when", context, (Answer("tenth century", 24),)),
         SpanRow("2", "p", "why", context, ()),
     ]
-    write(request_.data or Path(), rows)
+    write(request_.data, rows)
 
     class Loses(Backwards):
         def __call__(self, texts: Sequence[str], language: str) -> list[Translation]:
+            if language == "fr":
+                return [Translation("") for _ in texts]
             return [Translation("X" if text == "Normans" else text.upper()) for text in texts]
 
-    [outcome] = run(replace(request_, spec=spec("span")), Loses())
+    request = replace(request_, spec=spec("span"))
+    [outcome] = run(request, Loses())
     assert list(read_rows(outcome.path)) == [
         SpanRow("1", "p", "WHEN", context.upper(), (Answer("TENTH CENTURY", 24),)),
         SpanRow("2", "p", "WHY", context.upper(), ()),
     ]
     assert outcome.record["counts"]["dropped: no answer is in the translated context"] == 1
+    with pytest.raises(UserError, match="none of 3 rows came through"):
+        run(replace(request, languages=["fr"]), Loses())
+    assert not list(request_.out.rglob("train-fr.json*"))
 
 
 def test_a_killed_run_goes_on_where_it_was(request_: Request, tmp_path: Path) -> None:
@@ -167,7 +165,7 @@ def test_parts_of_another_model_setting_or_text_are_not_used(request_: Request, 
     if what == "weights":
         (Path(request_.model) / "config.json").write_text('{"other": 1}')
     elif what == "english":
-        write(request_.data or Path(), [*pairs(19), PairRow("r19", "g6", "premise number 6", "another", "yes")])
+        write(request_.data, [*pairs(19), PairRow("r19", "g6", "premise number 6", "another", "yes")])
     elif what == "language":
         changed = replace(request_, languages=["fr"])
     else:
@@ -177,7 +175,9 @@ def test_parts_of_another_model_setting_or_text_are_not_used(request_: Request, 
     assert len(translator.seen) == 27
 
 
-def test_a_finished_translation_is_not_made_again_and_only_what_is_missing_is(request_: Request) -> None:
+def test_a_finished_translation_is_not_made_again_only_what_is_missing_is_and_another_not_overwritten(
+    request_: Request,
+) -> None:
     [first] = run(request_, Backwards())
     before = first.path.stat().st_mtime_ns
     [again] = run(replace(request_, batch_size=5))
@@ -188,18 +188,12 @@ def test_a_finished_translation_is_not_made_again_and_only_what_is_missing_is(re
     outcomes = run(replace(request_, languages=["de", "fr", "de"]), translator)
     assert [outcome.made for outcome in outcomes] == [False, True]
     assert len(translator.seen) == 27
-    assert first.path.stat().st_mtime_ns == before
-
-
-def test_another_translation_is_not_overwritten(request_: Request) -> None:
-    [outcome] = run(replace(request_, limit=3), Backwards())
-    before = outcome.path.read_bytes()
     with pytest.raises(UserError, match=r"train-de.jsonl: holds another translation \(beams: 1 -> 2.*Delete it"):
-        run(replace(request_, limit=3, beams=2))
-    outcome.path.with_suffix(".json").unlink()
+        run(replace(request_, beams=2))
+    first.path.with_suffix(".json").unlink()
     with pytest.raises(UserError, match="no record of what made it"):
-        run(replace(request_, limit=3))
-    assert outcome.path.read_bytes() == before
+        run(request_)
+    assert first.path.stat().st_mtime_ns == before
 
 
 def test_two_programs_do_not_work_on_one_file_and_progress_counts_what_was_done_before(request_: Request) -> None:
@@ -227,13 +221,11 @@ def test_slices_are_parallel_to_the_english_ones(request_: Request) -> None:
 def test_a_composite_task_is_translated_part_by_part(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("one", "two"):
         monkeypatch.setitem(registry._BY_NAME, name, spec("sequence", name))
-        write(request_.data or Path(), pairs(4), name)
+        write(request_.data, pairs(4), name)
     both = replace(spec("sequence", "both"), parts=("one", "two"), read=None)
     outcomes = run(replace(request_, spec=both), Backwards())
-    assert [outcome.path.parts[-3:] for outcome in outcomes] == [
-        ("one", "translated", "train-de.jsonl"),
-        ("two", "translated", "train-de.jsonl"),
-    ]
+    made = [outcome.path.relative_to(request_.out).as_posix() for outcome in outcomes]
+    assert made == [f"{name}/translated/train-de.jsonl" for name in ("one", "two")]
 
 
 @pytest.mark.parametrize(
@@ -256,16 +248,6 @@ def test_bad_requests_are_one_line_and_leave_nothing(request_: Request, change: 
     assert not request_.out.exists()
 
 
-def test_a_translation_of_nothing_is_not_written(request_: Request) -> None:
-    class Mute(Backwards):
-        def __call__(self, texts: Sequence[str], language: str) -> list[Translation]:
-            return [Translation("") for _ in texts]
-
-    with pytest.raises(UserError, match="none of 20 rows came through"):
-        run(request_, Mute())
-    assert not list(request_.out.rglob("train-de.json*"))
-
-
 def test_a_real_model_s_translation_of_a_real_task_is_read_back(
     world: Path, tiny_translator: Path, tmp_path: Path
 ) -> None:
@@ -280,3 +262,27 @@ def test_a_real_model_s_translation_of_a_real_task_is_read_back(
         assert not {row.prompt for row in rows} & {row.prompt for row in english}  # type: ignore[attr-defined]
         assert outcome.record["counts"]["pieces that the model did not end"] > 0
     assert outcomes[0].path.read_text() != outcomes[1].path.read_text()
+
+
+ONE, TWO = [Translation("eins\nzwei", True), Translation("„drei“")], [Translation("vier")]
+
+
+def test_what_ranks_appended_is_read_by_its_numbers(tmp_path: Path) -> None:
+    with appending(tmp_path, 0) as first, appending(tmp_path, 5) as other:
+        first(3, ONE)
+        other(1, TWO)
+        assert read(tmp_path) == {3: ONE, 1: TWO}
+    assert read(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize("lost", [1, 5, 20])
+def test_a_torn_last_line_is_dropped_and_written_again(tmp_path: Path, lost: int) -> None:
+    with appending(tmp_path, 0) as append:
+        append(0, ONE)
+        append(1, TWO)
+    path = tmp_path / "rank-0.jsonl"
+    path.write_bytes(path.read_bytes()[:-lost])
+    assert read(tmp_path) == {0: ONE}
+    with appending(tmp_path, 0) as append:
+        append(1, TWO)
+    assert read(tmp_path) == {0: ONE, 1: TWO}

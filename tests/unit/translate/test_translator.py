@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from dist_stilts.errors import UserError
+from dist_stilts.tasks.languages import XTREME_LANGUAGES
+from dist_stilts.translate.languages import FLORES, known, require_known
 from dist_stilts.translate.translator import Translator, load_translator
 
 CPU = torch.device("cpu")
@@ -28,7 +31,7 @@ def test_translations_depend_on_language_and_beams_and_not_on_the_generation_con
     german = translator(TEXTS, "de")
     again, beams = (load_translator(tiny_translator, beams, 48, CPU) for beams in (1, 3))
     assert german == translator(TEXTS, "de") == again(TEXTS, "de")
-    config = again.model.generation_config  # type: ignore[attr-defined]
+    config = again.model.generation_config
     config.do_sample, config.temperature, config.max_length = True, 9.0, 3
     assert again(TEXTS, "de") == german
     for other in (translator(TEXTS, "fr"), beams(TEXTS, "de")):
@@ -62,29 +65,27 @@ def copied(folder: Path, to: Path, **changes: Any) -> Path:
     return to
 
 
-def test_what_is_no_whole_sequence_to_sequence_model_is_refused(tiny_translator: Path, tmp_path: Path) -> None:
+def test_what_is_no_whole_sequence_to_sequence_model_with_languages_is_refused(
+    tiny_translator: Path, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
     cut_off = copied(tiny_translator, tmp_path / "cut off")
     (cut_off / "model.safetensors").write_bytes((cut_off / "model.safetensors").read_bytes()[:1000])
     encoder = {"model_type": "xlm-roberta", "architectures": ["XLMRobertaModel"]}
+    mute = copied(tiny_translator, tmp_path / "mute")
+    config = json.loads((mute / "tokenizer_config.json").read_text())
+    del config["extra_special_tokens"]
+    (mute / "tokenizer_config.json").write_text(json.dumps(config | {"tokenizer_class": "PreTrainedTokenizerFast"}))
     no_model = "cannot load a sequence-to-sequence model"
     for folder, said in (
         (tmp_path / "empty", no_model),
         (cut_off, no_model),
+        (mute, "no language codes"),
         (copied(tiny_translator, tmp_path / "encoder", **encoder), f"{no_model}: .*nllb-200-distilled-600M"),
         (copied(tiny_translator, tmp_path / "deeper", encoder_layers=2), "tensors of the model are not in the file"),
     ):
         with pytest.raises(UserError, match=said):
             load_translator(folder, 1, 48, CPU)
-
-
-def test_a_tokenizer_without_languages_is_refused(tiny_translator: Path, tmp_path: Path) -> None:
-    folder = copied(tiny_translator, tmp_path / "m")
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    del config["extra_special_tokens"]
-    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"tokenizer_class": "PreTrainedTokenizerFast"}))
-    with pytest.raises(UserError, match="no language codes"):
-        load_translator(folder, 1, 48, CPU)
 
 
 def test_a_model_of_m2m100_s_own_kind_translates(tiny_translator: Path, tmp_path: Path) -> None:
@@ -112,5 +113,33 @@ def test_a_model_of_m2m100_s_own_kind_translates(tiny_translator: Path, tmp_path
     with pytest.raises(UserError, match=r"'eu'\. known: af, ar"):
         translator.require("eu")
     assert len(translator(["ab cd", "ef"], "de")) == 2
-    generated: Any = translator._generate(translator.tokenizer(["ab"], return_tensors="pt"), "de", 5)  # type: ignore[attr-defined]
+    generated: Any = translator._generate(translator.tokenizer(["ab"], return_tensors="pt"), "de", 5)
     assert tokenizer.convert_ids_to_tokens(int(generated[0, 1])) == "__de__"
+
+
+class Tokenizer(SimpleNamespace):
+    """Knows some tokens."""
+
+    src_lang = "?"
+    unk_token_id = 3
+
+    def convert_tokens_to_ids(self, token: str) -> int:
+        return self.tokens.get(token, 3)
+
+
+def test_the_codes_are_those_of_nllb_m2m100_lacks_three_of_our_languages_and_other_tokenizers_know_none() -> None:
+    from transformers.models.m2m_100 import tokenization_m2m_100 as m2m100
+    from transformers.models.nllb import tokenization_nllb as nllb
+
+    assert set(FLORES.values()) <= set(nllb.FAIRSEQ_LANGUAGE_CODES)
+    assert {*XTREME_LANGUAGES, "ht", "qu", "it"} <= set(FLORES)
+    tokens = {f"__{code}__": 10 + number for number, code in enumerate(m2m100.FAIRSEQ_LANGUAGE_CODES["m2m100"])}
+    languages = known(Tokenizer(tokens=tokens))
+    assert set(FLORES) - set(languages) == {"eu", "qu", "te"}
+    assert languages["de"] == ("de", tokens["__de__"])
+    languages = known(Tokenizer(tokens={"eng_Latn": 7, "deu_Latn": 8}))
+    assert languages == {"en": ("eng_Latn", 7), "de": ("deu_Latn", 8)}
+    with pytest.raises(UserError, match="no language 'dr'"):
+        require_known("dr", languages)
+    plain: Any = SimpleNamespace(unk_token_id=0, convert_tokens_to_ids=lambda token: 1)
+    assert known(plain) == {}
