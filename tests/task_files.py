@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tarfile
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,6 +50,24 @@ def encoded(content: Any) -> bytes:
     return (content if isinstance(content, str) else json.dumps(content)).encode()
 
 
+def zipped(files: Mapping[str, Any], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, encoded(content))
+    return stream.getvalue()
+
+
+def tarred(files: Mapping[str, Any], mode: str = "w:gz") -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(encoded(content))
+            archive.addfile(info, io.BytesIO(encoded(content)))
+    return stream.getvalue()
+
+
 def refusal(read: Callable[..., Any], *arguments: Any) -> str:
     """What a reader says of files that it refuses: one short line."""
     with pytest.raises(UserError) as caught:
@@ -82,15 +102,8 @@ def hellaswag(**changes: Any) -> dict[str, Any]:
 
 def xcopa(**changes: Any) -> dict[str, Any]:
     texts = {"premise": "Der Mann drehte den Hahn auf.", "choice1": "Die Toilette lief voll."}
-    return {
-        **texts,
-        "choice2": "Wasser floss.",
-        "question": "effect",
-        "label": 1,
-        "idx": 0,
-        "changed": False,
-        **changes,
-    }
+    asked = {"choice2": "Wasser floss.", "question": "effect", "label": 1, "idx": 0, "changed": False}
+    return {**texts, **asked, **changes}
 
 
 def mnli(**changes: Any) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from models_made import export_model
 from tokenizers import processors
 
 from dist_stilts.errors import UserError
-from dist_stilts.evaluate import embedding
+from dist_stilts.evaluate import embedding, embedding_files
 from dist_stilts.evaluate.embedding import Embedder, Reading, cut, dealt, special_tokens_around
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.once import hold
@@ -69,8 +72,11 @@ def by_hand(model: MultiTaskModel, tokenizer: Any, texts: Sequence[str], layer: 
     return torch.nn.functional.normalize(torch.stack(rows)).numpy()
 
 
-def test_rows_are_unit_means_in_the_order_of_the_texts(make: Make, model: MultiTaskModel, tokenizer: Any) -> None:
-    (found,) = make()(TEXTS)
+@pytest.mark.parametrize("batch_tokens", [1, 40, 100_000])
+def test_rows_are_unit_means_in_the_order_of_the_texts_whatever_the_batches(
+    make: Make, model: MultiTaskModel, tokenizer: Any, batch_tokens: int
+) -> None:
+    (found,) = make(batch_tokens=batch_tokens)(TEXTS)
     assert isinstance(found, np.memmap)
     assert not found.flags.writeable
     assert (found.dtype, found.shape) == (np.float32, (len(TEXTS), 16))
@@ -78,25 +84,15 @@ def test_rows_are_unit_means_in_the_order_of_the_texts(make: Make, model: MultiT
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("batch_tokens", [1, 40, 100_000])
-def test_the_size_of_batches_changes_no_more_than_rounding(
-    make: Make, model: MultiTaskModel, tokenizer: Any, batch_tokens: int
+def test_special_tokens_are_left_out_where_asked_but_not_unknown_words(
+    make: Make, model: MultiTaskModel, tokenizer: Any
 ) -> None:
-    (found,) = make(batch_tokens=batch_tokens)(TEXTS)
-    np.testing.assert_allclose(found, by_hand(model, tokenizer, TEXTS, 2), atol=1e-5)
-
-
-def test_special_tokens_are_left_out_where_asked(make: Make, model: MultiTaskModel, tokenizer: Any) -> None:
-    texts = [text for text in TEXTS if text]
-    (found,) = make(special_tokens=False)(texts)
+    assert tokenizer.unk_token_id in tokenizer("\u2603 cat")["input_ids"][1:-1]
+    texts = [*(text for text in TEXTS if text), "\u2603 cat"]
+    found, empty = np.split(make(special_tokens=False)([*texts, ""])[0], [len(texts)])
     np.testing.assert_allclose(found, by_hand(model, tokenizer, texts, 2, inner=True), atol=1e-5)
     assert np.abs(found - by_hand(model, tokenizer, texts, 2)).max() > 0.01
-
-
-def test_a_text_without_a_token_of_its_own_is_zero_and_not_nan(make: Make) -> None:
-    (found,) = make(special_tokens=False)(["", "cat"])
-    assert not found[0].any()
-    assert np.linalg.norm(found[1]) == pytest.approx(1)
+    assert not empty.any(), "a text without a token of its own is zero, not nan"
 
 
 def test_no_zero_is_negative(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,12 +102,6 @@ def test_no_zero_is_negative(make: Make, monkeypatch: pytest.MonkeyPatch) -> Non
     (found,) = make(pooling="cls")(["cat"])
     assert (found == 0).sum() == 8
     assert not np.signbit(found).any()
-
-
-def test_unknown_words_are_text_though_their_id_is_special(make: Make, model: MultiTaskModel, tokenizer: Any) -> None:
-    assert tokenizer.unk_token_id in tokenizer("\u2603 cat")["input_ids"][1:-1]
-    (found,) = make(special_tokens=False)(["\u2603 cat"])
-    np.testing.assert_allclose(found, by_hand(model, tokenizer, ["\u2603 cat"], 2, inner=True), atol=1e-5)
 
 
 def test_special_tokens_are_those_that_the_tokenizer_adds(bert_tokenizer: Any, tokenizer: Any) -> None:
@@ -137,50 +127,38 @@ def test_all_layers_of_one_pass_are_those_of_single_passes(make: Make, passes: l
     assert len({vectors.tobytes() for vectors in together}) == 3
 
 
-def test_what_is_cached_is_not_computed_again(make: Make, passes: list[int]) -> None:
+def test_what_is_cached_is_not_computed_again_and_only_missing_layers_are(make: Make, passes: list[int]) -> None:
     (first,) = make(1)(TEXTS)
-    done = len(passes)
+    done, written = len(passes), Path(first.filename).stat().st_mtime_ns  # type: ignore[attr-defined]
     (again,) = make(1)(list(TEXTS))
     assert len(passes) == done > 0
     np.testing.assert_array_equal(first, again)
-
-
-def test_only_missing_layers_are_computed(make: Make, passes: list[int]) -> None:
-    (first,) = make(1)(TEXTS)
-    written = Path(first.filename).stat().st_mtime_ns  # type: ignore[attr-defined]
     both = make(1, 2)(TEXTS)
-    assert len(passes) > 0
+    assert len(passes) > done
     assert Path(both[0].filename).stat().st_mtime_ns == written  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"model_id": "other"}, {"pooling": "cls"}, {"special_tokens": False}, {"max_length": 10}],
-    ids=lambda change: next(iter(change)),
+    ("change", "texts"),
+    [
+        *(({key: value}, TEXTS) for key, value in (("model_id", "other"), ("pooling", "cls"), ("max_length", 10))),
+        ({"special_tokens": False}, TEXTS),
+        *(
+            ({}, other)
+            for other in (TEXTS[:-1], (*TEXTS[1:], TEXTS[0]), ("the cat lifted the lampcat", "", *TEXTS[2:]))
+        ),
+        ({"dtype": torch.bfloat16}, TEXTS),
+    ],
 )
-def test_another_request_is_computed(make: Make, passes: list[int], change: dict[str, Any]) -> None:
+def test_another_request_or_model_and_other_texts_are_computed(
+    make: Make, passes: list[int], model: MultiTaskModel, change: dict[str, Any], texts: tuple[str, ...]
+) -> None:
     make()(TEXTS)
     done = len(passes)
-    make(**change)(TEXTS)
+    model.to(change.pop("dtype", torch.float32))
+    (found,) = make(**change)(texts)
     assert len(passes) > done
-
-
-@pytest.mark.parametrize("other", [TEXTS[:-1], (*TEXTS[1:], TEXTS[0]), ("the cat lifted the lampcat", "", *TEXTS[2:])])
-def test_other_texts_are_computed(make: Make, passes: list[int], other: tuple[str, ...]) -> None:
-    make()(TEXTS)
-    done = len(passes)
-    (found,) = make()(other)
-    assert len(passes) > done
-    assert len(found) == len(other)
-
-
-def test_another_type_of_weights_is_computed(make: Make, passes: list[int], model: MultiTaskModel) -> None:
-    make()(TEXTS)
-    done = len(passes)
-    model.to(torch.bfloat16)
-    (found,) = make()(TEXTS)
-    assert len(passes) > done
-    assert found.dtype == np.float32
+    assert (len(found), found.dtype) == (len(texts), np.float32)
 
 
 @pytest.mark.parametrize("damage", ["short", "no record", "broken record"])
@@ -202,7 +180,14 @@ class Killed(Exception):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("when", ["between parts", "while a part is written", "before the part is noted"])
+MOMENTS: dict[str, tuple[Any, str, int]] = {
+    "between parts": (embedding_files.EmbeddingFiles, "append", 3),
+    "while a part is written": (os, "fsync", 3),  # file, record, file
+    "before the part is noted": (embedding_files, "write_text", 2),
+}
+
+
+@pytest.mark.parametrize("when", MOMENTS)
 def test_a_killed_job_goes_on_after_the_last_whole_part(
     make: Make, passes: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: str
 ) -> None:
@@ -224,29 +209,15 @@ def test_a_killed_job_goes_on_after_the_last_whole_part(
 
 def die_at_second(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     """Let the second part's writing fail at this point; `between parts` is after the second part."""
-    import os
+    owner, name, at = MOMENTS[when]
+    real, calls = getattr(owner, name), itertools.count(1)
 
-    from dist_stilts.evaluate import embedding_files
+    def dying(*args: Any) -> Any:
+        if next(calls) == at:
+            raise Killed
+        return real(*args)
 
-    count = 0
-
-    def dying(real: Callable[..., Any], at: int) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == at:
-                raise Killed
-            return real(*args)
-
-        return call
-
-    if when == "between parts":
-        files = embedding_files.EmbeddingFiles
-        monkeypatch.setattr(files, "append", dying(files.append, 3))
-    elif when == "before the part is noted":
-        monkeypatch.setattr(embedding_files, "write_text", dying(embedding_files.write_text, 2))
-    else:
-        monkeypatch.setattr(os, "fsync", dying(os.fsync, 3))  # file, record, file
+    monkeypatch.setattr(owner, name, dying)
 
 
 def test_layers_that_were_killed_apart_are_ended_together(
@@ -262,22 +233,18 @@ def test_layers_that_were_killed_apart_are_ended_together(
         assert vectors.tobytes() == same.tobytes()
 
 
-def test_texts_that_do_not_fit_are_cut_and_counted(make: Make, tokenizer: Any) -> None:
-    long = "sailor " * 20_000
-    texts = [long, "cat", "sailor " * 40_000]
+def test_texts_that_do_not_fit_are_cut_and_counted_over_all_parts(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def record(vectors: Any) -> dict[str, Any]:
+        return dict(json.loads(Path(vectors.filename).with_suffix(".json").read_text()))
+
+    texts = ["sailor " * 20_000, "cat", "sailor " * 40_000]
     (found,) = make()(texts)
     assert make().truncated(texts) == 2
     np.testing.assert_array_equal(found[0], found[2])
-    record = json.loads(Path(found.filename).with_suffix(".json").read_text())  # type: ignore[attr-defined]
-    assert len(long) > 100_000
-    assert (record["truncated"], record["done"], record["texts"]) == (2, 3, 3)
-
-
-def test_counts_of_several_parts_are_added(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"truncated": 2, "done": 3, "texts": 3}.items() <= record(found).items()
     monkeypatch.setattr(embedding, "PART_TEXTS", 3)
     (found,) = make(max_length=5)(TEXTS)
-    record = json.loads(Path(found.filename).with_suffix(".json").read_text())  # type: ignore[attr-defined]
-    assert record["truncated"] == make(max_length=5).truncated(TEXTS) == 5
+    assert record(found)["truncated"] == make(max_length=5).truncated(TEXTS) == 5
 
 
 def test_no_texts_are_no_rows(make: Make, passes: list[int], tmp_path: Path) -> None:
@@ -300,15 +267,19 @@ def test_embeddings_that_are_no_numbers_are_refused_with_the_first_line(
     assert not list(tmp_path.glob("*/layer-*.npy"))
 
 
-@pytest.mark.parametrize("layer", [-1, 3])
-def test_a_layer_that_the_encoder_does_not_have_is_refused(make: Make, layer: int) -> None:
-    with pytest.raises(UserError, match=rf"no layer {layer}\. .*0 \(embeddings\) to 2"):
-        make(layer)(TEXTS)
-
-
-def test_an_unknown_pooling_is_refused(make: Make) -> None:
-    with pytest.raises(UserError, match="unknown pooling 'max'"):
-        make(pooling="max")(TEXTS)
+@pytest.mark.parametrize(
+    ("layer", "pooling", "said"),
+    [
+        (-1, "mean", r"no layer -1\. .*0 \(embeddings\) to 2"),
+        (3, "mean", r"no layer 3\. .*0 \(embeddings\) to 2"),
+        (2, "max", "unknown pooling 'max'"),
+    ],
+)
+def test_a_layer_that_the_encoder_does_not_have_and_an_unknown_pooling_are_refused(
+    make: Make, layer: int, pooling: str, said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        make(layer, pooling=pooling)(TEXTS)
 
 
 def test_a_cache_that_cannot_be_read_is_one_clear_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,11 +342,8 @@ def test_batches_hold_every_text_once_longest_first_and_keep_to_their_bounds(pac
         assert len(batch) == 1 or places <= 1000
         assert packed or lengths[batch].min() >= embedding.LIKE_LENGTH * longest
     assert len(batches) < 1.2 * lengths.sum() / 1000 + (0 if packed else 20)
-
-
-@pytest.mark.parametrize(("packed", "batches"), [(True, [[1], [3], [0, 2]]), (False, [[1], [3], [0, 2]])])
-def test_a_text_longer_than_a_batch_is_one_by_itself(packed: bool, batches: list[list[int]]) -> None:
-    assert [batch.tolist() for batch in cut(np.array([5, 50, 5, 50]), 20, packed)] == batches
+    alone = cut(np.array([5, 50, 5, 50]), 20, packed)
+    assert [batch.tolist() for batch in alone] == [[1], [3], [0, 2]], "a text longer than a batch is one by itself"
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 7])
@@ -391,16 +359,8 @@ def test_vectors_are_those_of_sentence_transformers(
     make: Make, model: MultiTaskModel, tokenizer: Any, tmp_path: Path
 ) -> None:
     peer = pytest.importorskip("sentence_transformers")
-    from dist_stilts.model.encoder import Provenance, encoder_digest, export
-
-    folder = tmp_path / "model"
-    folder.mkdir()
-    export(
-        folder,
-        model.encoder,
-        torch.nn.ModuleDict(),
-        tokenizer,
-        Provenance("r", "i", "random", encoder_digest(model.encoder)),
+    export_model(tmp_path / "model", model.encoder, tokenizer)
+    theirs = peer.SentenceTransformer(str(tmp_path / "model"), device="cpu").encode(
+        list(TEXTS), normalize_embeddings=True
     )
-    theirs = peer.SentenceTransformer(str(folder), device="cpu").encode(list(TEXTS), normalize_embeddings=True)
     np.testing.assert_allclose(make()(TEXTS)[0], theirs, atol=1e-5)

@@ -10,12 +10,11 @@ import datasets
 import huggingface_hub
 import pytest
 from datasets.arrow_writer import ArrowWriter
+from models_made import export_model
 from typer.testing import CliRunner
 
 from dist_stilts.__main__ import app
-from dist_stilts.model.encoder import Provenance, encoder_digest, export, new_encoder
-from dist_stilts.model.heads import head_name
-from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.encoder import new_encoder
 from dist_stilts.tasks.registry import get_task
 
 XNLI = get_task("xnli")
@@ -47,10 +46,7 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def model(tokenizer: Any, tiny_config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    encoder = new_encoder(tiny_config, None, None, tokenizer, seed=0)
-    heads = {head_name(XNLI): ["xnli"]}
-    provenance = Provenance("random", "id", "random", encoder_digest(encoder), [], heads)
-    export(folder, encoder, MultiTaskModel(encoder, [XNLI]).heads, tokenizer, provenance)
+    export_model(folder, new_encoder(tiny_config, None, None, tokenizer, seed=0), tokenizer, [XNLI])
     return folder
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from models_made import export_model
 from torch import nn
 
 from dist_stilts.errors import UserError
@@ -54,24 +55,22 @@ def test_a_given_threshold_goes_before_one_tuned_on_gold_before_the_margins_own(
     assert choose_threshold(replace(request_, retrieval=RetrievalConfig(margin="distance")), FOUND, None)[0] == 0.0
 
 
-def test_a_plain_cosine_needs_a_threshold_or_gold(request_: Request) -> None:
-    with pytest.raises(UserError, match="Give --threshold"):
-        replace(request_, retrieval=RetrievalConfig(margin="absolute"))
-    replace(request_, retrieval=RetrievalConfig(margin="absolute"), threshold=-math.inf)
-    replace(request_, retrieval=RetrievalConfig(margin="absolute"), gold=Path("gold"))
-
-
 @pytest.mark.parametrize(
-    ("options", "said"), [({"neighbours": 0}, "neighbours: 0"), ({"layer": "7,14"}, "layer: 7,14 is several")]
+    ("options", "changes", "said"),
+    [
+        ({"neighbours": 0}, {}, "neighbours: 0"),
+        ({"layer": "7,14"}, {}, "layer: 7,14 is several"),
+        ({"margin": "absolute"}, {}, "Give --threshold"),
+        ({}, {"threshold": math.nan}, "not a number"),
+    ],
 )
-def test_a_search_that_makes_no_sense_is_refused(request_: Request, options: dict[str, Any], said: str) -> None:
+def test_a_request_that_makes_no_sense_is_refused(
+    request_: Request, options: dict[str, Any], changes: dict[str, Any], said: str
+) -> None:
     with pytest.raises(UserError, match=said):
-        replace(request_, retrieval=RetrievalConfig(**options))
-
-
-def test_a_threshold_that_is_no_number_and_pairs_that_cannot_be_written_are_refused(request_: Request) -> None:
-    with pytest.raises(UserError, match="not a number"):
-        replace(request_, threshold=math.nan)
+        replace(request_, retrieval=RetrievalConfig(**options), **changes)
+    for enough in ({"threshold": -math.inf}, {"gold": Path("gold")}):
+        replace(request_, retrieval=RetrievalConfig(margin="absolute"), **enough)
     request_.source.write_text("a file, not a folder")
     with pytest.raises(UserError, match="source: cannot be made a folder"):
         replace(request_, out=request_.source / "pairs.tsv")
@@ -103,16 +102,8 @@ def test_pairs_are_written_as_they_first_stand_with_ids_where_the_files_have_the
 @pytest.fixture
 def files(request_: Request, tiny_encoder: Any, tokenizer: Any, world: Path) -> Request:
     """Six sentences, in the other file backwards, with an encoder of random weights."""
-    from dist_stilts.model.encoder import Provenance, encoder_digest, export
-
     nn.init.normal_(tiny_encoder.get_input_embeddings().weight)
-    export(
-        Path(request_.model),
-        tiny_encoder,
-        nn.ModuleDict(),
-        tokenizer,
-        Provenance("run", "id", "random", encoder_digest(tiny_encoder)),
-    )
+    export_model(Path(request_.model), tiny_encoder, tokenizer)
     lines = (world / "tatoeba" / "tatoeba.qaa-eng.eng").read_text(encoding="utf-8").splitlines()[:6]
     request_.source.write_text("\n".join([*lines, "", lines[0]]) + "\n", encoding="utf-8")
     request_.target.write_text("\n".join(reversed(lines)) + "\n", encoding="utf-8")

@@ -6,28 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from models_made import Oracle
 
-from dist_stilts.data.features import Features
 from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.predict import evaluation_dtype, predict
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import current
 from dist_stilts.tasks.registry import get_task
-
-
-class Oracle:
-    """A model that finds each row's gold answer again by its tokens."""
-
-    def __init__(self, features: Features) -> None:
-        self.labels = {tuple(ids): labels for ids, labels in zip(features.input_ids, features.labels, strict=True)}
-
-    def eval(self) -> None:
-        """Nothing to switch."""
-
-    def predict(self, _: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        rows = [tuple(ids.tolist()) for ids in batch["input_ids"].split(batch["lengths"].tolist())]
-        return torch.tensor([label for row in rows for label in self.labels[row] if label >= 0])
 
 
 @pytest.mark.parametrize(("task", "max_length"), [("xnli", 64), ("udpos", 64), ("udpos", 6)])
@@ -62,8 +48,5 @@ def test_dtype_follows_the_device_unless_named() -> None:
     assert evaluation_dtype("auto", torch.device("cpu")) == torch.float32
     assert evaluation_dtype("auto", torch.device("cuda")) == torch.bfloat16
     assert evaluation_dtype("bfloat16", torch.device("cpu")) == torch.bfloat16
-
-
-def test_an_unknown_dtype_is_refused() -> None:
     with pytest.raises(UserError, match="bfloat6"):
         evaluation_dtype("bfloat6", torch.device("cpu"))

@@ -47,31 +47,22 @@ def comparable(source: list[str], target: list[str], gold: list[tuple[int, int]]
     return Bitext(tuple(source), tuple(target), ids[0], ids[1], pairs)
 
 
-def test_tatoeba_asks_for_each_english_sentence_its_nearest_foreign_one() -> None:
-    bitext = aligned(["eins", "zwei", "drei"], ["one", "two", "three"])
-    score = tatoeba(bitext)
-    assert score.values == {"accuracy": 1.0, "accuracy_from_foreign": 1.0}
-    assert (score.predictions, score.count, score.degenerate) == (["0", "2", "1"], 3, None)  # one, three, two
-
-
-def test_the_two_directions_of_tatoeba_are_kept_apart() -> None:
-    degrees = {"a": 0, "b": 50, "A": 30, "B": 60}  # A's nearest is b; a's nearest is A and b's is B
-    score = tatoeba(aligned(["a", "b"], ["A", "B"]), Known(degrees))
-    assert score.predictions == ["1", "1"]
-    assert score.values == {"accuracy": 0.5, "accuracy_from_foreign": 1.0}
-
-
-def test_tatoeba_takes_the_first_of_equal_sentences() -> None:
-    score = tatoeba(aligned(["eins", "eins", "drei"], ["one", "one", "three"]))
-    assert score.predictions == ["0", "0", "2"]
-    assert score.values["accuracy"] == pytest.approx(2 / 3)
-
-
-def test_tatoeba_reads_gold_by_id() -> None:
-    bitext = Bitext(("drei", "eins"), ("one", "three"), ("0", "1"), ("0", "1"), (("1", "0"), ("0", "1")))
-    score = tatoeba(bitext)
-    assert score.predictions == ["1", "0"]
-    assert score.values == {"accuracy": 1.0, "accuracy_from_foreign": 1.0}
+@pytest.mark.parametrize(
+    ("bitext", "predicted", "accuracy", "from_foreign"),
+    [
+        (aligned(["eins", "zwei", "drei"], ["one", "two", "three"]), "021", 1.0, 1.0),  # one, three, two
+        (aligned(["a", "b"], ["A", "B"]), "11", 0.5, 1.0),  # A's nearest is b; a's nearest is A and b's is B
+        (aligned(["eins", "eins", "drei"], ["one", "one", "three"]), "002", 2 / 3, 2 / 3),  # the first of equals
+        (Bitext(("drei", "eins"), ("one", "three"), ("0", "1"), ("0", "1"), (("1", "0"), ("0", "1"))), "10", 1.0, 1.0),
+    ],
+    ids=["sorted", "directions", "equals", "gold by id"],
+)
+def test_tatoeba_asks_for_each_english_sentence_its_nearest_foreign_one_and_the_other_way_round(
+    bitext: Bitext, predicted: str, accuracy: float, from_foreign: float
+) -> None:
+    score = tatoeba(bitext, Known({**DEGREES, "a": 0, "b": 50, "A": 30, "B": 60}))
+    assert score.values == pytest.approx({"accuracy": accuracy, "accuracy_from_foreign": from_foreign})
+    assert (score.predictions, score.count, score.degenerate) == ([*predicted], len(predicted), None)
 
 
 def test_a_collapsed_encoder_is_labelled_also_where_centring_hides_it() -> None:
@@ -112,27 +103,26 @@ def test_settings_that_make_no_sense_are_refused_with_the_nearest_that_do(settin
     RetrievalConfig().check()
 
 
-@pytest.mark.parametrize(
-    ("wanted", "layers"), [("last", (3,)), ("all", (0, 1, 2, 3)), ("2", (2,)), ("3, 0", (0, 3)), ("1,1", (1,))]
-)
-def test_layers_are_named_by_number_last_or_all(wanted: str, layers: tuple[int, ...]) -> None:
-    assert wanted_layers(wanted, 3) == layers
-
-
-@pytest.mark.parametrize("wanted", ["4", "-1", "", "first", "1,x"])
-def test_a_layer_that_the_encoder_does_not_have_is_refused(wanted: str) -> None:
-    with pytest.raises(UserError, match=r"has no layer .*0 \(embeddings\) to 3"):
-        wanted_layers(wanted, 3)
+def test_layers_are_named_by_number_last_or_all_and_are_those_that_the_encoder_has() -> None:
+    found = {wanted: wanted_layers(wanted, 3) for wanted in ("last", "all", "2", "3, 0", "1,1")}
+    assert found == {"last": (3,), "all": (0, 1, 2, 3), "2": (2,), "3, 0": (0, 3), "1,1": (1,)}
+    for wanted in ("4", "-1", "", "first", "1,x"):
+        with pytest.raises(UserError, match=r"has no layer .*0 \(embeddings\) to 3"):
+            wanted_layers(wanted, 3)
 
 
 DEV = comparable(["eins", "zwei", "drei", "weit"], ["three", "far", "one", "two"], [(0, 2), (1, 3), (2, 0)])
 
 
-def test_bucc_mines_the_gold_pairs_and_leaves_the_rest() -> None:
-    score = bucc(DEV, DEV)
+def test_bucc_mines_the_gold_pairs_of_dev_in_one_go_and_keeps_the_curve_beside_them() -> None:
+    embedder = Known()
+    score = bucc(DEV, DEV, embedder)
+    assert embedder.asked == [DEV.source, DEV.target]
     assert (score.values["f1"], score.values["precision"], score.values["recall"]) == (1.0, 1.0, 1.0)
-    assert sorted(score.predictions) == ["de-0\ten-2", "de-1\ten-3", "de-2\ten-0"]
-    assert score.count == 3
+    assert (sorted(score.predictions), score.count) == (["de-0\ten-2", "de-1\ten-3", "de-2\ten-0"], 3)
+    head, *points = score.beside["curve.tsv"].splitlines()
+    assert head.split("\t") == ["threshold", "precision", "recall", "f1"]
+    assert max(float(point.split("\t")[3]) for point in points) == 1.0
 
 
 def test_bucc_tunes_on_dev_and_applies_the_threshold_to_test() -> None:
@@ -142,12 +132,6 @@ def test_bucc_tunes_on_dev_and_applies_the_threshold_to_test() -> None:
     assert score.threshold == tuned
     assert score.predictions == ["de-0\ten-1"]
     assert (score.values["precision"], score.values["recall"]) == (1.0, 0.5)
-
-
-def test_scoring_dev_itself_embeds_it_once() -> None:
-    embedder = Known()
-    bucc(DEV, DEV, embedder)
-    assert embedder.asked == [DEV.source, DEV.target]
 
 
 TWICE = comparable(
@@ -172,20 +156,9 @@ def test_a_text_that_repeats_is_searched_once_and_then_counts_for_none_or_all_of
     assert score.values["recall"] == pytest.approx(recall)
 
 
-def test_the_curve_stands_beside_the_predictions() -> None:
-    head, *points = bucc(DEV, DEV).beside["curve.tsv"].splitlines()
-    assert head.split("\t") == ["threshold", "precision", "recall", "f1"]
-    assert max(float(point.split("\t")[3]) for point in points) == 1.0
-
-
-def test_bucc_whose_test_gold_is_withheld_is_mined_and_not_scored() -> None:
-    score = bucc(comparable(["zwei", "weit"], ["far", "two"], None), DEV)
-    assert score.predictions == ["de-0\ten-1"]
-    assert set(score.values.values()) == {None}
-    assert score.count == 0
-
-
-def test_bucc_without_dev_gold_says_what_to_do() -> None:
-    unknown = comparable(["eins"], ["one"], None)
+def test_bucc_whose_test_gold_is_withheld_is_mined_and_not_scored_but_that_of_dev_is_needed() -> None:
+    unknown = comparable(["zwei", "weit"], ["far", "two"], None)
+    score = bucc(unknown, DEV)
+    assert (score.predictions, set(score.values.values()), score.count) == (["de-0\ten-1"], {None}, 0)
     with pytest.raises(UserError, match=r"needs the gold pairs of dev.*dist-stilts mine"):
         bucc(unknown, unknown)

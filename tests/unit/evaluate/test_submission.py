@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -7,19 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from task_files import write
 
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.official import LANGUAGES, score_files, suffix
 from dist_stilts.evaluate.submission import score_folder
 
 XNLI_MISSING = [language for language in LANGUAGES["xnli"] if language not in ("en", "de")]
-
-
-def write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(text.encode())
-    return root
 
 
 @pytest.fixture
@@ -35,7 +30,7 @@ def scored_files(tmp_path: Path, task: str, predicted: str, gold: str, language:
     return score_files(task, language, *(tmp_path / name for name in names))
 
 
-def test_a_mean_over_fewer_languages_is_marked_and_says_how_many(folders: tuple[Path, Path]) -> None:
+def test_a_mean_over_fewer_languages_is_marked_and_none_is_given_over_fewer_tasks(folders: tuple[Path, Path]) -> None:
     scores = score_folder(*folders)
     assert scores["tasks"]["xnli"] == {
         "languages": {"en": {"accuracy": 100.0}, "de": {"accuracy": 50.0}},
@@ -46,11 +41,11 @@ def test_a_mean_over_fewer_languages_is_marked_and_says_how_many(folders: tuple[
         "notes": [],
     }
     assert scores["incomplete"] == {"xnli": "2 of 15 languages"}
-
-
-def test_no_mean_over_fewer_tasks_is_given(folders: tuple[Path, Path]) -> None:
-    scores = score_folder(*folders)
     assert set(scores["groups"].values()) == {scores["overall"], scores["without_retrieval"]} == {None}
+    path = folders[1] / "xnli" / "test-de.tsv"
+    path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    assert score_folder(*folders) == scores, "packed files are read too"
 
 
 def test_a_language_outside_the_task_is_scored_but_in_no_mean(folders: tuple[Path, Path]) -> None:
@@ -75,12 +70,16 @@ def test_a_task_without_labels_is_skipped_and_named(folders: tuple[Path, Path]) 
 
 
 @pytest.mark.parametrize(("folder", "meant"), [("xnil", "xnli"), ("bucc", "bucc2018"), ("tydi_qa", "tydiqa")])
-def test_a_folder_that_looks_like_a_misspelt_task_is_refused(
+def test_a_folder_that_looks_like_a_misspelt_task_and_folders_without_a_common_task_are_refused(
     folders: tuple[Path, Path], folder: str, meant: str
 ) -> None:
     (folders[0] / folder).mkdir()
     with pytest.raises(UserError, match=rf"'{folder}' is no task of XTREME\. did you mean '{meant}'\?"):
         score_folder(*folders)
+    with pytest.raises(UserError, match="no task in common"):
+        score_folder(folders[0].parent, folders[0].parent)
+    with pytest.raises(UserError, match="no such folder"):
+        score_folder(folders[0] / "nowhere", folders[0])
 
 
 def test_predictions_without_their_label_file_are_left_out_and_named(folders: tuple[Path, Path]) -> None:
@@ -125,100 +124,50 @@ def test_a_file_that_cannot_be_scored_stops_no_other_and_is_named(
     assert scores["incomplete"][task] == f"1 of {len(LANGUAGES[task])} languages"
 
 
-def test_folders_without_a_common_task_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no task in common"):
-        score_folder(tmp_path, tmp_path)
-    with pytest.raises(UserError, match="no such folder"):
-        score_folder(tmp_path / "nowhere", tmp_path)
-
-
-def test_packed_files_are_read(folders: tuple[Path, Path]) -> None:
-    import gzip
-
-    path = folders[1] / "xnli" / "test-de.tsv"
-    path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
-    path.unlink()
-    assert score_folder(*folders)["tasks"]["xnli"]["average"] == {"accuracy": 75.0}
-
-
-def test_spaces_and_line_ends_around_a_label_do_not_count(tmp_path: Path) -> None:
-    assert scored_files(tmp_path, "xnli", "\ufeff neutral\r\nentailment\t\r\n", "neutral\nentailment").values == {
-        "accuracy": 100.0
-    }
-
-
-def test_blank_lines_are_rows(tmp_path: Path) -> None:
-    assert scored_files(tmp_path, "xnli", "a\n\n", "a\nb\n").values == {"accuracy": 50.0}
-    with pytest.raises(UserError, match="3 lines, but its labels have 2"):
-        scored_files(tmp_path, "xnli", "a\nb\n\n", "a\nb\n")
-
-
-def test_the_end_of_the_file_may_end_a_sentence(tmp_path: Path) -> None:
-    for end in ("", "\n", "\n\n"):
-        assert scored_files(tmp_path, "udpos", f"DET\n\nNOUN{end}", "DET\n\nNOUN\n\n").values["f1"] == 100.0
-
-
-def test_every_further_blank_line_is_an_empty_sentence(tmp_path: Path) -> None:
-    assert scored_files(tmp_path, "panx", "\nB-LOC\n\n\n", "\nB-LOC\n\n\n").values["f1"] == 100.0
-    with pytest.raises(UserError, match="2 sentences, but its labels have 1"):
-        scored_files(tmp_path, "panx", "B-LOC\n\n\n", "B-LOC\n\n")
-
-
-def test_tags_are_whole_lines(tmp_path: Path) -> None:
-    lines = "der\tDET\nHund\tNOUN\n"
-    assert scored_files(tmp_path, "udpos", lines, lines.replace("Hund", "Mops")).values["accuracy"] == 50.0
-
-
-def test_words_beside_the_tags_of_one_side_are_left_out_and_noted(tmp_path: Path) -> None:
-    scored = scored_files(tmp_path, "udpos", "DET\nNOUN\n", "der\tDET\nHund\tNOUN\n")
-    assert scored.values["f1"] == scored.values["accuracy"] == 100.0
-    assert "words beside its tags" in scored.notes[0]
-
-
-def test_mined_pairs_are_a_set(tmp_path: Path) -> None:
-    scored = scored_files(tmp_path, "bucc2018", "a\tb\na\tb\nc\td\n", "c\td\n e\tf\n")
-    assert scored.values == pytest.approx({"f1": 50.0, "precision": 50.0, "recall": 50.0})
-    assert scored.notes == ("1 repeated lines count once",)
-
-
-def test_lines_that_are_no_pairs_are_wrong_ones_and_noted(tmp_path: Path) -> None:
-    scored = scored_files(tmp_path, "bucc2018", "a\tb\n\nc d\n", "a\tb\n")
-    assert scored.values["precision"] == pytest.approx(100 / 3)
-    assert scored.notes == ("2 lines are not 'source id <TAB> English id' and count as wrong pairs",)
-
-
-@pytest.mark.parametrize("nothing", ["", "\n"])
-def test_no_pair_found_is_a_score_of_zero(tmp_path: Path, nothing: str) -> None:
-    scored = scored_files(tmp_path, "bucc2018", nothing, "a\tb\n")
-    assert scored.values == {"f1": 0.0, "precision": 0.0, "recall": 0.0}
-    assert scored.notes == ("no pair was predicted",)
-
-
 def squad(*questions: dict[str, Any]) -> str:
     return json.dumps({"data": [{"paragraphs": [{"qas": list(questions)}]}]}, indent=1)
 
 
 CAT = {"id": "1", "answers": [{"text": "cat"}]}
 DOG = {"id": "2", "answers": [{"text": "dog"}]}
+INNER = json.dumps(json.loads(squad(CAT))["data"])
+NO_PAIRS = "2 lines are not 'source id <TAB> English id' and count as wrong pairs"
+WORDS = "one file has words beside its tags: the tags were compared, the official scorer takes whole lines"
+COUNTED = "1 of 2 questions have no prediction and count as wrong"
+IGNORED = "2 predictions are for unknown questions and are ignored"
 
 
-def test_questions_without_a_prediction_and_predictions_without_a_question_are_counted(tmp_path: Path) -> None:
-    scored = scored_files(tmp_path, "xquad", '{"1": "cat", "3": "hen", "4": "owl"}', squad(CAT, DOG))
-    assert scored.values == {"exact_match": 50.0, "f1": 50.0}
-    assert scored.notes == (
-        "1 of 2 questions have no prediction and count as wrong",
-        "2 predictions are for unknown questions and are ignored",
-    )
-
-
-def test_a_question_that_is_there_twice_counts_twice(tmp_path: Path) -> None:
-    scored = scored_files(tmp_path, "tydiqa", '{"1": "cat", "2": ""}', squad(CAT, CAT, DOG))
-    assert scored.values["exact_match"] == pytest.approx(200 / 3)
-
-
-def test_both_sides_may_be_inside_or_outside_of_data(tmp_path: Path) -> None:
-    inner = json.dumps(json.loads(squad(CAT))["data"])
-    assert scored_files(tmp_path, "xquad", '{"data": {"1": "cat"}}', inner).values["f1"] == 100.0
+@pytest.mark.parametrize(
+    ("task", "predicted", "gold", "values", "notes"),
+    [
+        ("xnli", "\ufeff neutral\r\nentailment\t\r\n", "neutral\nentailment", {"accuracy": 100}, ""),
+        ("xnli", "a\n\n", "a\nb\n", {"accuracy": 50}, ""),  # a blank line is a row
+        # The end of the file may end a sentence; every further blank line is an empty one.
+        *(("udpos", f"DET\n\nNOUN{end}", "DET\n\nNOUN\n\n", {"f1": 100}, "") for end in ("", "\n", "\n\n")),
+        ("panx", "\nB-LOC\n\n\n", "\nB-LOC\n\n\n", {"f1": 100}, ""),
+        ("udpos", "der\tDET\nHund\tNOUN\n", "der\tDET\nMops\tNOUN\n", {"accuracy": 50}, ""),  # tags are whole lines
+        ("udpos", "DET\nNOUN\n", "der\tDET\nHund\tNOUN\n", {"f1": 100, "accuracy": 100}, WORDS),
+        (
+            *("bucc2018", "a\tb\na\tb\nc\td\n", "c\td\n e\tf\n"),
+            *({"f1": 50, "precision": 50, "recall": 50}, "1 repeated lines count once"),
+        ),
+        ("bucc2018", "a\tb\n\nc d\n", "a\tb\n", {"precision": 100 / 3}, NO_PAIRS),
+        ("bucc2018", "", "a\tb\n", {"f1": 0, "precision": 0, "recall": 0}, "no pair was predicted"),
+        ("bucc2018", "\n", "a\tb\n", {"f1": 0, "precision": 0, "recall": 0}, "no pair was predicted"),
+        (
+            *("xquad", '{"1": "cat", "3": "hen", "4": "owl"}', squad(CAT, DOG)),
+            *({"exact_match": 50, "f1": 50}, f"{COUNTED}; {IGNORED}"),
+        ),
+        ("tydiqa", '{"1": "cat", "2": ""}', squad(CAT, CAT, DOG), {"exact_match": 200 / 3}, ""),  # counts twice
+        ("xquad", '{"data": {"1": "cat"}}', INNER, {"f1": 100}, ""),
+    ],
+)
+def test_files_are_read_as_the_official_scorers_read_them(
+    tmp_path: Path, task: str, predicted: str, gold: str, values: dict[str, float], notes: str
+) -> None:
+    scored = scored_files(tmp_path, task, predicted, gold)
+    assert {key: scored.values[key] for key in values} == pytest.approx(values)
+    assert "; ".join(scored.notes) == notes
 
 
 @pytest.mark.parametrize(
@@ -226,6 +175,8 @@ def test_both_sides_may_be_inside_or_outside_of_data(tmp_path: Path) -> None:
     [
         ("xnli", "neutral\n", "neutral\nneutral\n", "predicted.tsv:1: 1 lines, but its labels have 2"),
         ("tatoeba", "0\n1\n2\n", "0\n1\n", "predicted.tsv:3: 3 lines, but its labels have 2"),
+        ("xnli", "a\nb\n\n", "a\nb\n", "3 lines, but its labels have 2"),
+        ("panx", "B-LOC\n\n\n", "B-LOC\n\n", "2 sentences, but its labels have 1"),
         ("xnli", "", "neutral\n", "predicted.tsv: file is empty"),
         ("udpos", "DET\n", "", "gold.tsv: file is empty"),
         ("bucc2018", "a\tb\n", "", "gold.tsv: file is empty"),

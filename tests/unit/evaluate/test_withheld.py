@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models_made import export_model
+from task_files import write
 from typer.testing import CliRunner
 
 from dist_stilts.__main__ import app
-from dist_stilts.model.encoder import Provenance, encoder_digest, export, new_encoder
-from dist_stilts.model.heads import head_name
-from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.encoder import new_encoder
 from dist_stilts.tasks.sources import task
 
 
@@ -57,23 +57,13 @@ CASES = [
 SUPERTAGS = {"ccg/ccg.train": "the cat lifted\tNP/N N S\\NP\n"}
 
 
-def write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(text.encode())
-    return root
-
-
 @pytest.fixture(scope="module")
 def model(tokenizer: Any, tiny_config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random encoder with a random head for every task."""
     folder = tmp_path_factory.mktemp("model")
     root = write(tmp_path_factory.mktemp("labels"), SUPERTAGS)
     specs = [task(name, root) for name in dict.fromkeys(case[0] for case in CASES)]
-    encoder = new_encoder(tiny_config, None, None, tokenizer, seed=0)
-    heads = {head_name(spec): [spec.name] for spec in specs}
-    provenance = Provenance("random", "id", "random", encoder_digest(encoder), [], heads)
-    export(folder, encoder, MultiTaskModel(encoder, specs).heads, tokenizer, provenance)
+    export_model(folder, new_encoder(tiny_config, None, None, tokenizer, seed=0), tokenizer, specs)
     return folder
 
 

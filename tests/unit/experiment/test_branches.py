@@ -6,11 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from models_made import features_of
 
-from dist_stilts.data.features import Features, from_table, schema
-from dist_stilts.data.tokenise import tokenise
+from dist_stilts.data.features import Features
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.experiment.dry_run import describe_run
@@ -46,8 +45,9 @@ def by_name(wanted: Recipe) -> dict[str, Run]:
 
 @pytest.fixture(scope="module")
 def features(tokenizer: Any) -> Features:
-    pairs = [PairRow(f"r{n}", f"r{n}", "the cat", "a lamp", SPEC.labels[n % 3]) for n in range(400)]
-    return from_table(pa.Table.from_pylist(list(tokenise("sequence", SPEC.labels, pairs, tokenizer, 16)), schema()))
+    return features_of(
+        SPEC, [PairRow(f"r{n}", f"r{n}", "the cat", "a lamp", SPEC.labels[n % 3]) for n in range(400)], tokenizer
+    )
 
 
 def test_each_size_is_a_segment_of_the_trunk_and_a_branch_in_the_full_runs_place() -> None:
@@ -65,15 +65,11 @@ def test_each_size_is_a_segment_of_the_trunk_and_a_branch_in_the_full_runs_place
     }
 
 
-def test_branches_have_the_names_of_full_runs_and_other_identities() -> None:
+def test_branches_have_the_names_of_full_runs_other_identities_and_keep_them_whatever_sizes_follow() -> None:
     full, branched = by_name(recipe(branch=None)), by_name(recipe())
     assert branched.keys() - full.keys() == {"mnli-trunk-n100", "mnli-trunk-n300", "mnli-trunk-n1000"}
     assert full.keys() < branched.keys()
-    assert not {run.id for run in full.values()} & {run.id for run in branched.values()}
-    assert len({run.id for run in branched.values()}) == len(branched)
-
-
-def test_a_larger_size_leaves_all_smaller_runs_what_they_are() -> None:
+    assert len({run.id for run in (*full.values(), *branched.values())}) == len(full) + len(branched)
     few, many = by_name(recipe(sizes=(100, 300))), by_name(recipe(sizes=(100, 300, "full")))
     assert {name: run.id for name, run in few.items()}.items() <= {name: run.id for name, run in many.items()}.items()
     assert (many["mnli-trunk"].start, many["mnli"].start, many["mnli"].size) == ("mnli-trunk-n300", "mnli-trunk", None)
@@ -97,7 +93,9 @@ def test_a_trunk_scores_nothing_and_selects_nothing() -> None:
     assert (branch.train.select, branch.train.patience, branch.train.restarts) == ("best", 2, 1)
 
 
-def test_segments_share_no_row_and_together_are_the_subset(features: Features) -> None:
+def test_segments_share_no_row_together_are_the_subset_and_cannot_be_larger_than_what_is_left(
+    features: Features,
+) -> None:
     runs = by_name(recipe(sizes=(30, 100, "full")))
 
     def rows(name: str) -> set[int]:
@@ -110,13 +108,10 @@ def test_segments_share_no_row_and_together_are_the_subset(features: Features) -
     assert first | second | third == rows("mnli") == set(range(400))
     full = by_name(recipe(branch=None, sizes=(30, 100)))["mnli-n100"]
     assert set(chosen_examples(features, full, SPEC).tolist()) == rows("mnli-n100")
-
-
-@pytest.mark.parametrize("sizes", [(30, 400, "full"), (30, 500)])
-def test_a_size_beyond_the_rows_that_are_left_is_refused(features: Features, sizes: tuple[int | str, ...]) -> None:
-    last = [run for run in expand(recipe(sizes=sizes)) if run.role == TRUNK][-1]
-    with pytest.raises(UserError, match=r"Lower phases\.mnli\.sizes"):
-        chosen_examples(features, last, SPEC)
+    for sizes in ((30, 400, "full"), (30, 500)):
+        last = [run for run in expand(recipe(sizes=sizes)) if run.role == TRUNK][-1]
+        with pytest.raises(UserError, match=r"Lower phases\.mnli\.sizes"):
+            chosen_examples(features, last, SPEC)
 
 
 def rates(run: Run, rows: int) -> list[float]:
@@ -124,22 +119,19 @@ def rates(run: Run, rows: int) -> list[float]:
     return [learning_rate(run.train, plan, step) for step in range(plan.steps)]
 
 
-def test_the_trunk_warms_up_once_and_then_keeps_its_rate() -> None:
+def test_the_trunk_warms_up_once_and_a_branch_takes_over_its_rate_and_ends_near_zero() -> None:
     runs = by_name(recipe())
     first = rates(runs["mnli-trunk-n100"], 100)
     assert first[0] == pytest.approx(RATE / 2)
     assert set(first[1:]) == {RATE}
     assert set(rates(runs["mnli-trunk-n300"], 200) + rates(runs["mnli-trunk-n1000"], 700)) == {RATE}
-
-
-@pytest.mark.parametrize(("size", "segments"), [(100, (100,)), (300, (100, 200)), (1000, (100, 200, 700))])
-def test_a_branch_takes_over_the_trunks_rate_and_ends_near_zero(size: int, segments: tuple[int, ...]) -> None:
-    branch = rates(by_name(recipe())[f"mnli-n{size}"], size)
-    trunk = sum(math.ceil(rows * EPOCHS / BATCH) for rows in segments)
-    assert abs(len(branch) - math.ceil(SHARE * trunk)) <= 1
-    assert branch[0] == RATE
-    assert np.diff(branch) == pytest.approx(-RATE / len(branch))
-    assert branch[-1] == pytest.approx(RATE / len(branch))
+    for size, segments in ((100, (100,)), (300, (100, 200)), (1000, (100, 200, 700))):
+        branch = rates(runs[f"mnli-n{size}"], size)
+        trunk = sum(math.ceil(rows * EPOCHS / BATCH) for rows in segments)
+        assert abs(len(branch) - math.ceil(SHARE * trunk)) <= 1
+        assert branch[0] == RATE
+        assert np.diff(branch) == pytest.approx(-RATE / len(branch))
+        assert branch[-1] == pytest.approx(RATE / len(branch))
 
 
 def test_whoever_goes_on_with_a_training_draws_other_batches_than_it_did() -> None:

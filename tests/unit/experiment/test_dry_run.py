@@ -42,16 +42,11 @@ def test_every_shipped_recipe_is_described_without_data_or_network(name: str, tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_large_recipe_takes_the_steps_of_the_paper() -> None:
+def test_the_large_recipe_takes_the_steps_of_the_paper_and_resolves_phases_and_what_they_score() -> None:
     text = described("xstilts_large")
     assert text.count("24544 steps (2455 warm-up) of 32 rows on 8 ranks, at most 16,384 tokens per pass") >= 2
-    assert "mnli (392,702 rows)" in text
-
-
-def test_the_large_recipe_resolves_phases_and_what_they_score() -> None:
-    text = described("xstilts_large")
-    assert "mnli: intermediate, from encoder" in text
-    assert "xnli@mnli: target, from mnli" in text
+    for said in ("mnli (392,702 rows)", "mnli: intermediate, from encoder", "xnli@mnli: target, from mnli"):
+        assert said in text
     assert re.search(r"xnli@mnli: .*\n(?:    .*\n)*    scores xnli test in all\n", text)
     assert "learning_rate: 1.0e-05" in text
 
@@ -123,46 +118,33 @@ def test_commands_carry_recipe_ranks_and_overrides() -> None:
     assert "learning_rate: 3.0e-05" in text
 
 
-def test_any_number_of_ranks_up_to_the_batch_is_planned() -> None:
-    text = described("xstilts_large", ranks=3)
-    assert "of 32 rows on 3 ranks, at most 16,384 tokens per pass" in text
-    with pytest.raises(UserError, match="leaves some of 33 ranks without a row"):
-        described("xstilts_large", ranks=33)
-
-
-def test_an_auto_micro_batch_is_shown_as_such() -> None:
+def test_any_number_of_ranks_up_to_the_batch_is_planned_and_an_auto_micro_batch_is_shown_as_such() -> None:
+    assert "of 32 rows on 3 ranks, at most 16,384 tokens per pass" in described("xstilts_large", ranks=3)
     text = described("xstilts_large", "train.max_micro_tokens=auto", ranks=2)
     assert "of 32 rows on 2 ranks, as many tokens as fit per pass" in text
     assert "activations of at most 6,144 tokens" in text
     assert "activations of at most 1,024 tokens" in described("xstilts_large", "train.max_micro_tokens=1024", ranks=2)
-
-
-def with_mlm(tmp_path: Path, mlm: str) -> str:
-    """A recipe of MNLI with MLM, whose rows nobody publishes."""
-    path = tmp_path / "mixed.yaml"
-    path.write_text(f"phases: {{mixed: {{tasks: {{mnli: {{}}, mlm: {mlm}}}}}}}")
-    return str(path)
-
-
-def test_a_task_with_a_share_adds_steps_whatever_its_rows(tmp_path: Path) -> None:
-    text = described(with_mlm(tmp_path, "{share: 0.2}"))
-    assert "trains on mnli (392,702 rows, 80.0% of the steps), mlm (unknown rows, 20.0% of the steps)" in text
-    assert f"{-(-392_702 * 2 * 5 // (32 * 4))} steps" in text
-
-
-def test_without_a_share_its_rows_must_be_known(tmp_path: Path) -> None:
-    text = described(with_mlm(tmp_path, "{}"))
-    assert "trains on mnli, mlm; steps follow from the rows of mlm, not known here" in text
-
-
-def test_a_share_without_meaning_is_found_in_the_dry_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"share is 1\.5, not between 0 and 1"):
-        described(with_mlm(tmp_path, "{share: 1.5}"))
-
-
-def test_an_unknown_engine_config_is_found_in_the_dry_run() -> None:
+    with pytest.raises(UserError, match="leaves some of 33 ranks without a row"):
+        described("xstilts_large", ranks=33)
     with pytest.raises(UserError, match=r"unknown train\.deepspeed 'zero3'"):
         described("xstilts_large", "train.deepspeed=zero3")
+
+
+def test_a_task_with_a_share_adds_steps_whatever_its_rows_and_without_one_its_rows_must_be_known(
+    tmp_path: Path,
+) -> None:
+    def with_mlm(mlm: str) -> str:
+        """A recipe of MNLI with MLM, whose rows nobody publishes."""
+        path = tmp_path / "mixed.yaml"
+        path.write_text(f"phases: {{mixed: {{tasks: {{mnli: {{}}, mlm: {mlm}}}}}}}")
+        return described(str(path))
+
+    text = with_mlm("{share: 0.2}")
+    assert "trains on mnli (392,702 rows, 80.0% of the steps), mlm (unknown rows, 20.0% of the steps)" in text
+    assert f"{-(-392_702 * 2 * 5 // (32 * 4))} steps" in text
+    assert "trains on mnli, mlm; steps follow from the rows of mlm, not known here" in with_mlm("{}")
+    with pytest.raises(UserError, match=r"share is 1\.5, not between 0 and 1"):
+        with_mlm("{share: 1.5}")
 
 
 def test_rows_on_disk_are_counted(world: Path) -> None:

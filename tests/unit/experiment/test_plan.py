@@ -31,33 +31,16 @@ def by_name(wanted: Recipe) -> dict[str, Run]:
     return {run.name: run for run in expand(wanted)}
 
 
-def test_parents_come_first_in_whatever_order_phases_are_written() -> None:
+def test_every_start_meets_every_size_names_say_which_and_parents_come_first() -> None:
     runs = expand(recipe())
-    place = {run.name: number for number, run in enumerate(runs)}
-    assert all(place[run.parent.name] < place[run.name] for run in runs if run.parent)
-
-
-def test_every_start_meets_every_size_and_names_say_which() -> None:
-    assert [run.name for run in expand(recipe())] == [
-        "plain",
-        "mnli-n300",
-        "mnli-n1000",
-        "xnli-n50@plain",
-        "xnli-n50@mnli-n300",
-        "xnli-n50@mnli-n1000",
+    assert [run.name for run in runs] == [
+        *("plain", "mnli-n300", "mnli-n1000"),
+        *("xnli-n50@plain", "xnli-n50@mnli-n300", "xnli-n50@mnli-n1000"),
     ]
+    assert len({run.id for run in runs}) == len(runs)
+    assert [ancestor.name for ancestor in runs[4].lineage()] == ["plain", "mnli-n300", "xnli-n50@mnli-n300"]
     several = {"a": phase("random", "encoder", sizes=[1, 2])}
     assert sorted(by_name(recipe(phases=several))) == ["a-n1@encoder", "a-n1@random", "a-n2@encoder", "a-n2@random"]
-
-
-def test_names_are_unique_and_so_are_identities() -> None:
-    runs = expand(recipe())
-    assert len({run.name for run in runs}) == len({run.id for run in runs}) == len(runs)
-
-
-def test_lineage_is_oldest_first() -> None:
-    run = by_name(recipe())["xnli-n50@mnli-n300"]
-    assert [ancestor.name for ancestor in run.lineage()] == ["plain", "mnli-n300", "xnli-n50@mnli-n300"]
 
 
 def test_no_encoder_that_was_never_pretrained_is_called_pretrained() -> None:
@@ -72,17 +55,21 @@ def test_no_encoder_that_was_never_pretrained_is_called_pretrained() -> None:
     assert origins == {"untrained": "random", "mlm": "pretrained", "a": "random", "b": "pretrained", "c": "pretrained"}
 
 
-def test_phases_that_start_from_each_other_are_refused() -> None:
-    circle = {"a": phase("b"), "b": phase("c"), "c": phase("a"), "d": phase("encoder")}
-    with pytest.raises(UserError, match="phases start from each other: a, b, c"):
-        expand(recipe(phases=circle))
-    with pytest.raises(UserError, match="phases start from each other: a"):
-        expand(recipe(phases={"a": phase("a")}))
+CIRCLE = {"a": phase("b"), "b": phase("c"), "c": phase("a")}
 
 
-def test_an_unknown_start_names_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"phases\.b\.start: unknown phase 'mnlli'.*'mnli'\?"):
-        expand(recipe(phases={"mnli": phase("encoder"), "b": phase("mnlli")}))
+@pytest.mark.parametrize(
+    ("phases", "message"),
+    [
+        ({}, "the recipe has no phases"),
+        ({"a": phase("a")}, "phases start from each other: a"),
+        ({**CIRCLE, "d": phase("encoder")}, "phases start from each other: a, b, c"),
+        ({"mnli": phase("encoder"), "b": phase("mnlli")}, r"phases\.b\.start: unknown phase 'mnlli'.*'mnli'\?"),
+    ],
+)
+def test_phases_that_have_no_start_are_refused(phases: dict[str, PhaseConfig], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        expand(recipe(phases=phases))
 
 
 @pytest.mark.parametrize(
@@ -106,11 +93,6 @@ def test_an_unknown_start_names_the_nearest() -> None:
 def test_a_phase_that_cannot_run_is_refused_before_anything_starts(config: PhaseConfig, message: str) -> None:
     with pytest.raises(UserError, match=message):
         expand(recipe(phases={"a": config}))
-
-
-def test_a_recipe_without_phases_is_refused() -> None:
-    with pytest.raises(UserError, match="the recipe has no phases"):
-        expand(Recipe())
 
 
 def test_a_phases_own_training_wins_over_the_recipes() -> None:
@@ -156,11 +138,8 @@ def test_identity_ignores_what_changes_no_weight(key: str) -> None:
 )
 def test_a_run_is_another_where_what_shapes_its_weights_is(changes: dict[str, Any], others: set[str]) -> None:
     assert changed_runs(changes) == others
-
-
-def test_epochs_that_are_not_used_have_no_part_in_the_identity() -> None:
     few, many = ({"train": TrainConfig(steps=9, epochs=epochs)} for epochs in (1, 2))
-    assert changed_runs(few, many) == set()
+    assert changed_runs(few, many) == set(), "epochs that are not used"
 
 
 def test_what_is_scored_has_no_part_in_the_identity_and_what_a_parent_is_has_in_its_childrens() -> None:
@@ -204,16 +183,13 @@ def test_later_settings_at_their_defaults_leave_older_runs_their_identities() ->
     }
 
 
-def test_heads_and_shares_are_part_of_what_a_run_is() -> None:
+def test_heads_and_shares_are_part_of_what_a_run_is_and_fresh_heads_have_the_runs_seed_or_their_own() -> None:
     before, changed = by_name(recipe()), recipe()
     changed.phases["mnli"].tasks["mnli"].share = 0.5
     changed.phases["xnli"].heads = "reuse"
     after = by_name(changed)
     assert after["xnli-n50@plain"].heads == "reuse"
     assert {name for name in before if before[name].id == after[name].id} == {"plain"}
-
-
-def test_fresh_heads_have_the_runs_seed_or_their_own() -> None:
     assert {run.head_seed for run in expand(recipe(seed=3))} == {3}
     assert {run.head_seed for run in expand(recipe(seed=3, head_seed=0))} == {0}
 
@@ -228,19 +204,17 @@ def test_runs_are_chosen_by_name_by_phase_or_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "dev", "said"),
     [
-        ({"select": "best"}, "phase 'mnli': train.select: best needs scores along the way"),
-        ({"patience": 2}, "phase 'mnli': train.patience needs scores along the way"),
+        ({"select": "best"}, "dev", "phase 'mnli': train.select: best needs scores along the way"),
+        ({"patience": 2}, "dev", "phase 'mnli': train.patience needs scores along the way"),
+        ({"select": "best", "evaluate_every": 5}, None, "none of its tasks has an English dev split"),
     ],
 )
-def test_selection_without_scores_along_the_way_is_refused(settings: dict[str, Any], said: str) -> None:
+def test_selection_without_scores_along_the_way_is_refused(
+    settings: dict[str, Any], dev: str | None, said: str
+) -> None:
+    changed = recipe(train=TrainConfig(**settings))
+    changed.phases["mnli"].tasks["mnli"].dev = dev
     with pytest.raises(UserError, match=said):
-        expand(recipe(train=TrainConfig(**settings)))
-
-
-def test_selection_on_a_dev_split_that_no_task_has_is_refused() -> None:
-    changed = recipe(train=TrainConfig(select="best", evaluate_every=5))
-    changed.phases["mnli"].tasks["mnli"].dev = None
-    with pytest.raises(UserError, match="none of its tasks has an English dev split"):
         expand(changed)

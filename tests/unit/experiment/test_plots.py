@@ -87,15 +87,12 @@ def test_figures_are_written_as_svg_and_png_and_name_what_they_show(tmp_path: Pa
     assert "Spearman rho = -1.00, p &lt; 0.001, n = 3 languages (without English)" in gain
 
 
-def test_the_same_records_give_the_same_svg(tmp_path: Path) -> None:
+def test_the_same_records_give_the_same_svg_and_without_distances_or_intermediate_runs_there_are_fewer(
+    tmp_path: Path,
+) -> None:
     first, second = (curves(study(), tmp_path / name, DISTANCES)[0].read_bytes() for name in "ab")
     assert first == second
-
-
-def test_without_distances_there_is_no_gain_figure(tmp_path: Path) -> None:
-    assert [file.name for file in curves(study(), tmp_path, None)] == ["xnli-mnli-curves.svg", "xnli-mnli-curves.png"]
-
-
-def test_without_intermediate_runs_nothing_is_drawn(tmp_path: Path) -> None:
-    assert curves([record("en", 50), record("aa", 40)], tmp_path / "figures", DISTANCES) == []
-    assert not (tmp_path / "figures").exists()
+    without = curves(study(), tmp_path / "without distances", None)
+    assert [file.name for file in without] == ["xnli-mnli-curves.svg", "xnli-mnli-curves.png"]
+    assert curves([record("en", 50), record("aa", 40)], tmp_path / "none", DISTANCES) == []
+    assert not (tmp_path / "none").exists()

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from models_made import features_of
 
-from dist_stilts.data.features import Features, concatenated, from_table, schema
-from dist_stilts.data.tokenise import tokenise
-from dist_stilts.data.windows import QaLengths, windows
+from dist_stilts.data.features import Features, concatenated
+from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.plan import expand
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
@@ -25,8 +24,7 @@ LAST = Answer("cat", LONG.rindex("cat"))
 def questions(tokenizer: Any) -> Features:
     """Long contexts, several windows each: every third question has no answer, the others' is in the last window."""
     rows = [SpanRow(f"q{n}", f"q{n}", "the cat", LONG, () if n % 3 == 0 else (LAST,)) for n in range(60)]
-    table = windows(rows, tokenizer, QaLengths(max_length=24, stride=8, max_question=8))
-    return from_table(pa.Table.from_pylist(list(table), schema()))
+    return features_of(get_task("squad_v2"), rows, tokenizer, qa=QaLengths(max_length=24, stride=8, max_question=8))
 
 
 def test_questions_are_classed_by_whether_any_window_holds_the_answer(questions: Features) -> None:
@@ -44,11 +42,9 @@ def test_a_subset_has_its_share_of_unanswerable_questions(questions: Features, s
 
 
 def test_classes_are_labels_and_right_choices_where_there_is_one(tokenizer: Any) -> None:
-    pairs = [PairRow(str(n), str(n), "the cat", "a lamp", label) for n, label in enumerate(("neutral", None))]
-    labels = get_task("xnli").labels
-    rows = list(tokenise("sequence", labels, pairs, tokenizer, 16))
-    found = classes_of(from_table(pa.Table.from_pylist(rows, schema())), "sequence")
-    assert found == [labels.index("neutral"), 0]
+    spec = get_task("xnli")
+    found = classes_of(features_of(spec, PAIRS, tokenizer), "sequence")
+    assert found == [spec.labels.index("neutral"), 0]
 
 
 WORDS = [TaggedRow(str(n), str(n), ("a", "cat"), tags) for n, tags in enumerate((("DET", "NOUN"), None))]
@@ -58,10 +54,7 @@ PAIRS = [PairRow(str(n), str(n), "the cat", "a lamp", label) for n, label in enu
 @pytest.mark.parametrize(("task", "rows"), [("udpos", WORDS), ("xnli", PAIRS)])
 def test_rows_without_gold_are_known(tokenizer: Any, task: str, rows: list[Any]) -> None:
     spec = get_task(task)
-    known, withheld = (
-        from_table(pa.Table.from_pylist(list(tokenise(spec.family, spec.labels, [row], tokenizer, 16)), schema()))
-        for row in rows
-    )
+    known, withheld = (features_of(spec, [row], tokenizer) for row in rows)
     assert (known.lacks_gold, withheld.lacks_gold) == (False, True)
     assert concatenated([known, known, withheld]).lacks_gold
 

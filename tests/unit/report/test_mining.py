@@ -46,17 +46,10 @@ def test_a_summary_has_a_line_per_topic(summary: dict[str, Any]) -> None:
     ]
 
 
-def test_scores_on_gold_are_per_cent_and_warned_of_where_they_flatter(summary: dict[str, Any]) -> None:
-    summary |= {"gold": 1200, "f1": 0.5, "precision": 2 / 3, "recall": 0.4}
-    assert "1,200 gold pairs: f1 50.00, precision 66.67, recall 40.00" in summary_lines(summary)
-    summary["threshold_tuned"] = True
-    assert "optimistic" in summary_lines(summary)[5]
-
-
-def test_a_warning_comes_first(summary: dict[str, Any]) -> None:
+def test_scores_on_gold_warnings_and_nothing_mined_have_their_lines(summary: dict[str, Any]) -> None:
+    gold = summary | {"gold": 1200, "f1": 0.5, "precision": 2 / 3, "recall": 0.4}
+    assert "1,200 gold pairs: f1 50.00, precision 66.67, recall 40.00" in summary_lines(gold)
+    assert "optimistic" in summary_lines(gold | {"threshold_tuned": True})[5]
     assert summary_lines(summary | {"degenerate": "collapsed encoder"})[0] == "warning: collapsed encoder"
-
-
-def test_nothing_mined_without_a_threshold_is_said_too(summary: dict[str, Any]) -> None:
     lines = summary_lines(summary | {"threshold": None, "candidate_pairs": 0, "margins": {"undefined": 0.0}})
     assert lines[3:5] == ["0 candidates, ratio margin by quantile: none", "threshold: none (given)"]

@@ -59,11 +59,8 @@ def interrupted(run: RunFolder, first: int, last: int, error: BaseException) -> 
         train(run, first, last, error)
 
 
-def test_line_has_tokens_per_second_of_each_rank() -> None:
+def test_line_has_tokens_per_second_of_each_rank_and_mfu_and_skipped_steps_only_where_there_are_any() -> None:
     assert note(VALUES, ranks=2) == "loss 1.032 lr 9.1e-06 |g| 1.52 6.3k tok/s/rank pad 12%"
-
-
-def test_line_has_mfu_and_skipped_steps_only_where_there_are_any() -> None:
     assert note({**VALUES, "skipped": 0}, ranks=1) == note(VALUES, ranks=1)
     assert note({**VALUES, "mfu": 0.4123, "skipped": 2}, ranks=1).endswith(" pad 12% MFU 41.2% skipped 2")
 
@@ -130,14 +127,18 @@ def test_hparams_tab_says_how_the_run_ended(
     assert told["lower_case"] is False
 
 
-def test_hparams_tab_has_a_resumed_run_once_with_its_last_word(run: RunFolder, sessions: Callable[..., Any]) -> None:
+def test_hparams_tab_has_a_resumed_run_once_with_its_last_word_and_scores_that_came_later(
+    run: RunFolder, sessions: Callable[..., Any]
+) -> None:
     interrupted(run, 0, 5, RuntimeError("out of memory"))
     interrupted(run, 3, 7, UserError("asked to stop", code=EXIT_AGAIN))
     assert [status for status, _, _ in sessions(run.path.parent).values()] == ["STATUS_UNKNOWN"]
     train(run, 5, 10)
+    record_final(run, 10, {"xnli/accuracy": 70.0})
+    record_final(run, 10, {"xnli/accuracy": 71.5})
     ((status, told, metrics),) = sessions(run.path.parent).values()
     assert (status, told) == ("STATUS_SUCCESS", AS_READ)
-    assert metrics["final/mnli/accuracy"] == 81.5
+    assert (metrics["final/mnli/accuracy"], metrics["final/xnli/accuracy"]) == (81.5, 71.5)
     assert metrics["train/loss"] == 10.05
 
 
@@ -154,18 +155,6 @@ def test_hparams_tab_shows_runs_with_other_settings_and_scores_side_by_side(
         "udpos/events": 3e-5,
     }
     assert [set(metrics) for _, _, metrics in found.values()] == [{"final/mnli/score"}, {"final/udpos/score"}]
-
-
-def test_final_scores_may_come_after_the_monitor_is_closed_and_twice(
-    run: RunFolder, sessions: Callable[..., Any]
-) -> None:
-    train(run, 0, 10)
-    record_final(run, 10, {"xnli/accuracy": 70.0})
-    record_final(run, 10, {"xnli/accuracy": 71.5})
-    ((status, _, metrics),) = sessions(run.path.parent).values()
-    assert status == "STATUS_SUCCESS"
-    assert metrics["final/xnli/accuracy"] == 71.5
-    assert metrics["final/mnli/accuracy"] == 81.5
 
 
 def test_a_torn_last_line_costs_that_line_only(run: RunFolder) -> None:

@@ -28,31 +28,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0, "0.0 s"),
-        (4.21, "4.2 s"),
-        (9.97, "10 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
-        (190, "3 min 10 s"),
-        (3599.6, "1 h 0 min"),
-        (7500, "2 h 5 min"),
-        (24 * 3600 - 1, "1 d 0 h"),
-        (76 * 3600, "3 d 4 h"),
-    ],
-)
-def test_durations_have_at_most_two_units_and_carry_over(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("per_second", "said"),
-    [(0, "0"), (640, "640"), (999.7, "1.0k"), (6340, "6.3k"), (209_600, "210k"), (999_600, "1.0M"), (1.24e6, "1.2M")],
-)
-def test_rates_have_few_digits(per_second: float, said: str) -> None:
-    assert rate(per_second) == said
+def test_durations_have_at_most_two_units_and_carry_over_and_rates_have_few_digits() -> None:
+    durations = {0: "0.0 s", 4.21: "4.2 s", 9.97: "10 s", 59.4: "59 s", 59.6: "1 min 0 s", 190: "3 min 10 s"}
+    durations |= {3599.6: "1 h 0 min", 7500: "2 h 5 min", 24 * 3600 - 1: "1 d 0 h", 76 * 3600: "3 d 4 h"}
+    assert {seconds: duration(seconds) for seconds in durations} == durations
+    rates = {0: "0", 640: "640", 999.7: "1.0k", 6340: "6.3k", 209_600: "210k", 999_600: "1.0M", 1.24e6: "1.2M"}
+    assert {per_second: rate(per_second) for per_second in rates} == rates
 
 
 def test_without_a_terminal_lines_come_every_few_seconds_and_at_the_end(
@@ -77,26 +58,21 @@ def test_steps_of_an_earlier_process_do_not_count_for_the_pace(
     assert capsys.readouterr().err == "mnli: 910/1000, 1 min 30 s left\n"
 
 
-def test_work_that_ends_early_says_so_once(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("mnli", 100) as line:
-        clock.now += 2
+@pytest.mark.parametrize(
+    ("total", "silent", "seconds", "said"),
+    [
+        (100, False, 2, "mnli: 30/100, stopped after 2.0 s, loss 1\n"),
+        (0, False, 6, "mnli: 30, loss 1\nmnli: 30, done in 6.0 s, loss 1\n"),  # no end in sight: no time left
+        (30, True, 60, ""),
+    ],
+)
+def test_how_the_work_ended_is_said_once_and_by_one_rank(
+    clock: Clock, capsys: pytest.CaptureFixture[str], total: int, silent: bool, seconds: float, said: str
+) -> None:
+    with Progress("mnli", total, silent=silent) as line:
+        clock.now += seconds
         line.update(30, "loss 1")
-    assert capsys.readouterr().err == "mnli: 30/100, stopped after 2.0 s, loss 1\n"
-
-
-def test_work_without_an_end_in_sight_has_no_time_left(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("tokenising", 0) as line:
-        clock.now += 6
-        line.update(12, "rows")
-    assert capsys.readouterr().err.splitlines() == ["tokenising: 12, rows", "tokenising: 12, done in 6.0 s, rows"]
-
-
-def test_silent_ranks_say_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("mnli", 2, silent=True) as line:
-        clock.now += 60
-        line.update(1)
-        line.update(2)
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize("columns", ["60", "200"])

@@ -12,15 +12,11 @@ def sheet(*lines: list[str], notes: tuple[str, ...] = (), header: tuple[str, ...
     return Sheet("scores", header, lines, notes)
 
 
-def test_latex_is_escaped() -> None:
-    text = latex([sheet(["my_task%", "80.0 ± 1.0†", "−2.0"], notes=("50% & {x} \\ ~",))])
+def test_latex_is_escaped_and_has_a_column_for_each_cell() -> None:
+    text = latex([sheet(["my_task%", "80.0 ± 1.0†", "−2.0"], ["b", "3", "4"], notes=("50% & {x} \\ ~",))])
     assert r"my\_task\% & 80.0 $\pm$ 1.0$^\dagger$ & $-$2.0 \\" in text
     assert r"50\% \& \{x\} \textbackslash{} \textasciitilde{}" in text
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
-
-
-def test_latex_has_a_column_for_each_cell() -> None:
-    text = latex([sheet(["a", "1", "2"], ["b", "3", "4"])])
     assert r"\begin{tabular}{lrr}" in text
     assert {line.count("&") for line in text.splitlines() if line.endswith(r"\\")} == {2}
 
@@ -34,20 +30,13 @@ def test_markdown_is_a_rectangle_with_its_notes_below() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_terminal_table_is_never_cut(width: int) -> None:
+def test_terminal_table_is_never_cut_and_brackets_are_printed_as_they_stand(width: int) -> None:
     languages = [f"l{i}" for i in range(40)]
     text = io.StringIO()
-    whole = sheet(["no intermediate", *["12.3"] * 40], header=("run", *languages))
+    whole = sheet(["no [bold]", *["12.3"] * 40], header=("run", *languages), notes=("[red]",))
     print_rich([whole], Console(file=text, width=width))
     printed = text.getvalue()
     assert "…" not in printed
     assert printed.count("12.3") == 40
-    assert all(language in printed for language in languages)
+    assert all(said in printed for said in (*languages, "[bold]", "[red]"))
     assert max(map(len, printed.splitlines())) <= width
-
-
-def test_brackets_are_printed_as_they_stand() -> None:
-    text = io.StringIO()
-    print_rich([sheet(["[bold]", "1", "2"], notes=("[red]",))], Console(file=text, width=80))
-    assert "[bold]" in text.getvalue()
-    assert "[red]" in text.getvalue()

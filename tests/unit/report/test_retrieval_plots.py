@@ -4,18 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import results_made
+from results_made import layer_record as record
 
 from dist_stilts.report.retrieval_plots import Curve, layer_sweep, precision_recall
 from dist_stilts.report.sweeps import FEW, panels
 from dist_stilts.results.record import ResultRecord
 
 PEAK = 6
-
-
-def record(language: str, layer: int | None, value: float | None, **fields: Any) -> ResultRecord:
-    base = {"task": "tatoeba", "count": 400, "layer": layer, "pooling": "mean", "model_id": "m"}
-    return results_made.record(language, value, **base | fields)
 
 
 def sweep(languages: int, **fields: Any) -> list[ResultRecord]:
@@ -47,6 +42,7 @@ def test_a_sweep_names_its_best_layer_and_the_languages_that_can_be_told_apart(t
     assert (svg.name, png.name) == ("sweep.svg", "sweep.png")
     assert png.read_bytes().startswith(b"\x89PNG")
     text = svg.read_text(encoding="utf-8")
+    assert drawn(layer_sweep(tmp_path / "again" / "sweep", sweep(languages))) == text, "the same records"
     assert f"layer {PEAK}, {40 + (languages - 1) / 2:.1f} ±" in text
     assert (f">mean of {languages}<" in text) == (languages > 1)
     named = [number for number in range(languages) if f">l{number:02}<" in text]
@@ -60,11 +56,6 @@ def test_one_layer_and_languages_with_gaps_can_be_drawn(tmp_path: Path) -> None:
     assert layer_sweep(tmp_path / "none", [record("aa", None, 20)]) == []
 
 
-def test_the_same_records_give_the_same_svg(tmp_path: Path) -> None:
-    first, second = (drawn(layer_sweep(tmp_path / name / "sweep", sweep(9))) for name in "ab")
-    assert first == second
-
-
 def curve(chosen: int | None) -> Curve:
     return Curve([0.25, 0.5, 0.5, 0.75], [1.0, 1.0, 2 / 3, 0.75], [1.4, 1.3, 1.2, 1.1], chosen)
 
@@ -75,16 +66,15 @@ def test_f1_is_that_of_the_tuned_threshold_else_the_best() -> None:
     assert Curve([], [], []).f1 == Curve([0.0], [0.0], [1.0]).f1 == 0
 
 
-def test_a_precision_recall_picture_names_the_tuned_threshold_and_its_f1(tmp_path: Path) -> None:
+def test_a_precision_recall_picture_names_the_tuned_threshold_and_its_f1_and_of_many_the_best_and_the_worst(
+    tmp_path: Path,
+) -> None:
     svg, png = precision_recall(tmp_path / "pr", {"zh": curve(1), "de": curve(None), "ru": Curve([], [], [])}, "Mine")
     assert png.read_bytes().startswith(b"\x89PNG")
     text = svg.read_text(encoding="utf-8")
     for said in ("Mine", "zh: F1 66.7 at margin ≥ 1.300", "de: best F1 75.0", "ru: no candidates", "F1 90"):
         assert said in text
-
-
-def test_of_many_curves_the_best_and_the_worst_are_named(tmp_path: Path) -> None:
     many = {f"l{number:02}": Curve([1.0], [number / 100], [1.0], 0) for number in range(1, 37)}
-    text = drawn(precision_recall(tmp_path / "pr", many))
+    text = drawn(precision_recall(tmp_path / "many", many))
     assert [name for name in many if f"{name}: F1" in text] == ["l01", "l02", "l03", "l34", "l35", "l36"]
     assert "30 others" in text

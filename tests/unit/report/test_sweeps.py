@@ -1,17 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-import results_made
+from results_made import layer_record as record
 
 from dist_stilts.report.sweeps import panels, sweep_table
-from dist_stilts.results.record import ResultRecord
-
-
-def record(language: str, layer: int | None, value: float | None, **fields: Any) -> ResultRecord:
-    base = {"task": "tatoeba", "count": 400, "layer": layer, "pooling": "mean", "model_id": "m"}
-    return results_made.record(language, value, **base | fields)
 
 
 def test_the_mean_is_over_languages_that_have_every_layer() -> None:
@@ -25,19 +17,16 @@ def test_the_mean_is_over_languages_that_have_every_layer() -> None:
     assert (panel.means, panel.best) == ([], None)
 
 
-def test_what_has_no_layer_or_no_score_is_left_out() -> None:
-    records = [record("aa", None, 1), record("aa", 0, None), record("aa", 0, 1, metric="threshold")]
-    assert panels(records) == []
-
-
 def test_readings_that_differ_are_sweeps_of_their_own() -> None:
     mined = [record("aa", layer, 10 * k, metric="f1", mining=f"k={k}") for k in (1, 4) for layer in (0, 1)]
     assert [(panel.apart, panel.lines["aa"][0].value) for panel in panels(mined)] == [("k=1", 10), ("k=4", 40)]
     assert "(test; mean pooling; m; k=4; best" in sweep_table(mined)
 
 
-def test_the_best_layer_is_the_lowest_of_equals() -> None:
-    (panel,) = panels([record("aa", layer, value) for layer, value in ((4, 9), (2, 70), (3, 70))])
+def test_what_has_no_layer_or_no_score_is_left_out_and_the_best_layer_is_the_lowest_of_equals() -> None:
+    left_out = [record("aa", None, 1), record("aa", 0, None), record("aa", 0, 1, metric="threshold")]
+    assert panels(left_out) == []
+    (panel,) = panels([*left_out, *(record("aa", layer, value) for layer, value in ((4, 9), (2, 70), (3, 70)))])
     assert panel.best is not None
     assert panel.best.layer == 2
 

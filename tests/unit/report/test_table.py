@@ -20,7 +20,7 @@ def run(values: dict[str, float], **fields: Any) -> list[ResultRecord]:
     return [record(language, value, **fields) for language, value in values.items()]
 
 
-def test_rows_go_by_size_and_controls_come_last() -> None:
+def test_rows_go_by_size_controls_come_last_and_like_labels_are_told_apart_by_the_setting_that_differs() -> None:
     records = [
         *run({"en": 1}, inputs="hypothesis"),
         *run({"en": 1}, origin="random"),
@@ -30,6 +30,11 @@ def test_rows_go_by_size_and_controls_come_last() -> None:
     ]
     names = [row.label for row in pivot(records)[0].rows]
     assert names == ["no intermediate", "mnli n=300", "mnli n=1000", "random encoder", "hypothesis only"]
+    records = [*run({"de": 1}, seed=0, run="a"), *run({"de": 1}, seed=1, run="b"), *run({"de": 1}, origin="random")]
+    names = [row.label for row in pivot(records)[0].rows]
+    assert names == ["no intermediate, seed 0", "no intermediate, seed 1", "random encoder"]
+    layers = [*run({"de": 1}, layer=2, seed=0), *run({"de": 1}, layer=14, seed=0), *run({"de": 1}, layer=14, seed=1)]
+    assert len({row.label for row in pivot(layers)[0].rows}) == 3
 
 
 def test_mean_is_the_one_of_scoring_intervals_with_and_without_english() -> None:
@@ -39,11 +44,8 @@ def test_mean_is_the_one_of_scoring_intervals_with_and_without_english() -> None
     assert mean_xx is not None
     assert (mean.value, mean.half_width) == pytest.approx(mean_of_languages([80, 60, 40], [400, 100, 50]))
     assert (mean_xx.value, mean_xx.half_width) == pytest.approx(mean_of_languages([60, 40], [100, 50]))
-
-
-def test_without_english_there_is_one_mean() -> None:
+    assert header(table) == ["run", "en", "de", "tr", "mean", "mean xx"]
     assert header(pivot(run({"de": 1.0, "fr": 2.0}))[0]) == ["run", "de", "fr", "mean"]
-    assert header(pivot(run({"de": 1.0, "en": 2.0}))[0]) == ["run", "en", "de", "mean", "mean xx"]
 
 
 def test_a_degenerate_run_is_marked_named_and_kept_in_the_mean() -> None:
@@ -64,24 +66,13 @@ def test_a_mean_over_fewer_languages_says_so() -> None:
     ]
     table = pivot(records)[0]
     assert lines(table)[1][2] == "-†"
-    assert table.notes == [
-        "† random encoder, de: never ran (no score)",
-        "random encoder: mean over 1 of 2 languages",
-    ]
+    assert table.notes == ["† random encoder, de: never ran (no score)", "random encoder: mean over 1 of 2 languages"]
 
 
 def test_counts_are_in_the_caption() -> None:
     assert "n = 100 rows per language" in pivot(run({"en": 1, "de": 2}))[0].caption
     mixed = [record("en", 1, count=10), record("de", 1, count=5), record("de", 1, count=7, origin="random")]
     assert "n = en 10, de 5 to 7 rows" in pivot(mixed)[0].caption
-
-
-def test_rows_with_one_label_are_told_apart_by_the_setting_that_differs() -> None:
-    records = [*run({"de": 1}, seed=0, run="a"), *run({"de": 1}, seed=1, run="b"), *run({"de": 1}, origin="random")]
-    names = [row.label for row in pivot(records)[0].rows]
-    assert names == ["no intermediate, seed 0", "no intermediate, seed 1", "random encoder"]
-    layers = [*run({"de": 1}, layer=2, seed=0), *run({"de": 1}, layer=14, seed=0), *run({"de": 1}, layer=14, seed=1)]
-    assert len({row.label for row in pivot(layers)[0].rows}) == 3
 
 
 TWO_MODELS = [
@@ -114,16 +105,20 @@ def test_one_model_on_texts_that_differ_is_a_row_for_each_folder(tmp_path: Path)
     assert [row.cells["de"].value for row in table.rows] == [70.0, 60.0]
 
 
-def test_reading_tables_show_main_metrics_and_data_formats_everything() -> None:
-    records = [
-        record("de", 1.5, count=3, task="bucc2018", metric=metric) for metric in ("f1", "precision", "threshold")
-    ]
-    tables = pivot(records)
+def test_reading_tables_show_main_metrics_with_their_notes_and_data_formats_everything() -> None:
+    base = {"count": 3, "task": "bucc2018", "collapsed": "stuck"}
+    tables = pivot([record("de", 1.5, metric=metric, **base) for metric in ("f1", "precision", "threshold")])
     assert "bucc2018 test: f1" in render(tables, "md")
-    assert "precision" not in render(tables, "md") + render(tables, "latex")
+    for shown in (render(tables, "md"), render(tables, "latex")):
+        assert "stuck" in shown
+        assert "1.5" in shown
+        assert "precision" not in shown
+    assert [sheet.caption for sheet in sheets(tables)] == [tables[0].caption]
     assert {table["metric"] for table in json.loads(render(tables, "json"))} == {"f1", "precision", "threshold"}
     assert tables[2].rows[0].mean is not None
     assert tables[2].rows[0].mean.half_width is None, "a threshold is no proportion"
+    with pytest.raises(UserError, match="did you mean 'latex'"):
+        render([], "latx")
 
 
 def test_csv_has_one_line_per_score_and_mean() -> None:
@@ -136,18 +131,3 @@ def test_csv_has_one_line_per_score_and_mean() -> None:
     ]
     assert rows[0]["half_width"] == ""
     assert float(rows[2]["half_width"]) > 0
-
-
-def test_unknown_format_suggests_a_known_one() -> None:
-    with pytest.raises(UserError, match="did you mean 'latex'"):
-        render([], "latx")
-
-
-@pytest.mark.parametrize("format", ["md", "latex"])
-def test_what_is_read_holds_the_main_metrics_and_their_notes(format: str) -> None:
-    records = [record("en", 80.0, collapsed="one class"), record("en", 12.5, metric="precision")]
-    text = render(pivot(records), format)
-    assert "one class" in text
-    assert "80.0" in text
-    assert "12.5" not in text
-    assert [sheet.caption for sheet in sheets(pivot(records))] == [pivot(records)[0].caption]

@@ -25,19 +25,14 @@ def values(folders: list[Path]) -> list[float | None]:
     return [found.value for found in collect(folders)]
 
 
-def test_run_folders_and_recipe_folders_are_read(tmp_path: Path) -> None:
+def test_run_folders_and_recipe_folders_are_read_and_one_without_results_is_a_user_error(tmp_path: Path) -> None:
     written(tmp_path / "recipe" / "a", record(value=1.0, run="a"))
     written(tmp_path / "recipe" / "b", record(value=2.0, run="b"))
     (tmp_path / "recipe" / "world").mkdir()
     assert sorted(values([tmp_path / "recipe" / "b", tmp_path / "recipe"])) == [1.0, 2.0], "b was named twice"
-
-
-def test_a_folder_without_results_is_a_user_error(tmp_path: Path) -> None:
-    written(tmp_path / "full", record())
-    (tmp_path / "empty").mkdir()
-    for missing in ("empty", "absent"):
+    for missing in ("world", "absent"):
         with pytest.raises(UserError, match=f"{missing}: no results here"):
-            collect([tmp_path / "full", tmp_path / missing])
+            collect([tmp_path / "recipe", tmp_path / "recipe" / missing])
 
 
 @pytest.mark.parametrize(

@@ -27,17 +27,12 @@ def test_lines_come_back_in_the_order_written_with_their_numbers(tmp_path: Path)
     assert path.read_bytes().count(b"\n") == 3
 
 
-def test_numpy_numbers_and_paths_become_plain(tmp_path: Path) -> None:
-    append(tmp_path / "r", {"value": np.float32(0.5), "count": np.int64(3), "model_id": tmp_path})
-    assert contents(tmp_path / "r") == [{"value": 0.5, "count": 3, "model_id": str(tmp_path)}]
-
-
 @pytest.mark.parametrize(("value", "error"), [(float("nan"), ValueError), (object(), TypeError)])
 def test_what_json_cannot_hold_leaves_the_file_alone(tmp_path: Path, value: object, error: type[Exception]) -> None:
-    append(tmp_path / "r", {"a": 1})
+    append(tmp_path / "r", {"value": np.float32(0.5), "count": np.int64(3), "model_id": tmp_path})
     with pytest.raises(error):
         append(tmp_path / "r", {"a": 2}, {"a": value})
-    assert contents(tmp_path / "r") == [{"a": 1}]
+    assert contents(tmp_path / "r") == [{"value": 0.5, "count": 3, "model_id": str(tmp_path)}], "plain numbers and text"
 
 
 @pytest.mark.parametrize("torn", [b'{"a": 2, "b', b'{"a": "\xe4', b"7"])
@@ -62,13 +57,10 @@ def test_append_after_a_crash_loses_nothing_but_the_torn_line(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("bad", ["{]", "[1]", '{"a": 1}{"a": 2}'])
-def test_any_other_bad_line_is_named(tmp_path: Path, bad: str) -> None:
+def test_any_other_bad_line_and_a_missing_file_are_named(tmp_path: Path, bad: str) -> None:
     path = tmp_path / "results.jsonl"
+    with pytest.raises(UserError, match="no such file of results"):
+        read(path)
     path.write_text(f'{{"a": 1}}\n\n{bad}\n{{"a": 2}}\n')
     with pytest.raises(UserError, match=r"results\.jsonl:3: not a JSON object"):
         read(path)
-
-
-def test_missing_file_is_a_user_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such file of results"):
-        read(tmp_path / "results.jsonl")

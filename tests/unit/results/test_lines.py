@@ -71,10 +71,7 @@ def test_lines_that_an_earlier_release_wrote_are_read_in_full() -> None:
     assert [record.metric for record in mined if record.main] == ["f1"]
     assert {record.reading.mining for record in mined} == {"ratio margin, k=4, max, duplicates: drop"}
     assert mined[0].health["hubness"] > 0
-
-
-def test_a_model_that_evaluate_scored_was_known_by_its_digest_alone() -> None:
-    own = [record for record in read(OLD) if not record.training.run_id]
+    own = [record for record in found if not record.training.run_id]  # of `evaluate`, known by its digest alone
     assert len({record.model.id for record in own}) == 2
     assert {(record.training.run, record.model.called) for record in own} == {("", "")}
 

@@ -42,17 +42,12 @@ def test_names_get_the_first_settings_that_tell_them_apart_and_no_others() -> No
     assert tell_apart(["a"] * 3, others, ("after", "rows"), " ") == ["a after xnli n=50", "a", "a after xnli n=9"]
 
 
-def test_the_usual_split_is_not_named_in_a_subtitle() -> None:
+def test_the_usual_split_is_not_named_in_a_subtitle_and_what_a_test_split_is() -> None:
     settings = ("split", "layer", "pooling")
     assert described(record(layer=7, pooling="mean"), settings) == "layer 7, mean pooling"
     assert described(record(split="test[50%:]"), settings) == "test[50%:]"
-
-
-@pytest.mark.parametrize(
-    ("split", "is_test"), [("test", True), ("test[50%:]", True), ("dev", False), ("testimony", False)]
-)
-def test_what_a_test_split_is(split: str, is_test: bool) -> None:
-    assert record(split=split).is_test == is_test
+    splits = {"test": True, "test[50%:]": True, "dev": False, "testimony": False}
+    assert {split: record(split=split).is_test for split in splits} == splits
 
 
 def test_english_comes_first_then_distance_then_name() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from results_made import record
+from results_made import layer_record
 
 from dist_stilts.analysis.cells import MEAN
 from dist_stilts.analysis.curves import Curve
@@ -138,36 +139,22 @@ def effects_of(tasks: Sequence[str], names: Sequence[str] = DISTANCES) -> list[E
 
 
 def layer_records(layers: Sequence[int] = (1, 4, 7, 10)) -> list[ResultRecord]:
-    return [
-        record(
-            language,
-            20 + 4 * layer + 0.002 * size - layer**2 / 3 - place,
-            task="tatoeba",
-            count=1000,
-            layer=layer,
-            pooling="mean",
-            run=f"tatoeba@mnli-n{size}",
-            intermediate="mnli" if size else None,
-            intermediate_phase="mnli" if size else None,
-            intermediate_size=size,
-            seed=0,
-            versions={"torch": "2.13.0"},
-        )
-        for layer in layers
-        for size in SIZES
-        for place, language in enumerate(("de", "fr", "th"))
-    ]  # fmt: skip
+    found = []
+    for layer, size, (place, language) in product(layers, SIZES, enumerate(("de", "fr", "th"))):
+        task = "mnli" if size else None
+        fields = {"run": f"tatoeba@mnli-n{size}", "intermediate": task, "intermediate_phase": task, "seed": 0}
+        fields |= {"count": 1000, "model_id": None, "intermediate_size": size, "versions": {"torch": "2.13.0"}}
+        value = 20 + 4 * layer + 0.002 * size - layer**2 / 3 - place
+        found.append(layer_record(language, layer, value, **fields))
+    return found
 
 
 def runs_of(targets: Sequence[str], tasks: Sequence[str], seeds: int = 3) -> list[dict[str, Any]]:
     found = []
-    for target in targets:
-        for task in tasks:
-            for size in SIZES[1:]:
-                for seed in range(seeds):
-                    name = f"{target}@{task}-n{size}-s{seed}"
-                    own = {"name": name, "intermediate": task, "size": size, "seed": seed, "subset_seed": 0}
-                    found.append({**own, "state": "done", "scores": "52.3", "reason": "", "folder": f"../{name}"})
+    for target, task, size, seed in product(targets, tasks, SIZES[1:], range(seeds)):
+        name = f"{target}@{task}-n{size}-s{seed}"
+        own = {"name": name, "intermediate": task, "size": size, "seed": seed, "subset_seed": 0}
+        found.append({**own, "state": "done", "scores": "52.3", "reason": "", "folder": f"../{name}"})
     if len(found) > 2:
         found[1] |= {"state": "failed", "scores": "", "reason": "out of memory <GPU 3>"}
         found[2] |= {"state": "degenerate", "scores": "33.3", "reason": "one class for everything"}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from task_files import write
 
 from dist_stilts.analysis.pretraining import pretraining
 from dist_stilts.evaluate.suite import EvalTask
@@ -33,14 +33,6 @@ class Words:
 
     def _id(self, word: str) -> int:
         return UNKNOWN if "x" in word else self.ids.setdefault(word, len(self.ids) + 2)
-
-
-def put(root: Path, files: Mapping[str, str]) -> Path:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return root
 
 
 def tatoeba(code: str, own: str, english: str) -> dict[str, str]:
@@ -88,7 +80,7 @@ def test_the_main_script_is_that_of_most_letters(text: str, script: str, same: f
 
 
 def test_languages_come_as_asked_and_english_is_its_own_measure(tmp_path: Path) -> None:
-    root = put(tmp_path, tatoeba("deu", "ja nein\n", "yes\n"))
+    root = write(tmp_path, tatoeba("deu", "ja nein\n", "yes\n"))
     table = covariates(Words(), root, {"tatoeba": EvalTask()}, ["fr", "en", "de"])
     assert list(table.index) == ["fr", "en", "de"]
     assert values(table, "en") == (1, 1, 1)
@@ -102,7 +94,7 @@ def test_rows_are_paired_with_english_by_id_on_the_parallel_target_that_has_most
     files |= {**xnli("en", "p q\th", "p q\ti"), **xnli("de", "u v w z\th", "u v w z\ti j")}
     files |= {f"udpos/dev-{code}.tsv": "a\tX\nb\tX\n\n" for code in ("en", "de", "fr", "yo", "ta")}
     rows = EvalTask(splits=["dev"])
-    root = put(tmp_path, files)
+    root = write(tmp_path, files)
     paired = covariates(Words(), root, {"xnli": rows}, ["de"])
     assert paired.loc["de", "fertility"] == (4 + 1 + 2) / (2 + 1 + 1), "repeated texts count once"
     table = covariates(Words(), root, {"udpos": rows, "xnli": rows, "tatoeba": EvalTask()}, ["de", "fr", "yo"])
@@ -112,7 +104,7 @@ def test_rows_are_paired_with_english_by_id_on_the_parallel_target_that_has_most
 
 def test_no_more_texts_are_looked_at_than_the_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_TEXTS", 5)
-    root = put(tmp_path, tatoeba("deu", "".join(f"a{n} b\n" for n in range(9)), "".join(f"c{n}\n" for n in range(9))))
+    root = write(tmp_path, tatoeba("deu", "".join(f"a{n} b\n" for n in range(9)), "".join(f"c{n}\n" for n in range(9))))
     tokenizer = Words()
     assert covariates(tokenizer, root, {"tatoeba": EvalTask()}, ["de"]).loc["de", "fertility"] == 2
     assert tokenizer.seen == 5 + 5

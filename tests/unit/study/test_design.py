@@ -13,19 +13,13 @@ from dist_stilts.study.design import study_runs
 Recipes = Callable[..., Recipe]
 
 
-def test_every_run_stands_once_and_after_its_parent(recipe: Recipe) -> None:
-    runs = study_runs(recipe)
-    assert len({run.name for run in runs}) == len({run.id for run in runs}) == len(runs)
-    seen: set[str] = set()
-    for run in runs:
-        assert run.parent is None or run.parent.name in seen
-        assert run.parent is None or run.start == run.parent.name
-        seen.add(run.name)
-
-
 def test_sizes_subset_seeds_and_seeds_are_crossed_and_what_does_not_depend_on_them_happens_once(recipe: Recipe) -> None:
     recipe.phases["plain"] = replace(recipe.phases["mnli"], role="baseline", start=["encoder"], tasks={})
     runs = study_runs(recipe)
+    assert len({run.name for run in runs}) == len({run.id for run in runs}) == len(runs)
+    for place, run in enumerate(runs):
+        assert run.parent is None or run.start == run.parent.name
+        assert run.parent is None or run.parent.name in {before.name for before in runs[:place]}
     sized = {(run.size, run.subset_seed, run.seed) for run in runs if run.phase == "mnli" and run.size}
     assert sized == {(size, subset, seed) for size in (100, 300, 1000) for subset in (0, 5) for seed in (0, 1)}
     all_rows = [run.name for run in runs if run.phase == "mnli" and run.size is None]

@@ -40,11 +40,14 @@ def test_tokens_are_rows_times_epochs_times_a_typical_length_and_hours_follow_fr
     assert scored.flops / (scored.scoring / 3) == pytest.approx(of_training, rel=0.02)  # longer rows attend to more
 
 
-def test_an_unknown_device_and_an_impossible_share_are_refused(large: Recipe) -> None:
+def test_an_unknown_device_an_impossible_share_and_a_size_beyond_the_data_are_refused(large: Recipe) -> None:
     for change, said in (({"gpu": "abacus"}, "peak of 'abacus'"), ({"mfu": 1.5}, "no share of the peak")):
         recipe = replace(large, study=replace(large.study, **change))
         with pytest.raises(UserError, match=said):
             hours({}, recipe)
+    large.study.sizes_of["mnli"] = [500_000]
+    with pytest.raises(UserError, match=r"mnli-n500000-s0: 500,000 rows of mnli train, there are 392,702"):
+        check_sizes(study_runs(large), large)
 
 
 def test_rows_that_are_not_known_here_make_no_hours(recipe_of: Recipes) -> None:
@@ -67,9 +70,3 @@ def test_the_plan_names_every_run_with_its_start_and_ends_with_totals(large: Rec
 def test_large_numbers_are_short() -> None:
     numbers = {None: "?", 0: "0", 950: "950", 12_300: "12.3k", 4_560_000: "4.56M", 1.2e9: "1.2G"}
     assert {number: short(number) for number in numbers} == numbers
-
-
-def test_a_size_beyond_the_data_is_refused_before_anything_starts(large: Recipe) -> None:
-    large.study.sizes_of["mnli"] = [500_000]
-    with pytest.raises(UserError, match=r"mnli-n500000-s0: 500,000 rows of mnli train, there are 392,702"):
-        check_sizes(study_runs(large), large)

@@ -42,15 +42,6 @@ def test_at_first_only_what_has_no_parent_is_ready_then_the_children_of_what_is_
     assert states(small)["pretrain"] == "ready", "what is done there is a run of another recipe"
 
 
-def test_a_failed_run_blocks_its_descendants_and_no_other(small: Recipe) -> None:
-    set_status(small, "pretrain", "done")
-    set_status(small, "mnli-n100", "failed", reason="the loss is not finite")
-    found = look(study_runs(small), small)
-    assert [standing.state for standing in found.values()] == ["done", "failed", "ready", "blocked"]
-    assert found["mnli-n100"].reason == "the loss is not finite"
-    assert found["xnli-n200@mnli-n100"].reason == "mnli-n100 failed"
-
-
 def test_a_run_is_running_while_its_lock_is_held_whatever_its_status_says_and_not_started_for_ever(
     small: Recipe,
 ) -> None:
@@ -67,9 +58,13 @@ def test_a_run_is_running_while_its_lock_is_held_whatever_its_status_says_and_no
     assert choose(look(study_runs(small), small)) == (None, True), "and ends when nothing will be"
 
 
-def test_what_failed_is_tried_again_when_asked(small: Recipe) -> None:
+def test_a_failed_run_blocks_its_descendants_and_no_other_and_is_tried_again_when_asked(small: Recipe) -> None:
     set_status(small, "pretrain", "done")
-    set_status(small, "mnli-n100", "failed", reason="x", starts=1)
+    set_status(small, "mnli-n100", "failed", reason="the loss is not finite", starts=1)
+    found = look(study_runs(small), small)
+    assert [standing.state for standing in found.values()] == ["done", "failed", "ready", "blocked"]
+    assert found["mnli-n100"].reason == "the loss is not finite"
+    assert found["xnli-n200@mnli-n100"].reason == "mnli-n100 failed"
     assert requeue(study_runs(small), small) == ["mnli-n100"]
     assert states(small)["mnli-n100"] == "ready"
     assert read_status(folder_of(small).run("mnli-n100")).starts == 0

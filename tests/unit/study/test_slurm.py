@@ -121,28 +121,26 @@ def test_without_slurm_one_line_says_so(program: Program) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_the_script_asks_for_what_was_asked_for(small: Recipe) -> None:
+def test_the_script_asks_for_what_was_asked_for_and_options_win_over_defaults(small: Recipe) -> None:
+    folder = StudyFolder(folder_of(small).path).slurm
+
+    def script(*tasks: str) -> str:
+        assert job_of(list(tasks)) == "7"
+        return (folder / "7_submission.sh").read_text(encoding="utf-8")
+
     request = Request(3, 2, True, "long", 1.5, {"account": "nlp", "exclusive": True})
     tasks = submit(task_of(small, ranks=2, gpus=True), request)
-    assert (tasks, job_of(tasks)) == (["7_0", "7_1", "7_2"], "7")
-    folder = StudyFolder(folder_of(small).path).slurm
-    script = (folder / "7_submission.sh").read_text(encoding="utf-8")
-    asked = set(re.findall(r"#SBATCH --(.*)", script))
-    assert asked >= {
+    assert tasks == ["7_0", "7_1", "7_2"]
+    assert set(re.findall(r"#SBATCH --(.*)", script(*tasks))) >= {
         *("array=0-2%3", "time=90", "partition=long", "nodes=1", "ntasks-per-node=1", "gpus-per-node=2"),
         *("cpus-per-task=8", "account=nlp", "exclusive", "requeue", "signal=USR2@120", "open-mode=append"),
     }
-    assert "--cpus-per-task=8" in script.split("srun")[1]
+    assert "--cpus-per-task=8" in script(*tasks).split("srun")[1]
     assert sorted(path.name for path in folder.glob("*submitted.pkl")) == [f"7_{i}_submitted.pkl" for i in range(3)]
-
-
-@pytest.mark.usefixtures("cluster")
-def test_options_win_over_defaults_and_no_gpus_asks_for_none(small: Recipe) -> None:
     tasks = submit(task_of(small), Request(1, 1, gpus=False, options={"cpus_per_task": "2", "job_name": "mine"}))
     assert tasks == ["7"]
-    script = (StudyFolder(folder_of(small).path).slurm / "7_submission.sh").read_text(encoding="utf-8")
-    assert (script.count("--cpus-per-task=2"), script.count("--job-name=mine")) == (2, 1)
-    assert not re.search("gpu|partition", script)
+    assert (script(*tasks).count("--cpus-per-task=2"), script(*tasks).count("--job-name=mine")) == (2, 1)
+    assert not re.search("gpu|partition", script(*tasks))
 
 
 def test_what_sbatch_refuses_is_one_line_in_its_words_and_leaves_nothing(
@@ -186,22 +184,14 @@ def test_a_task_is_one_worker_named_after_it_and_goes_back_when_time_is_up(
 
 
 @pytest.mark.usefixtures("on_a_node")
-@pytest.mark.parametrize(
-    ("ends", "code"), [(EXIT_FAILED, EXIT_FAILED), (UserError("interrupted", code=EXIT_AGAIN), EXIT_AGAIN)]
-)
-def test_a_task_ends_as_its_worker_does_and_without_a_traceback(
-    ends: UserError | int, code: int, small: Recipe, worker: dict[str, Any]
+def test_a_task_ends_as_its_worker_does_or_for_want_of_gpus_and_without_a_traceback(
+    small: Recipe, worker: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    worker["ends"] = ends
-    with pytest.raises(SystemExit) as ended:
-        task_of(small)()
-    assert ended.value.code == code
-
-
-@pytest.mark.usefixtures("on_a_node")
-def test_a_task_that_asked_for_gpus_and_got_none_says_so(
-    small: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    for ends, code in ((EXIT_FAILED, EXIT_FAILED), (UserError("interrupted", code=EXIT_AGAIN), EXIT_AGAIN)):
+        worker["ends"] = ends
+        with pytest.raises(SystemExit) as ended:
+            task_of(small)()
+        assert ended.value.code == code
     monkeypatch.setattr(slurm, "gpus", list)
     with pytest.raises(SystemExit):
         task_of(small, gpus=True)()
@@ -215,16 +205,11 @@ def test_a_worker_of_one_rank_is_none_of_the_tasks_around_it() -> None:
     assert found.master_port != 29500
 
 
-@pytest.mark.parametrize(("state", "code"), [("done", 0), ("failed", EXIT_FAILED)])
-def test_waiting_ends_with_the_study_and_sees_what_was_done_before_the_queue_was_empty(
-    state: str, code: int, small: Recipe
-) -> None:
-    assert wait(study_runs(small), small, 2, lambda: set_all(small, state) or False) == code
-    assert wait(study_runs(small), small, 2, lambda: True) == code
-
-
-def test_waiting_ends_with_the_queue_and_says_that_work_is_left(small: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_ends_with_the_study_or_with_the_queue(small: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "SECONDS_BETWEEN_LOOKS", 0.0)
     answers = iter([True, True, False])
-    assert wait(study_runs(small), small, 2, lambda: next(answers)) == EXIT_AGAIN
+    assert wait(study_runs(small), small, 2, lambda: next(answers)) == EXIT_AGAIN, "work is left"
     assert next(answers, None) is None
+    for state, code in (("done", 0), ("failed", EXIT_FAILED)):
+        assert wait(study_runs(small), small, 2, lambda state=state: set_all(small, state) or False) == code
+        assert wait(study_runs(small), small, 2, lambda: True) == code, "it was done before the queue was empty"

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import lzma
 import os
-import tarfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,31 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_files import refusal, write
+from task_files import refusal, tarred, write, zipped
 
 from dist_stilts.errors import UserError
 from dist_stilts.tasks import archives
 from dist_stilts.tasks.files import digest, exists, locate, read_lines, read_whole
 
 FILES = {"top.txt": b"top\n", "a/dev.txt": b"dev of a\n", "a/b/deep.txt.gz": gzip.compress(b"deep\n")}
-
-
-def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return stream.getvalue()
-
-
-def tarred(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode=mode) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return stream.getvalue()
 
 
 KINDS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
@@ -95,13 +75,10 @@ def test_same_name_finds_the_inner_archive_lying_unpacked_and_a_folder_called_li
     assert read_whole(locate(tmp_path / "packed", "af.tar.gz/dev")) == "y"
 
 
-def test_nearest_place_wins(tmp_path: Path) -> None:
+def test_nearest_place_wins_and_the_folder_of_a_language_is_searched_only_by_name(tmp_path: Path) -> None:
     for place in ("x.zip", "one/two/f", "one/f", "another/f.gz", "f"):
         write(tmp_path, {place: zipped({"f": b"in the archive\n"}) if place == "x.zip" else b"x"})
         assert locate(tmp_path, "f") == tmp_path / (place if place != "x.zip" else "x.zip/f")
-
-
-def test_folder_of_a_language_is_searched_only_by_name(tmp_path: Path) -> None:
     write(tmp_path, {"de/train.tsv": b"x\n", "en/train.tsv": b"x\n"})
     assert locate(tmp_path, "train.tsv") == tmp_path / "en/train.tsv"
     assert locate(tmp_path, "de/train.tsv") == tmp_path / "de/train.tsv"

@@ -3,7 +3,6 @@ gives rows or such a line; any other exception is a bug."""
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 from pathlib import Path
@@ -343,9 +342,3 @@ def test_rubbish_gives_rows_or_a_user_error(tmp_path: Path, data: st.DataObject,
     write(tmp_path, {str(path.relative_to(tmp_path)): data.draw(CONTENT) for path in paths})
     assert set(paths) <= set(spec.find(folder, split, language))
     assert len(told(task, tmp_path, split, language)) < 1000
-
-
-@given(content=st.binary(max_size=80), cut=st.integers(0, 120), packed=st.booleans())
-def test_rubbish_gzip_gives_rows_or_a_user_error(tmp_path: Path, content: bytes, cut: int, packed: bool) -> None:
-    write(tmp_path, {"mlm/de.txt.gz": (gzip.compress(content) if packed else content)[:cut]})
-    assert len(told("mlm", tmp_path, "train", "de")) < 1000

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_files import bucc, tatoeba, write
+from task_files import bucc, tarred, tatoeba, write, zipped
 
 from dist_stilts.tasks.read_bitext import (
     LONGEST_SENTENCE,
@@ -35,9 +33,9 @@ def test_tatoeba_sides_are_row_aligned_and_a_simulated_language_keeps_its_code(t
 def test_tatoeba_is_found_where_its_publishers_have_it(tmp_path: Path, folder: str) -> None:
     write(tmp_path / folder, tatoeba("Ja.\n", "Yes.\n"))
     assert read_tatoeba(tmp_path, "test", "de").gold == (("0", "0"),)
-    with zipfile.ZipFile(tmp_path / "master.zip", "w") as archive:
-        for name, text in tatoeba("Oui.\n", "Yes.\n", "fra").items():
-            archive.writestr(f"LASER-master/data/tatoeba/v1/{name}", text)
+    files = tatoeba("Oui.\n", "Yes.\n", "fra")
+    packed = zipped({f"LASER-master/data/tatoeba/v1/{name}": text for name, text in files.items()})
+    write(tmp_path, {"master.zip": packed})
     assert read_tatoeba(tmp_path, "test", "fr").source == ("Oui.",)
 
 
@@ -58,12 +56,9 @@ def test_the_order_of_xtreme_sorts_stripped_sentences_and_keeps_equals_in_order(
     )
 
 
-def test_a_long_sentence_is_still_one(tmp_path: Path) -> None:
+def test_a_long_sentence_is_still_one_and_one_file_may_be_both_sides(tmp_path: Path) -> None:
     text = "a" * (LONGEST_SENTENCE - 1)
     assert read_tatoeba(write(tmp_path, tatoeba(text, text)), "test", "de").source == (text,)
-
-
-def test_one_file_may_be_both_sides(tmp_path: Path) -> None:
     write(tmp_path, {"side": "1\ta\n2\tb\n", "gold": "1\t2\n"})
     bitext = read_comparable(tmp_path / "side", tmp_path / "side", tmp_path / "gold")
     assert (bitext.source, bitext.gold) == (bitext.target, (("1", "2"),))
@@ -80,10 +75,7 @@ def test_bucc_is_found_under_both_names_and_may_lack_gold(tmp_path: Path, split:
 
 def test_bucc_is_read_from_the_shared_tasks_archives(tmp_path: Path) -> None:
     for name, text in {"sample": "是", "training": "否"}.items():
-        write(tmp_path / name / "zh-en", bucc(f"zh-1\t{text}\n", split=name))
-        with tarfile.open(tmp_path / f"bucc2018-zh-en.{name}-gold.tar.bz2", "w:bz2") as archive:
-            archive.add(tmp_path / name, "bucc2018")
-        for path in (tmp_path / name / "zh-en").iterdir():
-            path.unlink()
+        files = {f"bucc2018/zh-en/{file}": side for file, side in bucc(f"zh-1\t{text}\n", split=name).items()}
+        write(tmp_path, {f"bucc2018-zh-en.{name}-gold.tar.bz2": tarred(files, "w:bz2")})
     assert read_bucc2018(tmp_path, "dev", "zh") == Bitext(("是",), ("yes",), ("zh-1",), ("en-9",), (("zh-1", "en-9"),))
     assert read_bucc2018(tmp_path, "test", "zh").source == ("否",)

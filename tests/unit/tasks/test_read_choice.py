@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import bz2
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from task_files import COSMOS, ENDINGS, HELLASWAG, commonsenseqa, hellaswag, refusal, to_csv, write, xcopa
+from task_files import COSMOS, ENDINGS, HELLASWAG, commonsenseqa, hellaswag, to_csv, write, xcopa, zipped
 
 from dist_stilts.tasks.read_choice import find_cosmosqa, read_cosmosqa
 from dist_stilts.tasks.read_hellaswag import read_hellaswag
@@ -17,13 +15,8 @@ from dist_stilts.tasks.spec import ChoiceRow, Quirk
 
 WIKIHOW = "Health: How to rest. Lie down. Close your eyes.\n0\n" + "\n".join(ENDINGS) + "\n"
 CSQA_ROW = ChoiceRow("q1", "q1", "The sky is?", ("red", "blue"), 1)
-XCOPA_ROW = ChoiceRow(
-    "dev-0",
-    "dev-0",
-    "Der Mann drehte den Hahn auf. What was the effect?",
-    ("Die Toilette lief voll.", "Wasser floss."),
-    1,
-)
+ASKED = "Der Mann drehte den Hahn auf. What was the effect?"
+XCOPA_ROW = ChoiceRow("dev-0", "dev-0", ASKED, ("Die Toilette lief voll.", "Wasser floss."), 1)
 
 
 def without(record: dict[str, Any], key: str) -> dict[str, Any]:
@@ -35,14 +28,8 @@ def without(record: dict[str, Any], key: str) -> dict[str, Any]:
     [
         ("commonsenseqa", "train", "en", "train.jsonl", commonsenseqa(), CSQA_ROW),
         ("commonsenseqa", "dev", "en", "valid.jsonl dev.jsonl dev_rand_split.jsonl", commonsenseqa(), CSQA_ROW),
-        (
-            "xcopa",
-            "dev",
-            "et",
-            "val.et.jsonl data/et/val.et.jsonl et/val.et.jsonl val-et.jsonl xcopa-master/data/et/val.et.jsonl",
-            xcopa(),
-            XCOPA_ROW,
-        ),
+        ("xcopa", "dev", "et", "val.et.jsonl data/et/val.et.jsonl et/val.et.jsonl val-et.jsonl", xcopa(), XCOPA_ROW),
+        ("xcopa", "dev", "et", "xcopa-master/data/et/val.et.jsonl", xcopa(), XCOPA_ROW),
     ],
 )
 def test_an_item_is_read_under_every_published_name(
@@ -52,26 +39,6 @@ def test_an_item_is_read_under_every_published_name(
     assert read
     for number, name in enumerate(names.split()):
         assert list(read(write(tmp_path / str(number), {name: [record]}), split, language)) == [row]
-
-
-@pytest.mark.parametrize(
-    ("task", "names", "record", "gold"),
-    [
-        ("commonsenseqa", "train.jsonl test.jsonl", commonsenseqa(), "answerKey"),
-        ("cosmosqa", "train.jsonl test.jsonl", COSMOS | {"label": 1}, "label"),
-        ("hellaswag", "hellaswag_train.jsonl hellaswag_test.jsonl", hellaswag(), "label"),
-    ],
-)
-def test_only_the_test_split_may_lack_gold(
-    tmp_path: Path, task: str, names: str, record: dict[str, Any], gold: str
-) -> None:
-    read = get_task(task).read
-    assert read
-    write(tmp_path, {name: [without(record, gold)] for name in names.split()})
-    assert [row.label for row in read(tmp_path, "test", "en")] == [None]  # type: ignore[union-attr]
-    said = refusal(read, tmp_path, "train", "en")
-    assert f"{names.split()[0]}:1: " in said
-    assert "no text under the key 'answerKey'" in said or "label None is no choice. Expected 0 to 3" in said
 
 
 @pytest.mark.parametrize("folder", ["", "data", "cosmosqa-master/data"])
@@ -85,12 +52,10 @@ def test_cosmosqa_is_read_from_csv_and_json_alike(tmp_path: Path, split: str, na
     (row,) = from_json
     assert row.prompt == 'It rained, he said "a lot".\nWe left. Why ?'
     assert (row.id, row.choices[1], row.label) == ("b1##q1", "Rain .", 1)
-
-
-def test_questions_about_one_context_share_a_group(tmp_path: Path) -> None:
-    write(tmp_path, {"valid.csv": to_csv(COSMOS, COSMOS | {"id": "b"}, COSMOS | {"id": "c", "context": "Another."})})
-    first, second, third = (row.group for row in read_cosmosqa(tmp_path, "dev", "en"))
-    assert first == second != third
+    records = (COSMOS, COSMOS | {"id": "b"}, COSMOS | {"id": "c", "context": "Another."})
+    write(tmp_path / folder, {f"{name}.csv": to_csv(*records)})
+    first, second, third = (row.group for row in read_cosmosqa(tmp_path, split, "en"))
+    assert first == second != third, "questions about one context share a group"
 
 
 def test_the_begun_sentence_goes_with_the_endings_in_both_layouts(tmp_path: Path) -> None:
@@ -112,28 +77,26 @@ def test_a_context_of_finished_sentences_is_the_prompt(tmp_path: Path) -> None:
     assert (row.prompt, row.choices) == ("How to rest. Lie down. Close your eyes.", tuple(ENDINGS))
 
 
-def test_machine_translations_beside_the_data_are_not_taken_for_them(tmp_path: Path) -> None:
+def test_xcopa_is_not_read_from_machine_translations_and_its_odd_questions_are_mended_and_counted(
+    tmp_path: Path,
+) -> None:
     for folder, premise in (("data-gmt", "Translated back."), ("data", "Original.")):
         write(tmp_path, {f"xcopa-master/{folder}/ht/test.ht.jsonl": [xcopa(premise=premise)]})
     (row,) = (row for row in read_xcopa(tmp_path, "test", "ht") if isinstance(row, ChoiceRow))
     assert row.prompt.startswith("Original.")
-
-
-def test_english_is_copa_and_alone_has_a_train_split(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "COPA.zip", "w") as archive:
-        archive.writestr("COPA/train.jsonl", json.dumps(xcopa(question="cause", idx=399)))
-        archive.writestr("COPA/test.jsonl", json.dumps(without(xcopa(), "label")))
-    (train,) = read_xcopa(tmp_path, "train", "en")
-    assert isinstance(train, ChoiceRow)
-    assert (train.id, train.prompt[-19:], train.label) == ("train-399", "What was the cause?", 1)
-    assert [row.label for row in read_xcopa(tmp_path, "test", "en") if isinstance(row, ChoiceRow)] == [None]
-    write(tmp_path, {"train.de.jsonl": [xcopa()]})
-    assert len(list(read_xcopa(tmp_path, "train", "de"))) == 1
-
-
-def test_a_question_unlike_that_of_the_other_languages_is_mended_and_counted(tmp_path: Path) -> None:
     write(tmp_path, {"val.th.jsonl": [xcopa(question="cause")]})
     quirk, row = read_xcopa(tmp_path, "dev", "th")
     assert quirk == Quirk(CHANGED)
     assert isinstance(row, ChoiceRow)
     assert row.prompt.endswith("What was the effect?")
+
+
+def test_english_is_copa_and_alone_has_a_train_split(tmp_path: Path) -> None:
+    train = [xcopa(question="cause", idx=399)]
+    write(tmp_path, {"COPA.zip": zipped({"COPA/train.jsonl": train, "COPA/test.jsonl": [without(xcopa(), "label")]})})
+    (row,) = read_xcopa(tmp_path, "train", "en")
+    assert isinstance(row, ChoiceRow)
+    assert (row.id, row.prompt[-19:], row.label) == ("train-399", "What was the cause?", 1)
+    assert [row.label for row in read_xcopa(tmp_path, "test", "en") if isinstance(row, ChoiceRow)] == [None]
+    write(tmp_path, {"train.de.jsonl": [xcopa()]})
+    assert len(list(read_xcopa(tmp_path, "train", "de"))) == 1

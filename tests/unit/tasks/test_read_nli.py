@@ -14,7 +14,7 @@ NO_GOLD = Quirk("no gold label (annotators did not agree), row left out")
 THREE = "P one\tH a\tneutral\nP one\tH b\tcontradictory\nP one\tH c\tentailment\n"
 
 
-def test_mnli_row_keeps_the_publishers_ids_and_groups_by_prompt(tmp_path: Path) -> None:
+def test_mnli_row_keeps_the_publishers_ids_and_groups_by_prompt_or_is_named_by_its_place(tmp_path: Path) -> None:
     records = [mnli(), mnli(gold_label="-", pairID="1c"), mnli(gold_label="entailment", pairID="31193e")]
     write(tmp_path, {"multinli_1.0_train.jsonl": records})
     assert list(read_mnli(tmp_path, "train", "en")) == [
@@ -22,9 +22,6 @@ def test_mnli_row_keeps_the_publishers_ids_and_groups_by_prompt(tmp_path: Path) 
         NO_GOLD,
         PairRow("31193e", "31193", "P", "H", "entailment"),
     ]
-
-
-def test_mnli_row_without_ids_is_named_by_its_place(tmp_path: Path) -> None:
     bare = {"gold_label": "neutral", "sentence1": "P", "sentence2": "H"}
     write(tmp_path, {"multinli_1.0_train.jsonl": [bare | {"gold_label": "-"}, bare]})
     assert list(read_mnli(tmp_path, "train", "en")) == [NO_GOLD, PairRow("train-1", "train-1", "P", "H", "neutral")]
@@ -59,6 +56,7 @@ SNLI = [
         ("contradiction", "Q", "J", "2.jpg#3", "2.jpg#3r1c", "contradiction"),
     )
 ]
+NAMED = "1.jpg#0r1n 1.jpg#0 2.jpg#3r1e 2.jpg#3 2.jpg#3r1c 2.jpg#3"
 ALIGNED = {
     f"{name}.dev": "".join(f"{row[column]}\n" for row in SNLI)
     for name, column in (("labels", "gold_label"), ("s1", "sentence1"), ("s2", "sentence2"))
@@ -68,11 +66,8 @@ ALIGNED = {
 @pytest.mark.parametrize(
     ("files", "names"),
     [
-        ({"snli_1.0_dev.jsonl": SNLI}, "1.jpg#0r1n 1.jpg#0 2.jpg#3r1e 2.jpg#3 2.jpg#3r1c 2.jpg#3"),
-        (
-            {"snli_1.0_dev.txt": to_csv(*SNLI, separator="\t")},
-            "1.jpg#0r1n 1.jpg#0 2.jpg#3r1e 2.jpg#3 2.jpg#3r1c 2.jpg#3",
-        ),
+        ({"snli_1.0_dev.jsonl": SNLI}, NAMED),
+        ({"snli_1.0_dev.txt": to_csv(*SNLI, separator="\t")}, NAMED),
         (ALIGNED, "dev-0 dev-0 dev-2 dev-2 dev-3 dev-2"),
     ],
     ids=["jsonl", "txt", "aligned"],
@@ -107,11 +102,14 @@ def test_anli_rounds_come_in_order_and_share_the_groups_of_their_contexts(tmp_pa
     ]
 
 
-def test_xnli_rows_of_one_premise_share_a_group(tmp_path: Path) -> None:
+def test_xnli_rows_of_one_premise_share_a_group_if_they_come_in_threes(tmp_path: Path) -> None:
     write(tmp_path, {"dev-en.tsv": (THREE + THREE.replace("one", "two")).replace("\n", "\r\n")})
     rows = list(read_xnli(tmp_path, "dev", "en"))
     assert rows[1] == PairRow("dev-1", "dev-0", "P one", "H b", "contradiction")
     assert [row.group for row in rows] == ["dev-0"] * 3 + ["dev-1"] * 3
+    for text in (THREE + "Q\tH\tneutral\n", THREE.replace("P one\tH b", "Q\tH b")):
+        rows = list(read_xnli(write(tmp_path, {"train-en.tsv": text}), "train", "en"))
+        assert [row.group for row in rows] == [row.id for row in rows]
 
 
 def test_one_premise_translated_twice_leaves_the_groups_alone(tmp_path: Path) -> None:
@@ -121,12 +119,6 @@ def test_one_premise_translated_twice_leaves_the_groups_alone(tmp_path: Path) ->
     english, translated = ([row.group for row in read_xnli(tmp_path, "dev", code)] for code in ("en", "de"))
     assert translated == english
     assert len(set(translated)) == 3
-
-
-@pytest.mark.parametrize("text", [THREE + "Q\tH\tneutral\n", THREE.replace("P one\tH b", "Q\tH b")])
-def test_rows_that_do_not_come_in_threes_are_groups_of_their_own(tmp_path: Path, text: str) -> None:
-    rows = list(read_xnli(write(tmp_path, {"train-en.tsv": text}), "train", "en"))
-    assert [row.group for row in rows] == [row.id for row in rows]
 
 
 @pytest.mark.parametrize("layout", ["tsv", "jsonl"])

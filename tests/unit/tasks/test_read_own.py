@@ -90,12 +90,14 @@ def test_every_format_gives_the_same_rows_and_a_missing_file_is_a_user_error(tmp
         assert read_as(tmp_path, "choice", suffix, choices, {"choices": ["answer0", "answer1"]}) == [row]
 
 
-def test_a_quoted_cell_may_hold_a_line_end(tmp_path: Path) -> None:
+def test_a_cell_of_text_may_hold_a_line_end_or_lists_as_json(tmp_path: Path) -> None:
     records = [{"text_a": "one\ntwo", "label": "x"}, {"text_a": "b", "label": "y"}]
     assert read_as(tmp_path, "sequence", ".csv", records) == [
         PairRow("train-0", "train-0", "one\ntwo", "", "x"),
         PairRow("train-1", "train-1", "b", "", "y"),
     ]
+    record = {"question": "q", "context": "the cat", "answers": json.dumps(ANSWERS[0])}
+    assert read_as(tmp_path, "span", ".csv", [record]) == [SpanRow("train-0", "train-0", "q", "the cat", FOUND)]
 
 
 ANSWERS: list[Any] = [
@@ -119,11 +121,6 @@ def test_cells_may_hold_lists_and_answers_be_written_as_on_the_hub_or_as_objects
     for answers in ANSWERS:
         question = {"id": 7, "question": "who?", "context": "the cat", "answers": answers}
         assert read_as(tmp_path, "span", suffix, [question]) == [SpanRow("7", "7", "who?", "the cat", FOUND)]
-
-
-def test_a_cell_of_text_may_hold_lists_as_json(tmp_path: Path) -> None:
-    record = {"question": "q", "context": "the cat", "answers": json.dumps(ANSWERS[0])}
-    assert read_as(tmp_path, "span", ".csv", [record]) == [SpanRow("train-0", "train-0", "q", "the cat", FOUND)]
 
 
 @pytest.mark.parametrize(
@@ -188,11 +185,8 @@ def test_only_the_test_split_may_lack_gold(tmp_path: Path, family: str, record: 
     assert getattr(row, gold) is None
     with pytest.raises(UserError, match=rf"rows\.jsonl:1: no ({gold}|column '{gold}')"):
         read_one(tmp_path, family, record, "dev")
-
-
-def test_a_test_file_may_lack_the_column_of_gold_that_the_entry_names(tmp_path: Path) -> None:
     row = read_one(tmp_path, "sequence", {"premise": "a"}, "test", columns={"text_a": "premise", "label": "gold"})
-    assert row == PairRow("test-0", "test-0", "a", "", None)
+    assert row == PairRow("test-0", "test-0", "a", "", None), "the column that the entry names"
     with pytest.raises(UserError, match=r"rows\.jsonl:1: no column 'pair'"):
         read_one(tmp_path, "sequence", {"text_a": "a"}, "test", columns={"text_b": "pair"})
 

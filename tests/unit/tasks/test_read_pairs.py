@@ -43,6 +43,9 @@ def test_original_and_plain_pawsx_give_the_same_rows(tmp_path: Path) -> None:
         PairRow("dev-1", "dev-1", "c", "NS", "0"),
         PairRow("dev-2", "dev-2", "e", "f", "1"),
     ]
+    write(tmp_path, {"x-final/ja/test_2k.tsv": f"{PAWSX_HEADER}1\t\tb\t0\n"})
+    empty = Quirk("empty sentence, row kept")
+    assert list(read_pawsx(tmp_path, "test", "ja")) == [empty, PairRow("test-0", "test-0", "", "b", "0")]
 
 
 def test_training_rows_are_parallel_even_past_rows_that_are_left_out(tmp_path: Path) -> None:
@@ -66,12 +69,6 @@ def test_training_rows_are_parallel_even_past_rows_that_are_left_out(tmp_path: P
         BAD_LABEL,
         PairRow("train-3", "train-3", "K", "L", "0"),
     ]
-
-
-def test_empty_sentence_is_kept_and_counted(tmp_path: Path) -> None:
-    write(tmp_path, {"x-final/ja/test_2k.tsv": f"{PAWSX_HEADER}1\t\tb\t0\n"})
-    empty = Quirk("empty sentence, row kept")
-    assert list(read_pawsx(tmp_path, "test", "ja")) == [empty, PairRow("test-0", "test-0", "", "b", "0")]
 
 
 def test_gold_of_the_plain_test_file_is_kept_apart_by_language(tmp_path: Path) -> None:

@@ -16,21 +16,21 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "de", tmp_path / "en"
 
 
-def test_sentences_without_ids_are_known_by_their_line_number(tmp_path: Path) -> None:
-    path = write(tmp_path, {"de": "Ja.\n \nNein. \n\n"}) / "de"
-    expected = Side(path, ("1", "3"), ("Ja.", "Nein."), 2, named=False)
-    assert read_sides(path, path) == (expected, expected)
+def test_sentences_without_ids_are_known_by_their_line_number_in_plain_and_packed_files(tmp_path: Path) -> None:
+    write(tmp_path, {"de": "Ja.\n \nNein. \n\n", "en.gz": gzip.compress(b"Yes.\n")})
+    source, target = read_sides(tmp_path / "de", tmp_path / "en")
+    assert source == Side(tmp_path / "de", ("1", "3"), ("Ja.", "Nein."), 2, named=False)
+    assert target.texts == read_sides(tmp_path / "en.gz", tmp_path / "de")[0].texts == ("Yes.",)
 
 
-def test_packed_files_are_read(tmp_path: Path) -> None:
-    write(tmp_path, {"de.gz": gzip.compress(b"Ja.\n")})
-    assert read_sides(tmp_path / "de.gz", tmp_path / "de")[1].texts == ("Ja.",)
-
-
-def test_ids_are_seen_where_every_line_of_both_files_has_one(files: tuple[Path, Path]) -> None:
+def test_ids_are_seen_where_every_line_of_both_files_has_one_or_can_be_told(files: tuple[Path, Path]) -> None:
     source, target = read_sides(*files)
     assert (source.ids, source.texts, source.blank, source.named) == (("d-1", "d-2"), ("Ja.", "Nein."), 1, True)
     assert (target.ids, target.texts) == (("e-9", "e-8"), ("No.", "Yes."))
+    assert read_sides(*files, ids=False)[0].texts == ("d-1 Ja.", "d-2 Nein.")
+    files[1].write_text("e-9\tNo.\twith a tab\ne-7\t \n")
+    target = read_sides(*files, ids=True)[1]
+    assert (target.ids, target.texts, target.blank) == (("e-9",), ("No. with a tab",), 1)
 
 
 @pytest.mark.parametrize("line", ["e-9\tagain", "no tab", "e-1\tone\ttwo", "\tno id"])
@@ -40,13 +40,6 @@ def test_one_line_that_is_no_id_and_text_makes_all_lines_plain_text(files: tuple
     assert source.ids == ("1", "3")
     assert source.texts == ("d-1 Ja.", "d-2 Nein.")
     assert target.texts[1] == line.replace("\t", " ").strip()
-
-
-def test_ids_can_be_told_instead_of_seen(files: tuple[Path, Path]) -> None:
-    assert read_sides(*files, ids=False)[0].texts == ("d-1 Ja.", "d-2 Nein.")
-    files[1].write_text("e-9\tNo.\twith a tab\ne-7\t \n")
-    target = read_sides(*files, ids=True)[1]
-    assert (target.ids, target.texts, target.blank) == (("e-9",), ("No. with a tab",), 1)
 
 
 @pytest.mark.parametrize(

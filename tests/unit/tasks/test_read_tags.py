@@ -1,13 +1,10 @@
 from __future__ import annotations
 
 import gzip
-import io
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
-from task_files import CCG, FUSED, PANX, conllu, refusal, write
+from task_files import CCG, FUSED, PANX, conllu, refusal, tarred, write, zipped
 
 from dist_stilts.tasks.files import exists
 from dist_stilts.tasks.read_ccg import read_ccg
@@ -52,25 +49,17 @@ def test_tags_and_names_of_languages_are_those_of_universal_dependencies() -> No
 @pytest.mark.parametrize("layout", ["xtreme", "unpacked", "renamed", "tar", "zip"])
 def test_entities_are_read_in_every_layout(tmp_path: Path, layout: str) -> None:
     """The publishers have an archive of archives."""
-    packed, outer = io.BytesIO(), io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as inner:
-        info = tarfile.TarInfo("dev")
-        info.size = len(PANX.encode())
-        inner.addfile(info, io.BytesIO(PANX.encode()))
-    with zipfile.ZipFile(outer, "w") as archive:
-        archive.writestr("panx_dataset/af.tar.gz", packed.getvalue())
+    packed = tarred({"dev": PANX})
     name, content = {
         "xtreme": ("dev-af.tsv", PANX.replace("af:", "")),
         "unpacked": ("af/dev", PANX.replace("\n", "\r\n")),
         "renamed": ("af-dev", PANX),
-        "tar": ("af.tar.gz", packed.getvalue()),
-        "zip": ("AmazonPhotos.zip", outer.getvalue()),
+        "tar": ("af.tar.gz", packed),
+        "zip": ("AmazonPhotos.zip", zipped({"panx_dataset/af.tar.gz": packed})),
     }[layout]
     assert list(read_panx(write(tmp_path, {name: content}), "dev", "af")) == PANX_ROWS
-
-
-def test_a_word_that_looks_like_a_prefix_stays_in_files_without_prefixes(tmp_path: Path) -> None:
-    assert next(read_panx(write(tmp_path, {"dev-af.tsv": "af:x\tO\n"}), "dev", "af")).words == ("af:x",)
+    (row,) = read_panx(write(tmp_path / "no prefixes", {"dev-af.tsv": "af:x\tO\n"}), "dev", "af")
+    assert row.words == ("af:x",), "a word that looks like a prefix"
 
 
 def test_a_file_without_official_split_is_split_by_its_words_alone(tmp_path: Path) -> None:
@@ -169,21 +158,18 @@ def test_all_treebanks_of_a_language_are_found_in_the_order_of_their_names(tmp_p
     order = ["de_gsd-ud-test.conllu.gz", "de_hdt-ud-test-a-1.conllu", "de_lit-ud-test.conllu"]
     folders = dict(zip(order, ("UD_German-GSD", "UD_German-HDT", "UD_German-LIT"), strict=True))
     others = {"de_gsd-ud-dev.conllu": "UD_German-GSD", "da_ddt-ud-test.conllu": "UD_Danish-DDT"}
+    others["dede_x-ud-test.conllu"] = "UD_Old_Dedean-X"
     content = {".gz": gzip.compress(FUSED.encode())}
-    write(
-        tmp_path / "ud-treebanks-v2.5",
-        {
-            f"{folder}/{name}": content.get(Path(name).suffix, FUSED)
-            for name, folder in {**folders, **others, "dede_x-ud-test.conllu": "UD_Old_Dedean-X"}.items()
-        },
-    )
+    files = {
+        f"ud-treebanks-v2.5/{folder}/{name}": content.get(Path(name).suffix, FUSED)
+        for name, folder in {**folders, **others}.items()
+    }
+    write(tmp_path, files)
     found = treebank_files([tmp_path], "test", "de")
     assert [path.name for path in found] == order
     rows = [row for row in read_treebanks(found, "test", "de") if isinstance(row, TaggedRow)]
     assert [row.id for row in rows] == ["test-0", "test-1", "test-2"]
-    (tmp_path / "other").mkdir()
-    with tarfile.open(tmp_path / "other" / "ud-treebanks-v2.5.tgz", "w:gz") as archive:
-        archive.add(tmp_path / "ud-treebanks-v2.5", "ud-treebanks-v2.5")
+    write(tmp_path / "other", {"ud-treebanks-v2.5.tgz": tarred(files)})
     packed = treebank_files([tmp_path / "other"], "test", "de")
     assert [path.name for path in packed] == order
     assert list(read_treebanks(packed, "test", "de")) == rows

@@ -25,7 +25,8 @@ def test_every_task_has_the_languages_that_xtreme_uses() -> None:
     assert all(spec.languages[0] == "en" for spec in all_tasks() if "en" in spec.languages)
 
 
-def test_every_task_has_the_reader_of_its_family_and_a_provenance() -> None:
+def test_every_task_has_the_reader_of_its_family_and_a_provenance_and_those_of_one_head_are_of_one_kind() -> None:
+    kinds: dict[str, set[tuple[object, ...]]] = {}
     for spec in all_tasks():
         assert [spec.read is not None, spec.read_bitext is not None, bool(spec.parts)].count(True) == 1
         assert (spec.read_bitext is not None) == (spec.family in RETRIEVAL)
@@ -35,20 +36,11 @@ def test_every_task_has_the_reader_of_its_family_and_a_provenance() -> None:
         assert set(spec.sizes) <= set(spec.splits)
         assert spec.hub is None or set(spec.hub.splits) <= set(spec.splits)
         assert spec.hub is None or re.fullmatch("[0-9a-f]{40}", spec.hub.revision), "pinned to a commit"
-
-
-def test_tasks_of_one_head_have_one_family_and_one_set_of_labels() -> None:
-    kinds: dict[str, set[tuple[object, ...]]] = {}
-    for spec in all_tasks():
         kinds.setdefault(spec.head or spec.name, set()).add((spec.family, spec.labels))
-    assert all(len(found) == 1 for found in kinds.values())
-
-
-def test_a_composite_task_is_made_of_tasks_of_its_kind() -> None:
-    for spec in all_tasks():
         for part in map(get_task, spec.parts):
             assert (part.family, part.labels, part.head) == (spec.family, spec.labels, spec.head)
             assert set(spec.splits) <= set(part.splits)
+    assert all(len(found) == 1 for found in kinds.values())
 
 
 def test_the_nine_intermediate_tasks_can_be_trained_on() -> None:
@@ -66,20 +58,14 @@ def test_a_task_of_ones_own_joins_the_table_but_takes_no_name_from_it(monkeypatc
     for taken in ("xnli", "csqa", "multi"):
         with pytest.raises(UserError, match="built-in"):
             register(replace(own, name=taken))
+    with pytest.raises(ValueError, match="two tasks are called 'xnli'"):
+        index_by_name([*all_tasks(), get_task("xnli")])
 
 
-def test_an_alias_is_the_task_and_an_unknown_name_suggests_the_nearest() -> None:
+def test_an_alias_is_the_task_and_an_unknown_name_suggests_the_nearest_or_names_all_once() -> None:
     assert get_task("csqa") is get_task("commonsenseqa")
     for name, meant in (("xnlii", "xnli"), ("XNLI", "xnli"), ("wikian", "wikiann")):
         with pytest.raises(UserError, match=rf"unknown task '{name}'\. did you mean '{meant}'\?"):
             get_task(name)
-
-
-def test_where_none_is_near_every_task_is_named_once() -> None:
     with pytest.raises(UserError, match=r"known: anli, anli_plus, bucc2018, ccg, .*, xquad$"):
         get_task("zzz")
-
-
-def test_two_tasks_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="two tasks are called 'xnli'"):
-        index_by_name([*all_tasks(), get_task("xnli")])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gzip
 import sys
-import types
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from dist_stilts.tasks.sources import (
     parse_split,
 )
 
+Hub = Callable[[Any], list[Any]]
 XNLI = get_task("xnli")
 LABELS = ("neutral", "contradiction", "entailment")
 
@@ -41,26 +42,19 @@ def root(tmp_path: Path) -> Path:
     return write(tmp_path, {"world.json": {"languages": {"en": {}, "qaa": {"distance": 0.1}}}})
 
 
-@pytest.mark.parametrize(
-    ("text", "split"),
-    [
-        ("dev", Split("dev", 0, 100)),
-        ("dev[:]", Split("dev", 0, 100)),
-        ("dev[:60%]", Split("dev", 0, 60)),
-        ("dev[60%:]", Split("dev", 60, 100)),
-        ("train[50%:60%]", Split("train", 50, 60)),
-    ],
-)
-def test_slices_are_written_as_datasets_writes_them(text: str, split: Split) -> None:
-    assert parse_split(text) == split
-
-
-@pytest.mark.parametrize(
-    "text", ["", "dev[", "dev[:100]", "dev[-5%:]", "dev[60%:60%]", "dev[:0%]", "dev[:101%]", "dev[:60%]x"]
-)
-def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match=r"bad split .*Write dev, dev\[:60%\]"):
-        parse_split(text)
+def test_slices_are_written_as_datasets_writes_them_and_anything_else_is_refused() -> None:
+    right = {
+        "dev": (0, 100),
+        "dev[:]": (0, 100),
+        "dev[:60%]": (0, 60),
+        "dev[60%:]": (60, 100),
+        "dev[50%:60%]": (50, 60),
+    }
+    assert {text: parse_split(text) for text in right} == {text: Split("dev", *cut) for text, cut in right.items()}
+    wrong = ("", "dev[", "dev[:100]", "dev[-5%:]", "dev[60%:60%]", "dev[:0%]", "dev[:101%]", "dev[:60%]x")
+    for text in wrong:
+        with pytest.raises(UserError, match=r"bad split .*Write dev, dev\[:60%\]"):
+            parse_split(text)
 
 
 @given(st.text(), st.text(), st.lists(st.integers(1, 99), unique=True))
@@ -92,20 +86,17 @@ def test_a_group_falls_on_the_same_side_in_every_language(root: Path) -> None:
     assert len(below["en"] | above["en"]) == 120
 
 
-def test_simulated_languages_are_known_where_a_world_declares_them(root: Path, tmp_path: Path) -> None:
+def test_simulated_languages_are_known_where_a_world_declares_them_in_a_file_that_can_be_read(root: Path) -> None:
     assert known_languages(XNLI, root) == (*XNLI.languages, "qaa")
     assert known_languages(XNLI, None) == XNLI.languages
     assert known_languages(get_task("mnli"), root) == ("en",)
     assert known_languages(get_task("bucc2018"), root) == ("de", "fr", "ru", "zh", "qaa")
     (root / "world.json").write_text('{"languages": [{"code": "qab"}]}')
     assert known_languages(XNLI, root) == (*XNLI.languages, "qab")
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"languages": 3}', '{"languages": [{}]}', '{"languages": [["en"]]}'])
-def test_bad_world_file_is_a_user_error(root: Path, text: str) -> None:
-    (root / "world.json").write_text(text)
-    with pytest.raises(UserError, match=r"world\.json"):
-        known_languages(XNLI, root)
+    for text in ("", "[]", "{}", '{"languages": 3}', '{"languages": [{}]}', '{"languages": [["en"]]}'):
+        (root / "world.json").write_text(text)
+        with pytest.raises(UserError, match=r"world\.json"):
+            known_languages(XNLI, root)
 
 
 def test_available_languages_are_those_on_disk_english_first(root: Path) -> None:
@@ -147,20 +138,8 @@ def test_digests_name_every_file_the_rows_come_from(root: Path) -> None:
     assert file_digests(XNLI, None, "dev", "de") == {"facebook/xnli/de/dev": XNLI.hub and XNLI.hub.revision}
 
 
-def fake_hub(monkeypatch: pytest.MonkeyPatch, load_dataset: Any) -> None:
-    module = types.ModuleType("datasets")
-    module.load_dataset = load_dataset  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "datasets", module)
-
-
-def test_hub_is_asked_by_repository_configuration_and_revision(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-
-    def load_dataset(*args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-        asked.append((args, kwargs))
-        return [{"premise": "P", "hypothesis": str(row), "label": 0} for row in range(6)]
-
-    fake_hub(monkeypatch, load_dataset)
+def test_hub_is_asked_by_repository_configuration_and_revision(hub: Hub) -> None:
+    asked = hub([{"premise": "P", "hypothesis": str(row), "label": 0} for row in range(6)])
     rows = load_rows(XNLI, None, "dev", "de")
     assert asked == [(("facebook/xnli", "de"), {"split": "validation", "revision": XNLI.hub and XNLI.hub.revision})]
     assert [row.group for row in rows] == ["dev-0"] * 3 + ["dev-1"] * 3
@@ -168,12 +147,9 @@ def test_hub_is_asked_by_repository_configuration_and_revision(monkeypatch: pyte
 
 @pytest.mark.parametrize("error", [ConnectionError("no route\nto host"), FileNotFoundError("gone"), KeyError("label")])
 def test_hub_out_of_reach_or_datasets_not_installed_is_one_line_with_a_way_out(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def load_dataset(*_: Any, **__: Any) -> None:
-        raise error
-
-    fake_hub(monkeypatch, load_dataset)
+    hub(error)
     said = refusal(load_rows, XNLI, None, "dev", "de")
     assert "Hub repository facebook/xnli" in said
     assert "Set data.root=DIR" in said

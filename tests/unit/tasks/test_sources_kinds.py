@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,10 @@ from task_files import anli, commonsenseqa, mnli, refusal, write
 
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.rows_json import row_to_json
-from dist_stilts.tasks.sources import (
-    available_languages,
-    file_digests,
-    is_available,
-    load_rows,
-    stream_rows,
-    task,
-)
+from dist_stilts.tasks.sources import available_languages, file_digests, is_available, load_rows, stream_rows, task
 from dist_stilts.tasks.spec import ChoiceRow, TaggedRow
 
+Hub = Callable[[Any], list[Any]]
 CSQA, PLUS = get_task("commonsenseqa"), get_task("anli_plus")
 
 
@@ -44,21 +37,17 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def prompts(root: Path, split: str, language: str) -> list[str]:
-    return [row.prompt for row in load_rows(CSQA, root, split, language) if isinstance(row, ChoiceRow)]
-
-
-def test_a_language_chooses_the_translation_of_an_english_task(root: Path) -> None:
-    assert prompts(root, "train", "en")[0] == "why 0?"
-    assert prompts(root, "train", "de")[0] == "warum 0?"
-    assert prompts(root, "train", "fr")[0] == "pourquoi 0 ?"
-
-
-def test_slices_of_a_translation_hold_the_same_rows_as_english(root: Path) -> None:
-    of = {language: load_rows(CSQA, root, "train[:50%]", language) for language in ("en", "de", "fr")}
-    ids = {language: [row.id for row in rows] for language, rows in of.items()}
-    assert ids["en"] == ids["de"] == ids["fr"]
-    assert 0 < len(ids["en"]) < 40
+def test_a_language_chooses_the_translation_of_an_english_task_with_the_same_rows_and_digests_of_its_own(
+    root: Path,
+) -> None:
+    for language, prompt in (("en", "why 0?"), ("de", "warum 0?"), ("fr", "pourquoi 0 ?")):
+        assert getattr(load_rows(CSQA, root, "train", language)[0], "prompt", "") == prompt
+    ids = [[row.id for row in load_rows(CSQA, root, "train[:50%]", language)] for language in ("en", "de", "fr")]
+    assert ids[0] == ids[1] == ids[2]
+    assert 0 < len(ids[0]) < 40
+    found = {language: file_digests(CSQA, root, "train", language) for language in ("en", "de", "fr")}
+    assert list(found["de"]) == ["commonsenseqa/translated/train-de.jsonl"]
+    assert len({tuple(each.values()) for each in found.values()}) == 3
 
 
 def test_a_language_without_translation_is_never_english_in_disguise(root: Path) -> None:
@@ -68,12 +57,6 @@ def test_a_language_without_translation_is_never_english_in_disguise(root: Path)
     assert not is_available(CSQA, root, "train", "sw")
     assert is_available(CSQA, root, "train", "de")
     assert available_languages(CSQA, root, "train") == ["en"], "all languages: the publishers', no translations"
-
-
-def test_translations_have_digests_of_their_own(root: Path) -> None:
-    found = {language: file_digests(CSQA, root, "train", language) for language in ("en", "de", "fr")}
-    assert list(found["de"]) == ["commonsenseqa/translated/train-de.jsonl"]
-    assert len({tuple(each.values()) for each in found.values()}) == 3
 
 
 @pytest.fixture
@@ -90,7 +73,7 @@ def nli(tmp_path: Path) -> Path:
     return write(tmp_path, files)
 
 
-def test_a_composite_task_has_the_rows_of_its_parts_in_order(nli: Path) -> None:
+def test_a_composite_task_has_the_rows_of_its_parts_in_order_or_says_which_is_missing(nli: Path) -> None:
     quirks: Counter[str] = Counter()
     rows = list(stream_rows(PLUS, nli, "dev", "en", quirks))
     parts = [row for name in PLUS.parts for row in load_rows(get_task(name), nli, "dev", "en")]
@@ -99,9 +82,6 @@ def test_a_composite_task_has_the_rows_of_its_parts_in_order(nli: Path) -> None:
     assert len({row.id for row in rows}) == 7
     assert sum(quirks.values()) == 1
     assert set(file_digests(PLUS, nli, "dev", "en")) >= {"anli/R1/dev.jsonl", "snli/s1.dev"}
-
-
-def test_a_composite_task_says_which_part_is_missing(nli: Path) -> None:
     (nli / "mnli/multinli_1.0_dev_matched.jsonl").unlink()
     assert not is_available(PLUS, nli, "dev", "en")
     assert "mnli dev for 'en' is not on disk" in refusal(load_rows, PLUS, nli, "dev", "en")
@@ -118,49 +98,31 @@ def test_open_labels_are_those_of_the_english_training_rows(tmp_path: Path) -> N
     assert task("ccg", tmp_path).labels == ("N",)
 
 
-def fake_hub(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> list[Any]:
-    asked: list[Any] = []
-
-    def load_dataset(*args: Any, **_: Any) -> list[dict[str, Any]]:
-        asked.append(args)
-        return rows
-
-    module = types.ModuleType("datasets")
-    module.load_dataset = load_dataset  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "datasets", module)
-    return asked
-
-
-def test_english_tydiqa_on_the_hub_is_english_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_english_tydiqa_on_the_hub_is_english_only_and_parts_of_speech_have_english_names(hub: Hub) -> None:
     answers = {"text": ["cat"], "answer_start": [4]}
     rows = [
         {"id": f"{name}-{number}-0", "title": "t", "context": "the cat", "question": "who?", "answers": answers}
         for number, name in enumerate(["english", "swahili", "english", "korean"])
     ]
-    asked = fake_hub(monkeypatch, rows)
+    asked = hub(rows)
     found = load_rows(get_task("tydiqa"), None, "train", "en")
-    assert asked == [("google/xtreme", "tydiqa")]
+    assert [names for names, _ in asked] == [("google/xtreme", "tydiqa")]
     assert [row.id for row in found] == ["english-0-0", "english-2-0"]
-
-
-def test_part_of_speech_configurations_on_the_hub_have_english_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = fake_hub(monkeypatch, [{"tokens": ["a"], "pos_tags": [8]}])
+    asked = hub([{"tokens": ["a"], "pos_tags": [8]}])
     load_rows(get_task("udpos"), None, "dev", "de")
-    assert asked == [("google/xtreme", "udpos.German")]
+    assert [names for names, _ in asked] == [("google/xtreme", "udpos.German")]
 
 
-def test_rows_without_gold_on_the_hub_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_without_gold_on_the_hub_are_counted(hub: Hub) -> None:
     row = {"pairID": "1", "promptID": "1", "premise": "a", "hypothesis": "b", "label": 1}
-    fake_hub(monkeypatch, [row, {**row, "label": -1}])
+    hub([row, {**row, "label": -1}])
     quirks: Counter[str] = Counter()
     assert len(list(stream_rows(get_task("mnli"), None, "dev", "en", quirks))) == 1
     assert sum(quirks.values()) == 1
 
 
 @pytest.mark.parametrize(("name", "language"), [("commonsenseqa", "de"), ("xcopa", "en"), ("mnli", "fr")])
-def test_a_language_that_the_hub_does_not_have_is_refused_and_never_another(
-    monkeypatch: pytest.MonkeyPatch, name: str, language: str
-) -> None:
-    asked = fake_hub(monkeypatch, [])
+def test_a_language_that_the_hub_does_not_have_is_refused_and_never_another(hub: Hub, name: str, language: str) -> None:
+    asked = hub([])
     assert f"{name} has no language '{language}'" in refusal(load_rows, get_task(name), None, "dev", language)
     assert not asked

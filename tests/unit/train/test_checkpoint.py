@@ -73,6 +73,7 @@ def test_a_checkpoint_brings_back_state_weights_and_moments(run: RunFolder) -> N
     engine, state = Engine().fill(), TrainState(step=5, skipped=1, losses={"x": 0.5}, best=3.0, data="d")
     save(run, engine, state, [engine.flat["weights"] + 1], ALONE, keep=2)
     fresh = Engine()
+    assert resume(RunFolder(run.path / "none"), fresh, "d", ALONE, print) == (TrainState(data="d"), [])
     found, chosen = resume(run, fresh, "d", ALONE, print)
     assert found == state
     assert all(torch.equal(fresh.flat[key], engine.flat[key]) for key in engine.flat)
@@ -93,10 +94,6 @@ def test_shards_of_any_number_of_ranks_are_read_by_any_other(
         chosen = shards.read_shards(tmp_path, found, 1)
         assert all(torch.equal(found.flat[key], expected.flat[key]) for key in found.flat)
         assert torch.equal(chosen[0], expected.flat["exp_avg"])
-
-
-def test_without_a_checkpoint_training_starts_at_step_0(run: RunFolder) -> None:
-    assert resume(run, Engine(), "d", ALONE, print) == (TrainState(data="d"), [])
 
 
 def test_a_run_that_goes_on_from_another_takes_over_weights_moments_and_count_and_begins_at_step_0(
@@ -130,14 +127,10 @@ def test_nobody_goes_on_from_a_state_that_is_not_whole(run: RunFolder, tmp_path:
         resume(RunFolder(tmp_path / "own"), Engine(), "e", ALONE, print, run.checkpoint(9))
 
 
-def test_a_checkpoint_of_other_rows_is_refused(run: RunFolder) -> None:
+def test_a_checkpoint_of_other_rows_or_of_another_version_is_refused_in_one_line(run: RunFolder) -> None:
     save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
     with pytest.raises(UserError, match="other rows"):
         resume(run, Engine(), "e", ALONE, print)
-
-
-def test_a_checkpoint_of_another_version_is_refused_in_one_line(run: RunFolder) -> None:
-    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
     folder = run.checkpoint(1)
     (folder / "state.json").write_text('{"step": 1, "world_size": 2}')
     digests = {name: sha256_of_file(folder / name) for name in json.loads((folder / COMPLETE).read_text())}
@@ -146,10 +139,15 @@ def test_a_checkpoint_of_another_version_is_refused_in_one_line(run: RunFolder) 
         resume(run, Engine(), "d", ALONE, print)
 
 
-def test_the_newest_are_kept(run: RunFolder) -> None:
+def test_the_newest_are_kept_their_marker_lists_every_file_and_what_is_saved_is_not_saved_again(run: RunFolder) -> None:
     for step in (1, 2, 9, 10):
         save(run, Engine(), TrainState(step=step), [], ALONE, keep=2)
     assert steps_of(run) == ["step-000009", "step-000010"]
+    marker = run.checkpoint(10) / COMPLETE
+    assert set(json.loads(marker.read_text())) == {path.name for path in run.checkpoint(10).iterdir()} - {COMPLETE}
+    written = marker.stat().st_mtime_ns
+    save(run, Engine(), TrainState(step=10), [], ALONE, keep=2)
+    assert marker.stat().st_mtime_ns == written
 
 
 def cut_off(path: Path) -> None:
@@ -203,12 +201,3 @@ def test_a_disk_that_is_full_ends_the_save_in_one_line_and_leaves_what_was_there
         save(run, Engine(), TrainState(step=2, data="d"), [], ALONE, keep=1)
     assert caught.value.code == EXIT_FAILED
     assert steps_of(run) == ["step-000001"]
-
-
-def test_the_marker_lists_every_file_and_what_is_saved_is_not_saved_again(run: RunFolder) -> None:
-    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
-    marker = run.checkpoint(1) / COMPLETE
-    assert set(json.loads(marker.read_text())) == {path.name for path in run.checkpoint(1).iterdir()} - {COMPLETE}
-    written = marker.stat().st_mtime_ns
-    save(run, Engine(), TrainState(step=1, data="d"), [], ALONE, keep=1)
-    assert marker.stat().st_mtime_ns == written

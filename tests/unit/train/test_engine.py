@@ -37,45 +37,34 @@ def test_every_shipped_config_is_filled_in_of_the_stage_it_names_and_adds_up_in_
     assert settings["data_types"]["grad_accum_dtype"] == settings["communication_data_type"] == "fp32"
 
 
-def test_batches_that_ranks_do_not_divide_are_rounded_up_for_deepspeed() -> None:
-    plan = derive(TrainConfig(batch_size=32), [1000], 3)
-    assert deepspeed_config("zero2_bf16", TrainConfig(batch_size=32), plan)["train_batch_size"] == 33
-
-
-def test_default_is_bf16() -> None:
+def test_default_is_bf16_what_the_recipe_does_not_decide_is_kept_and_uneven_batches_are_rounded_up(
+    tmp_path: Path,
+) -> None:
     assert deepspeed_config(TrainConfig().deepspeed, CONFIG, PLAN)["bf16"] == {"enabled": True}
-
-
-def test_what_the_recipe_does_not_decide_is_kept(tmp_path: Path) -> None:
-    mine = config_of(
-        tmp_path, {"zero_optimization": {"stage": 1}, "train_batch_size": 32, "wall_clock_breakdown": True}
-    )
-    settings = deepspeed_config(mine, CONFIG, PLAN)
-    assert settings["zero_optimization"] == {"stage": 1}
-    assert settings["wall_clock_breakdown"] is True
+    own = {"zero_optimization": {"stage": 1}, "train_batch_size": 32, "wall_clock_breakdown": True}
+    settings = deepspeed_config(config_of(tmp_path, own), CONFIG, PLAN)
+    assert own.items() <= settings.items()
+    assert deepspeed_config("zero2_bf16", CONFIG, derive(CONFIG, [1000], 3))["train_batch_size"] == 33
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("settings", "said"),
     [
-        ("train_batch_size", 64),
-        ("train_micro_batch_size_per_gpu", 8),
-        ("gradient_accumulation_steps", 4),
-        ("gradient_clipping", 1.0),
+        *(
+            ({key: value}, rf"mine\.json: '{key}' is {value} here, but the recipe leads to")
+            for key, value in (("train_batch_size", 64), ("train_micro_batch_size_per_gpu", 8))
+        ),
+        ({"gradient_accumulation_steps": 4}, r"mine\.json: 'gradient_accumulation_steps' is 4 here, but the recipe"),
+        ({"gradient_clipping": 1.0}, r"mine\.json: 'gradient_clipping' is 1\.0 here, but the recipe leads to"),
+        ("{", r"mine\.json: cannot read the DeepSpeed config"),
     ],
 )
-def test_a_key_that_contradicts_the_recipe_is_refused(tmp_path: Path, key: str, value: float) -> None:
-    with pytest.raises(UserError, match=rf"mine\.json: '{key}' is {value} here, but the recipe leads to"):
-        deepspeed_config(config_of(tmp_path, {key: value}), CONFIG, PLAN)
-
-
-def test_an_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"unknown train\.deepspeed 'zero2_bf1'.*'zero2_bf16'\?"):
-        deepspeed_config("zero2_bf1", CONFIG, PLAN)
-
-
-def test_a_file_that_is_missing_or_not_json_is_named(tmp_path: Path) -> None:
+def test_a_config_that_contradicts_the_recipe_or_cannot_be_read_is_refused(
+    tmp_path: Path, settings: Any, said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        deepspeed_config(config_of(tmp_path, settings), CONFIG, PLAN)
     with pytest.raises(UserError, match=r"none\.json: cannot read the DeepSpeed config"):
         deepspeed_config(str(tmp_path / "none.json"), CONFIG, PLAN)
-    with pytest.raises(UserError, match=r"mine\.json: cannot read the DeepSpeed config"):
-        deepspeed_config(config_of(tmp_path, "{"), CONFIG, PLAN)
+    with pytest.raises(UserError, match=r"unknown train\.deepspeed 'zero2_bf1'.*'zero2_bf16'\?"):
+        deepspeed_config("zero2_bf1", CONFIG, PLAN)

@@ -105,76 +105,60 @@ def run(hooks: Hooks, state: TrainState | None = None, **changes: Any) -> TrainS
 
 
 @pytest.mark.parametrize(
-    ("start", "seen"),
+    ("start", "end", "seen"),
     [
-        (0, "score 0, log 2, save 3, score 3, log 4, log 6, save 6, score 6"),
-        (3, "score 3, log 4, log 6, save 6, score 6"),
-        (6, "score 6"),
+        (0, None, "score 0, log 2, save 3, score 3, log 4, log 6, save 6, score 6"),
+        (3, None, "score 3, log 4, log 6, save 6, score 6"),
+        (6, None, "score 6"),
+        (0, 3, "score 0, log 2, save 3, score 3"),  # early stopping
     ],
 )
-def test_dev_is_scored_first_and_last_and_saves_come_before_the_score_of_the_step(start: int, seen: str) -> None:
+def test_dev_is_scored_first_and_last_and_saves_come_before_the_score_of_the_step(
+    start: int, end: int | None, seen: str
+) -> None:
     hooks = Hooks()
-    run(hooks, TrainState(step=start))
+    assert run(hooks, TrainState(step=start), end=end).step == (end or 6)
     assert ", ".join(f"{what} {step}" for what, step in hooks.seen) == seen
 
 
-def test_a_signal_ends_the_loop_after_the_step_with_a_checkpoint() -> None:
+def test_a_signal_ends_the_loop_with_a_checkpoint_after_the_step_or_of_the_step_that_was_being_scored() -> None:
     hooks = Hooks()
     with preemption.listening(), pytest.raises(Preempted, match="asked to stop at step 4; saved") as caught:
         run(hooks, engine=Engine(ends=4))
     assert caught.value.code == EXIT_AGAIN
     assert hooks.seen[-1] == ("save", 4)
-
-
-def test_a_signal_during_a_dev_score_saves_the_step_before_it_and_the_next_start_scores_it_again() -> None:
     hooks = Hooks(stop_in_score=3)
     with pytest.raises(Preempted):
         run(hooks)
-    assert hooks.seen[-2:] == [("score", 3), ("save", 3)]
+    assert hooks.seen[-2:] == [("score", 3), ("save", 3)], "the next start scores it again"
 
 
-def test_early_stopping_ends_the_loop() -> None:
-    hooks = Hooks()
-    assert run(hooks, end=3).step == 3
-    assert hooks.seen[-1] == ("score", 3)
-
-
-def test_steps_left_out_are_counted_and_not_logged_as_losses() -> None:
+def test_steps_left_out_are_counted_not_logged_as_losses_and_end_the_run_above_the_limit_before_it_is_saved() -> None:
     hooks = Hooks()
     state = run(hooks, engine=Engine(bad=(3, 4)))
     assert (state.step, state.skipped) == (6, 2)
     assert ["loss" in values for values in hooks.values] == [True, False, True]
     assert [values.get("skipped") for values in hooks.values] == [None, 2.0, 2.0]
-
-
-def test_one_more_than_the_limit_ends_the_run_before_it_is_saved() -> None:
     hooks = Hooks()
     with pytest.raises(UserError, match="not finite at step 3"):
         run(hooks, engine=Engine(bad=(3,)), max_skipped=0)
     assert ("save", 3) not in hooks.seen
 
 
-def test_metrics_are_of_real_tokens_and_the_mean_loss() -> None:
+def test_metrics_are_of_real_tokens_and_the_mean_loss_of_each_task() -> None:
     hooks = Hooks()
     state = run(hooks)
-    assert hooks.values[0]["loss"] == 1.0
-    assert hooks.values[0]["padding"] == 0.5
+    assert (hooks.values[0]["loss"], hooks.values[0]["padding"]) == (1.0, 0.5)
     assert (state.tokens, state.slots, state.losses) == (60, 120, {"xnli": 1.0})
+    meter = Meter(losses={"a": [1.0, 3.0], "b": [5.0]}, tokens=1, slots=2, seconds=1)
+    losses = {key: value for key, value in meter.values(0.1, 1.0).items() if key.startswith("loss")}
+    assert losses == {"loss": 3.0, "loss/a": 2.0, "loss/b": 5.0}
 
 
 def test_the_smoothed_loss_follows_the_last_tenth_of_the_steps() -> None:
     state = TrainState(losses={"xnli": 101.0})
     run(Hooks(), state, steps=100)
     assert state.losses["xnli"] == pytest.approx(1 + 100 * 0.9**100)
-
-
-def test_losses_of_several_tasks_are_logged_apart() -> None:
-    meter = Meter(losses={"a": [1.0, 3.0], "b": [5.0]}, tokens=1, slots=2, seconds=1)
-    assert {key: value for key, value in meter.values(0.1, 1.0).items() if key.startswith("loss")} == {
-        "loss": 3.0,
-        "loss/a": 2.0,
-        "loss/b": 5.0,
-    }
 
 
 def test_dropout_is_a_function_of_seed_step_and_rank() -> None:

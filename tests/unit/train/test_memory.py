@@ -20,34 +20,32 @@ def bytes_of(stage: int, ranks: int = 4, device: torch.device = GPU, bf16: bool 
     return engine_bytes(SIZES, ranks, {"bf16": {"enabled": bf16}, "zero_optimization": zero}, device)
 
 
+ON_CPU, OFF = {"offload_optimizer": {"device": "cpu"}}, {"offload_optimizer": {"device": "none"}}
+STAGE_2 = 12 * P / 4 + 4 * P / 4
+
+
 @pytest.mark.parametrize(
-    ("stage", "expected"),
+    ("stage", "settings", "expected"),
     [
-        (0, 12 * P + 4 * P + 2 * P),
-        (1, 12 * P / 4 + 4 * P + 2 * P),
-        (2, 12 * P / 4 + 4 * P / 4),
-        (3, 12 * P / 4 + 4 * P / 4 + 2 * P / 4),
+        (0, {}, 12 * P + 4 * P + 2 * P + 2 * 2 * BUCKET),  # each stage shards one thing more
+        (1, {}, 12 * P / 4 + 4 * P + 2 * P + 2 * 2 * BUCKET),
+        (2, {}, STAGE_2 + 2 * 2 * BUCKET),
+        (3, {}, STAGE_2 + 2 * P / 4 + 2 * 2 * BUCKET),
+        (1, {"ranks": 1, "bf16": False}, 16 * P + 2 * 4 * BUCKET),  # master weights are there in fp32 training too
+        (2, {"ranks": 1, "bf16": False}, 16 * P + 2 * 4 * BUCKET),
+        (2, {"overlap_comm": True}, STAGE_2 + 3 * 2 * BUCKET),
+        (2, {"reduce_bucket_size": 10}, STAGE_2 + 2 * 2 * 600),  # a bucket holds the largest parameter
+        (2, ON_CPU, 2 * 2 * BUCKET),  # offloading frees a GPU
+        (2, ON_CPU | {"device": CPU}, STAGE_2 + 2 * 2 * BUCKET),  # and moves nothing on a CPU
+        (2, {"device": CPU}, STAGE_2 + 2 * 2 * BUCKET),
+        (2, OFF, STAGE_2 + 2 * 2 * BUCKET),
+        (3, {"offload_param": {"device": "cpu"}}, STAGE_2 + 2 * 2 * BUCKET),
     ],
 )
-def test_each_stage_shards_one_thing_more(stage: int, expected: float) -> None:
-    assert bytes_of(stage) == expected + 2 * 2 * BUCKET
-
-
-def test_master_weights_are_there_in_fp32_training_too() -> None:
-    assert bytes_of(2, ranks=1, bf16=False) == bytes_of(1, ranks=1, bf16=False) == 16 * P + 2 * 4 * BUCKET
-
-
-def test_buckets_double_with_overlap_and_hold_the_largest_parameter() -> None:
-    assert bytes_of(2, overlap_comm=True) - bytes_of(2) == 2 * BUCKET
-    assert bytes_of(2, reduce_bucket_size=10) - bytes_of(2) == 2 * 2 * (600 - BUCKET)
-
-
-def test_offloading_frees_a_gpu_and_moves_nothing_on_a_cpu() -> None:
-    offload = {"offload_optimizer": {"device": "cpu"}}
-    assert bytes_of(2, **offload) == 2 * 2 * BUCKET
-    assert bytes_of(2, device=CPU, **offload) == bytes_of(2, device=CPU)
-    assert bytes_of(3, offload_param={"device": "cpu"}) == bytes_of(3) - 2 * P / 4
-    assert bytes_of(2, offload_optimizer={"device": "none"}) == bytes_of(2)
+def test_an_engine_takes_what_its_stage_does_not_shard_or_offload(
+    stage: int, settings: dict[str, Any], expected: float
+) -> None:
+    assert bytes_of(stage, **settings) == expected
 
 
 def test_type_of_the_parameters_is_the_configs() -> None:
@@ -71,10 +69,7 @@ def test_every_control_group_above_this_process_limits_it_and_no_other(tmp_path:
     group(root, "5000", 5200, 100)
     group(root / "other", "7", 0, 0)
     assert sorted(left_in_control_groups(root, membership)) == [0, 500]
-
-
-def test_without_control_groups_only_the_host_limits(tmp_path: Path) -> None:
-    assert list(left_in_control_groups(tmp_path, tmp_path / "absent")) == []
+    assert list(left_in_control_groups(tmp_path, tmp_path / "absent")) == [], "only the host limits"
     (tmp_path / "version-1").write_text("5:memory:/job\n1:name=systemd:/job\n")
     assert list(left_in_control_groups(tmp_path, tmp_path / "version-1")) == []
 

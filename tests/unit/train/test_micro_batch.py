@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from models_made import features_of
 from torch.func import functional_call
 
 from dist_stilts.data.batches import Stream, Vocabulary
 from dist_stilts.data.features import from_table, schema
-from dist_stilts.data.tokenise import tokenise
 from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
 from dist_stilts.model.heads import head_name
@@ -42,20 +42,13 @@ Work = tuple[str, Stream]
 @pytest.fixture
 def works(world: Path, tokenizer: Any) -> dict[str, Work]:
     """Head and stream by task; rows are 24 tokens at most, and the first is not trained on."""
-    import pyarrow as pa
-
     found = {}
-    for name in TASKS:
-        spec = get_task(name)
-        rows = load_rows(spec, world, "train", "en")[:30]
-        lengths = QaLengths(max_length=LONGEST, stride=8, max_question=8)
-        made = list(tokenise(spec.family, spec.labels, rows, tokenizer, LONGEST, qa=lengths))
-        features = from_table(pa.Table.from_pylist(made, schema()))
-        kept = np.arange(len(features))[1:]
-        found[name] = (
-            head_name(spec),
-            Stream(name, spec.family, features, kept, Vocabulary.of(tokenizer), 8, 1000, 5, 0.15),
-        )
+    for spec in map(get_task, TASKS):
+        rows, lengths = load_rows(spec, world, "train", "en")[:30], QaLengths(LONGEST, stride=8, max_question=8)
+        features = features_of(spec, rows, tokenizer, LONGEST, lengths)
+        kept, vocabulary = np.arange(len(features))[1:], Vocabulary.of(tokenizer)
+        stream = Stream(spec.name, spec.family, features, kept, vocabulary, 8, 1000, 5, 0.15)
+        found[spec.name] = (head_name(spec), stream)
     return found
 
 
@@ -91,14 +84,11 @@ def test_search_finds_the_greatest_size_that_fits_whatever_fits(rows: int) -> No
         assert len(set(tried)) == len(tried) <= 2 * len(sizes).bit_length() + 2
 
 
-def test_no_try_is_more_than_twice_what_fitted() -> None:
+def test_no_try_is_more_than_twice_what_fitted_and_sizes_are_those_that_passes_lead_to() -> None:
     tried: list[int] = []
     assert largest(range(1, 1000), lambda size: tried.append(size) or size <= 100) == 100
     assert tried[:8] == [1, 2, 4, 8, 16, 32, 64, 128]
     assert max(tried) == 128
-
-
-def test_sizes_are_those_that_passes_lead_to() -> None:
     assert useful(12, 1) == [1, 2, 3, 4, 6, 12]
     assert useful(10, 7) == [7, 14, 21, 28, 35, 70]
     assert useful(1, 24) == [24]

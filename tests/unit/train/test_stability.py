@@ -10,18 +10,21 @@ from dist_stilts.train.stability import degenerate, next_seed, refuse_more_skips
 CHANCES = {"xnli": math.log(3)}
 
 
-def test_a_loss_within_two_percent_of_chance_is_degenerate() -> None:
-    assert "stuck at chance" in str(degenerate({"xnli": 0.981 * math.log(3)}, CHANCES, {}))
-    assert "stuck at chance" in str(degenerate({"xnli": 1.2}, CHANCES, {}))
-    assert degenerate({"xnli": 0.979 * math.log(3)}, CHANCES, {}) is None
-
-
-def test_one_predicted_class_on_english_dev_is_degenerate_whatever_the_loss() -> None:
-    assert degenerate({"xnli": 0.1}, CHANCES, {"xnli": "class 1 of 3"}) == "xnli: class 1 of 3"
-
-
-def test_tasks_without_classes_have_no_chance_level() -> None:
-    assert degenerate({"mlm": 9.0}, CHANCES, {}) is None
+@pytest.mark.parametrize(
+    ("losses", "collapsed", "said"),
+    [
+        ({"xnli": 0.981 * math.log(3)}, {}, "stuck at chance"),  # within two per cent
+        ({"xnli": 1.2}, {}, "stuck at chance"),
+        ({"xnli": 0.979 * math.log(3)}, {}, None),
+        ({"xnli": 0.1}, {"xnli": "class 1 of 3"}, "xnli: class 1 of 3"),
+        ({"mlm": 9.0}, {}, None),  # which has no classes and no chance level
+    ],
+)
+def test_a_loss_at_chance_or_one_predicted_class_on_english_dev_is_degenerate(
+    losses: dict[str, float], collapsed: dict[str, str], said: str | None
+) -> None:
+    found = degenerate(losses, CHANCES, collapsed)
+    assert found is None if said is None else said in str(found)
 
 
 def test_seeds_of_restarts_are_no_other_runs_seeds() -> None:

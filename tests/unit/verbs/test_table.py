@@ -33,26 +33,20 @@ def recipe(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_deltas_are_what_the_option_asks_for(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    table([recipe])
-    assert "Change by" not in capsys.readouterr().out
-    table([recipe], deltas=True)
-    printed = capsys.readouterr().out
-    assert "| mnli n=3000 | +5.0 | +5.0 |" in printed
-    assert "English left out" not in printed
-    table([recipe], deltas=True, zero_shot=True, size=300)
-    printed = capsys.readouterr().out
-    assert "| no intermediate | 60.0 | 60.0 |" in printed
-    assert "| mnli n=300 | +1.0 | +1.0 |" in printed
+def test_deltas_are_what_the_option_asks_for_in_every_format(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def printed(**asked: Any) -> str:
+        table([recipe], **asked)
+        return capsys.readouterr().out
 
-
-def test_deltas_are_written_in_every_format(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    table([recipe], format="latex", deltas=True)
-    assert r"\toprule" in capsys.readouterr().out
-    table([recipe], format="csv", deltas=True)
-    assert {row["variant"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))} == {"all languages"}
-    table([recipe], format="json", deltas=True)
-    assert json.loads(capsys.readouterr().out)[0]["rows"][1]["cells"]["xnli"]["value"] == 5.0
+    assert "Change by" not in printed()
+    assert "| mnli n=3000 | +5.0 | +5.0 |" in printed(deltas=True)
+    assert "English left out" not in printed(deltas=True)
+    assert "| no intermediate | 60.0 | 60.0 |" in printed(deltas=True, zero_shot=True, size=300)
+    assert "| mnli n=300 | +1.0 | +1.0 |" in printed(deltas=True, zero_shot=True, size=300)
+    assert r"\toprule" in printed(format="latex", deltas=True)
+    rows = csv.DictReader(io.StringIO(printed(format="csv", deltas=True)))
+    assert {row["variant"] for row in rows} == {"all languages"}
+    assert json.loads(printed(format="json", deltas=True))[0]["rows"][1]["cells"]["xnli"]["value"] == 5.0
 
 
 def test_runs_that_are_not_finished_are_left_out_aloud(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,18 +58,18 @@ def test_runs_that_are_not_finished_are_left_out_aloud(recipe: Path, capsys: pyt
     assert "xnli@mnli-n3000 is not finished (failed)" in printed.err
 
 
-def test_without_a_finished_run_there_is_nothing_to_print(tmp_path: Path) -> None:
-    scored(RunFolder(tmp_path / "xnli@plain"), 70.0, state="running")
-    with pytest.raises(UserError, match="no scores of finished runs"):
-        table([tmp_path], deltas=True)
-
-
-@pytest.mark.parametrize("asked", [{"size": 300}, {"zero_shot": True}])
-def test_what_only_deltas_understand_needs_them(recipe: Path, asked: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="Add --deltas"):
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"size": 300}, "Add --deltas"),
+        ({"zero_shot": True}, "Add --deltas"),
+        ({"deltas": True, "size": 30}, "300, 3000"),  # the sizes that there are
+    ],
+)
+def test_what_there_is_not_is_refused(recipe: Path, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
         table([recipe], **asked)
-
-
-def test_a_size_that_no_run_has_names_those_there_are(recipe: Path) -> None:
-    with pytest.raises(UserError, match="300, 3000"):
-        table([recipe], deltas=True, size=30)
+    for run in recipe.iterdir():
+        write_text(RunFolder(run).status, json.dumps({"state": "running"}))
+    with pytest.raises(UserError, match="no scores of finished runs"):
+        table([recipe], deltas=True)

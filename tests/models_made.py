@@ -1,0 +1,67 @@
+"""Models and prepared rows for tests: what a run would have exported, and what a reader's rows become."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dist_stilts.data.features import Features, from_table, schema
+from dist_stilts.data.tokenise import tokenise
+from dist_stilts.data.windows import QaLengths
+from dist_stilts.model.answers import best_spans
+from dist_stilts.model.encoder import Provenance, encoder_digest, export
+from dist_stilts.model.heads import head_name
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.tasks.spec import TaskSpec
+
+
+def features_of(
+    spec: TaskSpec, rows: list[Any], tokenizer: Any, max_length: int = 64, qa: QaLengths | None = None
+) -> Features:
+    """Rows of a task as a model reads them."""
+    import pyarrow as pa
+
+    made = tokenise(spec.family, spec.labels, rows, tokenizer, max_length, qa=qa or QaLengths(max_length, 4, 12))
+    return from_table(pa.Table.from_pylist(list(made), schema()))
+
+
+def export_model(
+    folder: Path, encoder: Any, tokenizer: Any, specs: Sequence[TaskSpec] = (), name: str = "random", **known: Any
+) -> MultiTaskModel:
+    """Write the folder of a model with fresh heads for these tasks; ``known`` is what else its provenance says."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = MultiTaskModel(encoder, list(specs))
+    heads = {head_name(spec): [spec.name] for spec in specs}
+    said = {"origin": "random", "digest": encoder_digest(encoder), "heads": heads} | known
+    export(folder, encoder, model.heads, tokenizer, Provenance(name, "id", **said))
+    return model
+
+
+class Oracle:
+    """A model that finds each row's gold again by its tokens.
+
+    Logits of answers are high at the gold one, and at the first token where a window does not hold it.
+    """
+
+    def __init__(self, features: Features) -> None:
+        self.labels = {tuple(ids): labels for ids, labels in zip(features.input_ids, features.labels, strict=True)}
+
+    def eval(self) -> None:
+        """Nothing to switch."""
+
+    def predict(self, _: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        rows = [tuple(ids.tolist()) for ids in batch["input_ids"].split(batch["lengths"].tolist())]
+        return torch.tensor([label for row in rows for label in self.labels[row] if label >= 0])
+
+    def answers(
+        self, _: str, batch: dict[str, torch.Tensor], context: torch.Tensor, n_best: int, longest: int
+    ) -> torch.Tensor:
+        logits = torch.full((*context.shape, 2), float("-inf"))
+        for number, ids in enumerate(batch["input_ids"].split(batch["lengths"].tolist())):
+            first, last = self.labels[tuple(ids.tolist())]
+            logits[number, : len(ids)] = 0.0
+            logits[number, first, 0] = logits[number, last, 1] = 5.0
+        return best_spans(logits, context, n_best, longest)
