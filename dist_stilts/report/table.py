@@ -21,14 +21,11 @@ from dist_stilts.report.render import Sheet, write_as
 from dist_stilts.results.files import distinct
 from dist_stilts.results.order import natural
 from dist_stilts.results.record import HYPOTHESIS_ONLY, RANDOM_ENCODER, Identity, ResultRecord
-from dist_stilts.results.settings import SETTINGS, label, tell_apart
+from dist_stilts.results.settings import SETTINGS, all_but, label, tell_apart
 from dist_stilts.tasks.languages import in_order
 
-ROW = (
-    *("seed", "layer", "pooling", "mining", "run", "model", "path", "digest"),
-    *("max_length", "stride", "dtype", "run_id", "folder"),
-)
-"""Settings that tell apart rows with the same label, in the order in which they are tried."""
+ROW = all_but("split", "after", "rows")
+"""Settings that tell apart rows with the same label."""
 
 
 @dataclass(frozen=True)
