@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from dist_stilts.analysis.effects import ALL, CURVATURE, ENDS, PER_DOUBLING, TOTAL_GAIN, UNITS, Effect
 from dist_stilts.analysis.regression import many
+from dist_stilts.report.numbers import p_equals
 
 LEVEL = 0.05
 STEP = 0.1
@@ -76,7 +77,8 @@ def _numbers(effect: Effect) -> str:
     low, high = sorted((STEP * effect.low, STEP * effect.high))
     return (
         f"{STEP * effect.estimate:+.2g} {unit} per {STEP:g} of {effect.distance} distance "
-        f"(95 % interval {low:+.2g} to {high:+.2g}, corrected p {_p(effect.p_holm)}, {effect.languages} languages)"
+        f"(95 % interval {low:+.2g} to {high:+.2g}, corrected p {p_equals(effect.p_holm)}, "
+        f"{effect.languages} languages)"
     )
 
 
@@ -90,7 +92,7 @@ def _nothing_found(tested: Sequence[Effect]) -> str:
     languages = sorted({effect.languages for effect in tested})
     counts = f"{languages[0]} to {languages[-1]}" if len(languages) > 1 else f"{languages[0]}"
     return (
-        f"the smallest corrected p {_p(nearest.p_holm)} ({nearest.distance}) over "
+        f"the smallest corrected p {p_equals(nearest.p_holm)} ({nearest.distance}) over "
         f"{many(len(tested), 'distance')}; with {counts} languages a single test at 5 % misses an effect smaller than "
         f"{size} {UNITS[nearest.outcome]} per {STEP:g} of distance more than one time in five"
     )
@@ -99,10 +101,6 @@ def _nothing_found(tested: Sequence[Effect]) -> str:
 def _rounded(value: float) -> str:
     """Two figures, never with an exponent: ``0.049``, ``3.7``, ``480``."""
     return f"{float(f'{value:.2g}'):.10g}"
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def short(effects: Sequence[Effect]) -> str:

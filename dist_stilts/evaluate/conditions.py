@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dist_stilts.conventions import fingerprint, sha256_of_file
 from dist_stilts.evaluate.predict import evaluation_dtype
 from dist_stilts.model.encoder import Provenance, read_provenance
 from dist_stilts.parallel.world import World
 from dist_stilts.results.metrics import last_metric
 from dist_stilts.results.record import Identity, Model, Reading, ResultRecord, Scoring, Training
-from dist_stilts.tasks.sources import data_revision
+from dist_stilts.tasks.sources import data_revision, fetch_model, is_available, parse_split
 from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
 
 if TYPE_CHECKING:
     from dist_stilts.evaluate.suite import Job, Unit
 
 
-def model_of(job: Job, provenance: Provenance | None) -> Model:
-    """Which model the job scores."""
+def model_of(path: str) -> Model:
+    """Which model a folder or a name on the Hub stands for: it is known by its weights, as both may hold others later.
+
+    Raises:
+        UserError: no model there.
+    """
+    provenance = read_provenance(Path(path))
     if provenance is None:
-        return Model(job.model, path=job.model)
-    return Model(provenance.digest[:12], provenance.run, job.model, provenance.origin)
+        return Model(_weights_digest(fetch_model(path, None)), path=path)
+    return Model(provenance.digest[:12], provenance.run, path, provenance.origin)
+
+
+def _weights_digest(folder: Path) -> str:
+    """12 digits of the files of a foreign model's weights: gigabytes are read."""
+    files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    return fingerprint([sha256_of_file(file) for file in files])
 
 
 def training_of(provenance: Provenance | None, phase: str | None = None, role: str | None = None) -> Training:
@@ -66,7 +78,7 @@ def scoring(job: Job, world: World, seconds: float) -> Scoring:
     return Scoring(job.versions, world.size, round(seconds, 3), time.time())
 
 
-def settled(known: Iterable[ResultRecord]) -> set[Identity]:
+def scored_identities(known: Iterable[ResultRecord]) -> set[Identity]:
     """What the records are of, in any run; without a metric, what has no score, as its gold is withheld."""
     found = set()
     for record in known:
@@ -76,13 +88,15 @@ def settled(known: Iterable[ResultRecord]) -> set[Identity]:
     return found
 
 
-def unscored(wanted: Iterable[Unit], job: Job, world: World, done: set[Identity]) -> list[Unit]:
-    """The units on which this model, reading these texts in this way, was not scored to the end, in any run."""
-    if not done:
-        return list(wanted)
-    model = model_of(job, read_provenance(Path(job.model)))
-    last = [(unit, _last(unit, job, world, model)) for unit in wanted]
-    return [unit for unit, one in last if not {one, one._replace(metric="")} & done]
+def unscored(wanted: Sequence[Unit], known: Iterable[ResultRecord], job: Job, world: World, model: Model) -> list[int]:
+    """The places of the units on which the model, reading these texts in this way, was not scored to the end, in any
+    run. It reads the texts' files: for one rank, whose answer is that of all."""
+    scored = scored_identities(known)
+    if not scored:
+        return list(range(len(wanted)))
+    scored |= {identity._replace(data_revision="") for identity in scored}
+    last = [_last(unit, job, world, model) for unit in wanted]
+    return [place for place, one in enumerate(last) if not {one, one._replace(metric="")} & scored]
 
 
 def _last(unit: Unit, job: Job, world: World, model: Model) -> Identity:
@@ -93,7 +107,15 @@ def _last(unit: Unit, job: Job, world: World, model: Model) -> Identity:
         unit.split,
         last_metric(unit.spec),
         None,
-        data_revision=data_revision(unit.spec, job.root, unit.split, unit.language),
+        data_revision=_revision(unit, job),
         model=model,
         reading=reading(job, unit.spec, unit.layer, world),
     ).identity.in_any_run()
+
+
+def _revision(unit: Unit, job: Job) -> str:
+    """That of the unit's texts; "" where they are gone, and whether they changed cannot be seen."""
+    name = parse_split(unit.split).name
+    if job.root and not is_available(unit.spec, job.root, name, unit.language):
+        return ""
+    return data_revision(unit.spec, job.root, unit.split, unit.language)

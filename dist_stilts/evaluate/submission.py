@@ -15,11 +15,10 @@ from typing import Any
 
 from dist_stilts.errors import UserError, near
 from dist_stilts.evaluate.official import GROUPS, LANGUAGES, score_files, suffix
-from dist_stilts.tasks.registry import all_tasks
+from dist_stilts.results.order import XTREME
+from dist_stilts.tasks.registry import all_tasks, get_task
 
-OFFICIAL = tuple(task for group in GROUPS.values() for task in group)
-"""The nine tasks of the overall score."""
-WITHOUT_RETRIEVAL = tuple(task for task in OFFICIAL if task not in GROUPS["retrieval"])
+WITHOUT_RETRIEVAL = tuple(task for task in XTREME if task not in GROUPS["retrieval"])
 
 
 def score_folder(predictions: Path, labels: Path) -> dict[str, Any]:
@@ -31,7 +30,7 @@ def score_folder(predictions: Path, labels: Path) -> dict[str, Any]:
         ``extra``: languages that XTREME's task does not have, in no average, and ``notes``: what was counted.
         ``groups``, ``overall``, ``without_retrieval``: percent, ``None`` unless all their tasks are there.
         ``incomplete``: the tasks that lack languages, and how many they have. ``skipped``: folders and files not
-        scored, and why. ``refused``: of these the files that are there and cannot be scored.
+        scored, and why. ``refused``: of these the files that are there and cannot be scored, or have no labels.
 
     Raises:
         UserError: nothing to score; a folder that looks like a misspelt task.
@@ -49,7 +48,7 @@ def score_folder(predictions: Path, labels: Path) -> dict[str, Any]:
         elif not files:
             skipped.append(f"{task}: no test-<language>{suffix(task)}")
         else:
-            tasks[task] = _score_task(task, files, _files(labels / task, task), skipped, refused)
+            tasks[task] = _score_task(task, files, labels / task, refused)
     if not tasks:
         raise UserError(
             f"no task in common (known: {', '.join(LANGUAGES)})",
@@ -60,7 +59,7 @@ def score_folder(predictions: Path, labels: Path) -> dict[str, Any]:
     return {
         "tasks": tasks,
         "groups": {group: _mean_of_tasks(scores, members) for group, members in GROUPS.items()},
-        "overall": _mean_of_tasks(scores, OFFICIAL),
+        "overall": _mean_of_tasks(scores, XTREME),
         "without_retrieval": _mean_of_tasks(scores, WITHOUT_RETRIEVAL),
         "incomplete": {task: _languages_there(task, result) for task, result in tasks.items() if result["missing"]},
         "skipped": [*skipped, *refused],
@@ -89,14 +88,13 @@ def _files(folder: Path, task: str) -> dict[str, Path]:
     return {match[1]: path for match, path in found if match}
 
 
-def _score_task(
-    task: str, files: dict[str, Path], labels: dict[str, Path], skipped: list[str], refused: list[str]
-) -> dict[str, Any]:
-    """Score the languages one by one: what keeps one from being scored joins ``skipped`` or ``refused``."""
+def _score_task(task: str, files: dict[str, Path], folder: Path, refused: list[str]) -> dict[str, Any]:
+    """Score the languages one by one, by the folder's labels: what keeps one from being scored joins ``refused``."""
+    labels = _files(folder, task)
     languages, notes = {}, []
     for language in sorted(files, key=lambda code: ((*LANGUAGES[task], code).index(code), code)):
         if language not in labels:
-            skipped.append(f"{task} {language}: no labels for {files[language]}")
+            refused.append(f"{task} {language}: no labels for {files[language]} in {folder}")
             continue
         try:
             scored = score_files(task, language, files[language], labels[language])
@@ -111,17 +109,17 @@ def _score_task(
     return {
         "languages": languages,
         "average": average,
-        "score": _task_score(average),
+        "score": _task_score(task, average),
         "missing": [language for language in LANGUAGES[task] if language not in languages],
         "extra": [language for language in languages if language not in official],
         "notes": notes,
     }
 
 
-def _task_score(average: dict[str, float]) -> float | None:
-    if "exact_match" in average:
+def _task_score(task: str, average: dict[str, float]) -> float | None:
+    if task in GROUPS["qa"] and average:
         return (average["exact_match"] + average["f1"]) / 2
-    return average.get("f1", average.get("accuracy"))
+    return average.get(get_task(task).metric)
 
 
 def _mean_of_tasks(scores: dict[str, float | None], tasks: tuple[str, ...]) -> float | None:

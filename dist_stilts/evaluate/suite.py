@@ -22,7 +22,7 @@ from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.answers import answer_scores
-from dist_stilts.evaluate.conditions import model_of, reading, scoring, settled, training_of, unscored
+from dist_stilts.evaluate.conditions import model_of, reading, scoring, training_of, unscored
 from dist_stilts.evaluate.embedding import Embedder
 from dist_stilts.evaluate.predict import evaluation_dtype, predict, predict_answers
 from dist_stilts.evaluate.retrieval import (
@@ -39,7 +39,7 @@ from dist_stilts.model.multitask import load_model
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.results.files import append, read
-from dist_stilts.results.record import THRESHOLD, ResultRecord, Scoring, Training
+from dist_stilts.results.record import THRESHOLD, Model, ResultRecord, Scoring, Training
 from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.sources import (
     available_languages,
@@ -130,9 +130,9 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
     job.config.retrieval.check()
     wanted = list(units(job))
     known = known_records(job) if world.is_main else []
-    there = {record.identity for record in known}
-    missing = unscored(wanted, job, world, broadcast_value(settled(known)))
-    if missing:
+    known_ids = {record.identity for record in known}
+    scored, places = broadcast_value(_to_score(job, wanted, known, world) if world.is_main else (Model(), []))
+    if missing := [wanted[place] for place in places]:
         specs = list({unit.spec.name: unit.spec for unit in missing if unit.spec.family not in RETRIEVAL}.values())
         model, tokenizer, provenance = load_model(job.model, specs)
         for unit in missing:
@@ -150,9 +150,10 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
             started = time.perf_counter()
             records = score(unit, job, model, tokenizer, embedder, world)
             if world.is_main:
-                told = completed(records, job, provenance, scoring(job, world, time.perf_counter() - started))
+                circumstances = scoring(job, world, time.perf_counter() - started)
+                records = completed(records, job, scored, provenance, circumstances)
                 # Of a unit that was interrupted while it was recorded, the first scores stay as they are.
-                append(job.results, [record for record in told if record.identity not in there])
+                append(job.results, [record for record in records if record.identity not in known_ids])
         if progress:
             progress("scoring", len(missing), len(missing))
     return broadcast_value(known_records(job) if world.is_main else [])
@@ -163,11 +164,17 @@ def known_records(job: Job) -> list[ResultRecord]:
     return read(job.results) if job.results.exists() else []
 
 
+def _to_score(job: Job, wanted: Sequence[Unit], known: Sequence[ResultRecord], world: World) -> tuple[Model, list[int]]:
+    """Which model is scored, and the places of the units that it has yet to be scored on."""
+    model = model_of(job.model)
+    return model, unscored(wanted, known, job, world, model)
+
+
 def completed(
-    records: Sequence[ResultRecord], job: Job, provenance: Provenance | None, circumstances: Scoring
+    records: Sequence[ResultRecord], job: Job, model: Model, provenance: Provenance | None, circumstances: Scoring
 ) -> list[ResultRecord]:
     """A unit's records with what is the same for all of a job."""
-    model, training = model_of(job, provenance), job.training or training_of(provenance)
+    training = job.training or training_of(provenance)
     same: dict[str, Any] = {"model": model, "training": training, "scoring": circumstances}
     return [replace(record, collapsed=record.collapsed or training.collapsed, **same) for record in records]
 
@@ -274,8 +281,9 @@ def score_rows(model: Any, wanted: Wanted, features: Features, world: World, con
 
 def write_predictions(unit: Unit, job: Job, found: Score) -> None:
     """Write them where XTREME's scorer looks for them; of several layers, each below a folder of its own."""
-    apart = unit.layer is not None and job.config.retrieval.sweeps
-    folder = layer_folder(job.predictions, unit.layer or 0) if apart else job.predictions
+    folder = job.predictions
+    if unit.layer is not None and job.config.retrieval.sweeps:
+        folder = layer_folder(folder, unit.layer)
     where = partial(prediction_file, folder, unit.spec.name, unit.split, unit.language)
     write_text(where("json" if unit.spec.family == "span" else "tsv"), "\n".join(found.predictions) + "\n")
     for suffix, content in found.beside.items():

@@ -19,6 +19,7 @@ from dist_stilts.report.figures import UNKNOWN_DISTANCE, End, distance_colours, 
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.results.record import ResultRecord
 from dist_stilts.results.settings import by_setting, label
+from dist_stilts.tasks.languages import in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -211,7 +212,7 @@ def _draw_languages(figure: Figure, axes: Axes, one: Series, distances: Mapping[
         colour_of = {lang: colours(scale(distance)) for lang, distance in distances.items()} | colour_of
         figure.colorbar(ScalarMappable(scale, colours), ax=axes, label="distance from English", fraction=0.04, pad=0.01)
     ends = []
-    for lang in sorted({lang for scores in one.points.values() for lang in scores}):
+    for lang in reversed(in_order(lang for scores in one.points.values() for lang in scores)):  # English on top
         sizes = [size for size in one.sizes if lang in one.points[size]]
         values = [one.points[size][lang].value for size in sizes]
         colour = colour_of.get(lang, UNKNOWN_DISTANCE)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dist_stilts.conventions import ENGLISH
+from dist_stilts.report.numbers import p_equals
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,7 @@ class Correlation:
     def __str__(self) -> str:
         if math.isnan(self.rho):
             return f"no rank correlation: n = {self.n} languages"
-        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
-        return f"Spearman rho = {self.rho:+.2f}, {p}, n = {self.n} languages"
+        return f"Spearman rho = {self.rho:+.2f}, p {p_equals(self.p)}, n = {self.n} languages"
 
 
 def correlate(gain: Mapping[str, float], distances: Mapping[str, float]) -> Correlation:

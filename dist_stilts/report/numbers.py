@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 
 ABSENT = "-"
-"""A score that is not there."""
-UNKNOWN = "–"
-"""A number that cannot be given: nan."""
+"""A number that is not there, or cannot be given: nan."""
 LEAST_P = 0.001
 """Smaller p values are only said to be below it."""
 COLLAPSED = "†"
@@ -23,7 +21,12 @@ def score(value: float | None, collapsed: object = False, digits: int = 1, width
 def plus_minus(value: float, half_width: float | None, digits: int = 1, sign: bool = False) -> str:
     """A number and, where it is known, the half width of its interval; a change has a sign."""
     text = signed(value, digits) if sign else f"{value:.{digits}f}"
-    return text if half_width is None else f"{text} ± {half_width:.{digits}f}"
+    return text if half_width is None else f"{text} {give_or_take(half_width, digits)}"
+
+
+def give_or_take(half_width: float, digits: int = 1) -> str:
+    """The half width of an interval alone."""
+    return f"± {half_width:.{digits}f}"
 
 
 def points(value: float) -> str:
@@ -39,14 +42,14 @@ def fine_points(value: float) -> str:
 def signed(value: float, digits: int) -> str:
     """A number with a sign, a true minus among them; nan is a dash."""
     if math.isnan(value):
-        return UNKNOWN
+        return ABSENT
     text = f"{value:+.{digits}f}"
     return text.replace("-", "−") if float(text) else text.lstrip("+-")
 
 
 def plain(value: float, digits: int = 2) -> str:
     """A number of either sign; nan is a dash."""
-    return UNKNOWN if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+    return ABSENT if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
 def rounded_size(value: float) -> str:
@@ -60,8 +63,8 @@ def exact_size(size: int) -> str:
 
 
 def short_size(size: float) -> str:
-    """A size where there is little room: 300, 1k, 393k, 1.2M."""
-    for unit, name in ((1_000_000, "M"), (1_000, "k")):
+    """A size where there is little room: 300, 1k, 393k, 1.2M, 1.2G."""
+    for unit, name in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
         if size >= unit * 0.9995:
             return f"{size / unit:.3g}{name}"
     return f"{size:.3g}"
@@ -70,7 +73,7 @@ def short_size(size: float) -> str:
 def p_value(p: float) -> str:
     """Three decimals, or below which."""
     if math.isnan(p):
-        return UNKNOWN
+        return ABSENT
     return f"< {LEAST_P}" if p < LEAST_P else f"{p:.3f}"
 
 

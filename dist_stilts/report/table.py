@@ -18,10 +18,11 @@ from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.numbers import ABSENT, COLLAPSED, plus_minus, score
 from dist_stilts.report.render import Sheet, write_as
-from dist_stilts.results.metrics import READ_FIRST
-from dist_stilts.results.order import languages, natural
-from dist_stilts.results.record import HYPOTHESIS_ONLY, RANDOM_ENCODER, ResultRecord
+from dist_stilts.results.files import distinct
+from dist_stilts.results.order import natural
+from dist_stilts.results.record import HYPOTHESIS_ONLY, RANDOM_ENCODER, Identity, ResultRecord
 from dist_stilts.results.settings import SETTINGS, all_but, label, tell_apart
+from dist_stilts.tasks.languages import in_order
 
 ROW = all_but("split", "after", "rows")
 """Settings that tell apart rows with the same label."""
@@ -38,7 +39,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Mean:
-    """Mean over languages and 95 % half width, both percent; ``None`` where the metric is no proportion."""
+    """Mean over languages and 95 % half width, both percent; ``None`` where the metric is not the task's own."""
 
     value: float
     half_width: float | None
@@ -64,18 +65,14 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """All runs of one (task, split, metric)."""
+    """All runs of one (task, split, metric); ``is_main``: whether the metric is the task's own score."""
 
     task: str
     split: str
     metric: str
     languages: tuple[str, ...]
     rows: tuple[TableRow, ...]
-
-    @property
-    def is_main(self) -> bool:
-        """Whether the metric is one that people read first."""
-        return self.metric in READ_FIRST
+    is_main: bool = True
 
     @property
     def has_mean_xx(self) -> bool:
@@ -125,17 +122,18 @@ def pivot(records: Iterable[ResultRecord], distances: Mapping[str, float] | None
 
 
 def _table(key: tuple[str, str, str], group: list[ResultRecord], distances: Mapping[str, float]) -> Table:
-    columns = languages((record.language for record in group), distances)
+    columns = in_order((record.language for record in group), distances)
+    is_main = any(record.main for record in group)
     runs = _runs(sorted(group, key=_row_order))
     first = [run[0] for run in runs]
     names = tell_apart([label(record) for record in first], first, ROW)
-    rows = [_row(name, run, columns, key[2]) for name, run in zip(names, runs, strict=True)]
-    return Table(*key, tuple(columns), tuple(rows))
+    rows = [_row(name, run, columns, is_main) for name, run in zip(names, runs, strict=True)]
+    return Table(*key, tuple(columns), tuple(rows), is_main)
 
 
 def _runs(group: Iterable[ResultRecord]) -> list[list[ResultRecord]]:
     """The records of every row: those of one model and run, read in one way. None has two scores in one language:
-    what was scored in two folders, on texts that differ, is two rows."""
+    what was scored in two folders, on texts that differ, is two rows, each with all that its folder holds."""
     runs: dict[object, list[ResultRecord]] = {}
     for record in group:
         about = record.identity._replace(language="", data_revision="")
@@ -144,12 +142,16 @@ def _runs(group: Iterable[ResultRecord]) -> list[list[ResultRecord]]:
 
 
 def _one_per_language(run: list[ResultRecord]) -> list[list[ResultRecord]]:
-    if len({record.language for record in run}) == len(run):
-        return [run]
+    once = distinct(run)
+    if len({record.language for record in once}) == len(once):
+        return [once]
     folders: dict[object, list[ResultRecord]] = {}
     for record in run:
         folders.setdefault(record.place and record.place.file, []).append(record)
-    return list(folders.values())
+    parts: dict[frozenset[Identity], list[ResultRecord]] = {}
+    for part in folders.values():
+        parts.setdefault(frozenset(record.identity for record in part), part)
+    return [part for scores, part in parts.items() if not any(scores < others for others in parts)]
 
 
 def _row_order(record: ResultRecord) -> tuple[object, ...]:
@@ -159,21 +161,21 @@ def _row_order(record: ResultRecord) -> tuple[object, ...]:
     return (*controls, record.training.intermediate, record.training.intermediate_size, *settings)
 
 
-def _row(name: str, run: list[ResultRecord], columns: Sequence[str], metric: str) -> TableRow:
+def _row(name: str, run: list[ResultRecord], columns: Sequence[str], is_main: bool) -> TableRow:
     scores = {record.language: Cell(record.value, record.count, record.collapsed) for record in run}
     cells = {code: scores[code] for code in columns if code in scores}
     zero_shot = {code: cell for code, cell in cells.items() if code != ENGLISH}
-    mean_xx = _mean(zero_shot.values(), metric) if ENGLISH in columns else None
+    mean_xx = _mean(zero_shot.values(), is_main) if ENGLISH in columns else None
     model = run[0].model.called or run[0].model.id
-    return TableRow(name, cells, _mean(cells.values(), metric), mean_xx, model)
+    return TableRow(name, cells, _mean(cells.values(), is_main), mean_xx, model)
 
 
-def _mean(cells: Iterable[Cell], metric: str) -> Mean | None:
-    """Mean over languages, with its interval where the metric is a proportion and all counts are known."""
+def _mean(cells: Iterable[Cell], is_main: bool) -> Mean | None:
+    """Mean over languages, with its interval where the metric is the task's own and all counts are known."""
     scored = [(cell.value, cell.count) for cell in cells if cell.value is not None]
     if not scored:
         return None
-    if metric not in READ_FIRST or not all(count for _, count in scored):
+    if not is_main or not all(count for _, count in scored):
         return Mean(sum(value for value, _ in scored) / len(scored), None, len(scored))
     values, counts = zip(*scored, strict=True)
     return Mean(*mean_of_languages(values, counts), len(scored))

@@ -117,10 +117,17 @@ def scored_runs(folders: Iterable[Path]) -> list[RunFolder]:
     return found
 
 
-def collect(folders: Iterable[Path]) -> list[ResultRecord]:
-    """Read the results of run folders, or of recipe folders that contain run folders; repeated scores count once.
+def gather(folders: Iterable[Path]) -> list[ResultRecord]:
+    """Read the results of run folders, or of recipe folders that contain run folders, as each has them.
 
     Raises:
         UserError: a folder holds no results; two records contradict each other.
     """
-    return distinct(record for folder in scored_runs(folders) for record in read(folder.results))
+    found = [record for folder in scored_runs(folders) for record in read(folder.results)]
+    distinct(found)
+    return found
+
+
+def collect(folders: Iterable[Path]) -> list[ResultRecord]:
+    """The same, but a score that several folders have counts once; errors as for :func:`gather`."""
+    return distinct(gather(folders))

@@ -1,7 +1,7 @@
-"""Metrics by name: which are read first, and which of a task's is its own score.
+"""Metrics by name: which of a task's is recorded last, and which is its own score.
 
 A task says so itself (:class:`dist_stilts.tasks.spec.TaskSpec`), and its records keep it (``main``); here is what holds
-for records that are older than that, and for tables.
+for records that are older than that.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from dist_stilts.tasks.spec import TaskSpec
 
-READ_FIRST = ("em_and_f1", "acc_and_f1", "f1", "accuracy")
-"""What people read, a task's own score first; precision, recall and the like are in CSV and JSON only."""
+OWN = ("em_and_f1", "acc_and_f1", "f1", "accuracy")
+"""Of several that a task has, the first is its own score."""
 LAST = {"token": "accuracy", "tatoeba": "accuracy_from_foreign", "bucc": "threshold"}
 
 
@@ -23,4 +23,4 @@ def last_metric(spec: TaskSpec) -> str:
 def own_metric(metrics: Iterable[str]) -> str:
     """The metric that is a task's score, by the metrics that its records have; "" if none is known."""
     found = set(metrics)
-    return next((name for name in READ_FIRST if name in found), "")
+    return next((name for name in OWN if name in found), "")

@@ -1,22 +1,13 @@
-"""The order in which tasks and languages stand wherever several do."""
+"""The order in which tasks stand wherever several do, and names with numbers in them."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping
 
-from dist_stilts.conventions import ENGLISH
 from dist_stilts.tasks.registry import INTERMEDIATE
 
 XTREME = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
 """Targets in the order of XTREME's table."""
-
-
-def languages(codes: Iterable[str], distances: Mapping[str, float] | None = None) -> list[str]:
-    """English, then by distance from it where that is known, then by name; each once."""
-    known = distances or {}
-    return sorted(set(codes), key=lambda code: (code != ENGLISH, known.get(code, math.inf), code))
 
 
 def natural(text: str) -> list[tuple[int, str]]:

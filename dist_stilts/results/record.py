@@ -25,7 +25,7 @@ class Model:
     """The model that was scored.
 
     Attributes:
-        id: digest of its encoder's weights, 12 digits; without provenance what it was called by.
+        id: digest of its encoder's weights, 12 digits; without provenance of their files.
         name: the run that made it, from its provenance; path: folder or Hub name, as it was given.
         origin: ``pretrained``, or ``random`` for an encoder that never saw text.
     """

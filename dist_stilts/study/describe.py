@@ -8,6 +8,7 @@ from typing import Any
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.report.columns import aligned
+from dist_stilts.report.numbers import ABSENT, short_size
 from dist_stilts.report.progress import duration
 from dist_stilts.study.forecast import Cost, hours, measured_rates
 from dist_stilts.study.progress import BLOCKED, DONE, FAILED, RUNNING, Standing, degenerate, line, seconds_left
@@ -22,10 +23,10 @@ def plan_rows(
             "run": run.name,
             "state": standings[run.name].state,
             "start": run.start,
-            "tasks": "+".join(run.tasks) or "-",
+            "tasks": "+".join(run.tasks) or ABSENT,
             "rows": costs[run.name].rows,
             "tokens": costs[run.name].training,
-            "scores": ", ".join(run.evaluate) or "-",
+            "scores": ", ".join(run.evaluate) or ABSENT,
             "scored_tokens": costs[run.name].scoring,
             "reason": standings[run.name].reason or standings[run.name].degenerate or "",
         }
@@ -42,8 +43,8 @@ def plan_lines(rows: Sequence[Mapping[str, Any]]) -> str:
             row["start"],
             row["state"],
             row["tasks"],
-            short(row["rows"]),
-            short(row["tokens"]),
+            _size(row["rows"]),
+            _size(row["tokens"]),
             row["scores"],
         )
         for row in rows
@@ -51,14 +52,8 @@ def plan_lines(rows: Sequence[Mapping[str, Any]]) -> str:
     return aligned([list(map(str, cells)) for cells in (head, *body)], right=(4, 5))
 
 
-def short(number: float | None) -> str:
-    """A large number in a few characters: ``950``, ``12.3k``, ``4.56M``, ``1.2G``; ``?`` if unknown."""
-    if number is None:
-        return "?"
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if number >= size:
-            return f"{number / (1e3 if unit == 'k' else size):.3g}{unit}"
-    return f"{number:.0f}"
+def _size(number: float | None) -> str:
+    return "?" if number is None else short_size(number)
 
 
 def totals(
@@ -76,9 +71,9 @@ def totals(
     parents = len({run.parent.name for run in runs if run.parent})
     lines = [
         f"{len(runs)} runs in {folder_of(recipe).path}: {line(runs, standings)}; {parents} are starts of others",
-        f"{short(sum(known))} tokens to train on"
+        f"{_size(sum(known))} tokens to train on"
         + (f" and those of {unknown} runs whose rows are not known here" if unknown else "")
-        + f", {short(sum(cost.scoring for cost in costs.values()))} to score (rows times a typical length per task)",
+        + f", {_size(sum(cost.scoring for cost in costs.values()))} to score (rows times a typical length per task)",
     ]
     seconds = seconds_left(runs, standings, workers)
     if not left:

@@ -15,6 +15,7 @@ from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, End, distance_colours, name_ends, size_axis
 from dist_stilts.report.numbers import exact_size, points
 from dist_stilts.study.figures import FAINT, INK, MEAN_COLOUR, Drawing, panel, size_ticks
+from dist_stilts.tasks.languages import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,8 +49,9 @@ class Shared(NamedTuple):
 def draw_curves(curves: Sequence[Curve], scores: pd.DataFrame, scale: Scale | None) -> list[Drawing]:
     """One panel per intermediate task; ``curves``: those of one target that have scores."""
     shared = _shared(curves)
+    languages = in_order(curve.language for curve in curves)
     groups: dict[str, list[Curve]] = {}
-    for curve in sorted(curves, key=lambda c: (c.intermediate, c.is_mean, c.language)):
+    for curve in sorted(curves, key=lambda c: (c.intermediate, c.is_mean, languages.index(c.language))):
         groups.setdefault(curve.intermediate, []).append(curve)
     return [
         Drawing(
@@ -107,6 +109,7 @@ def _draw_languages(axes: Axes, curves: Sequence[Curve], scale: Scale | None) ->
     from matplotlib.collections import LineCollection
 
     known = colours_of(scale)
+    curves = curves[::-1]  # English, the first, is drawn over the others
     colours = [known.get(curve.language, UNKNOWN_DISTANCE) for curve in curves]
     lines = LineCollection(
         [list(zip(curve.sizes, curve.means, strict=True)) for curve in curves],

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dist_stilts.analysis.cells import MEAN
-from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, size_axis
-from dist_stilts.report.numbers import points, rounded_size
+from dist_stilts.report.numbers import give_or_take, points, rounded_size
 from dist_stilts.study.figures import FAINT, INK, RULE, Drawing, size_ticks
 from dist_stilts.study.figures_curves import Scale, colours_of
+from dist_stilts.study.numbers import NO_INTERVAL
+from dist_stilts.tasks.languages import in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,8 +88,8 @@ def _luminance(colour: tuple[float, float, float, float]) -> float:
 def half_width(gain: Estimate) -> str:
     """Half of the interval's length, where there is one."""
     if gain.low is None or gain.high is None:
-        return "no interval"
-    return f"± {(gain.high - gain.low) / 2:.1f}"
+        return NO_INTERVAL
+    return give_or_take((gain.high - gain.low) / 2)
 
 
 def _heat_map_described(gains: Mapping[tuple[str, str], Estimate]) -> str:
@@ -124,8 +124,8 @@ def draw_enough(curves: Sequence[Curve], scale: Scale | None) -> list[Drawing]:
 
 def _rows(curves: Sequence[Curve], scale: Scale | None) -> list[str]:
     """Languages from near to far, those of unknown distance after them; the mean at the bottom."""
-    distances = {ENGLISH: -1.0, MEAN: math.inf, **(scale.distances if scale else {})}
-    return sorted({curve.language for curve in curves}, key=lambda name: (distances.get(name, 1e9), name))
+    names = {curve.language for curve in curves}
+    return [*in_order(names - {MEAN}, scale.distances if scale else {}), *names & {MEAN}]
 
 
 def _draw_column(axes: Axes, curves: Sequence[Curve], rows: Sequence[str], scale: Scale | None) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from dist_stilts.analysis.effects import ALL, PER_DOUBLING, UNITS, Effect
 from dist_stilts.analysis.typology import HALF, Distances
-from dist_stilts.report.numbers import UNKNOWN, exact_size, fine_points, p_value, plain, points, rounded_size, signed
+from dist_stilts.report.numbers import ABSENT, exact_size, fine_points, p_value, plain, points, rounded_size, signed
 from dist_stilts.report.render import Sheet
 from dist_stilts.study.numbers import NO_INTERVAL, show
+from dist_stilts.tasks.languages import in_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,8 +56,8 @@ def _form(curve: Curve) -> list[str]:
     """Name, AICc and error at the largest size when held out; no form falls, so none fits a curve that does."""
     chosen = curve.chosen
     if chosen is None or curve.shape.falls:
-        return ["none fits", UNKNOWN, UNKNOWN]
-    error = UNKNOWN if chosen.held_out_error is None else plain(chosen.held_out_error)
+        return ["none fits", ABSENT, ABSENT]
+    error = ABSENT if chosen.held_out_error is None else plain(chosen.held_out_error)
     return [chosen.form, plain(chosen.aicc, 1), error]
 
 
@@ -67,7 +68,7 @@ def measured(curves: Sequence[Curve]) -> Sheet:
     lines = []
     for curve in curves:
         mean_of = dict(zip(curve.sizes, curve.means, strict=True))
-        cells = [plain(mean_of[size], 1) if size in mean_of else UNKNOWN for size in sizes]
+        cells = [plain(mean_of[size], 1) if size in mean_of else ABSENT for size in sizes]
         lines.append([curve.language, *cells, _span(curve.seeds), f"{curve.count:,}", str(curve.left_out)])
     caption = f"{first.target} after {first.intermediate}: {first.metric} in percent, by size of the English data"
     return Sheet(caption, ["language", *map(exact_size, sizes), "runs per size", "test rows", "left out"], lines, [])
@@ -80,7 +81,7 @@ def doublings(curves: Sequence[Curve]) -> Sheet:
     lines = [
         [
             curve.language,
-            *(show(curve.per_doubling[n], fine_points) if n in curve.per_doubling else UNKNOWN for n in sizes),
+            *(show(curve.per_doubling[n], fine_points) if n in curve.per_doubling else ABSENT for n in sizes),
         ]
         for curve in curves
     ]
@@ -110,7 +111,7 @@ def effect_tables(effects: Sequence[Effect]) -> list[Sheet]:
 def _effect_line(effect: Effect) -> list[str]:
     interval = f"[{signed(effect.low, 3)}, {signed(effect.high, 3)}]"
     if math.isnan(effect.low):
-        interval = UNKNOWN if math.isnan(effect.estimate) else NO_INTERVAL
+        interval = ABSENT if math.isnan(effect.estimate) else NO_INTERVAL
     return [
         effect.distance,
         effect.intermediate,
@@ -143,7 +144,7 @@ def typology(distances: Distances) -> Sheet:
 def _distance(distances: Distances, language: str, name: str) -> str:
     value, observed = (float(frame.loc[language, name]) for frame in (distances.values, distances.observed))
     if math.isnan(value):
-        return UNKNOWN
+        return ABSENT
     share = "" if math.isnan(observed) else f" ({observed:.0%})"
     return f"{value:.2f}{IMPUTED * (observed < HALF)}{share}"
 
@@ -156,7 +157,8 @@ def covariates(frame: pd.DataFrame) -> Sheet:
 
 def by_pair(curves: Sequence[Curve]) -> dict[tuple[str, str], list[Curve]]:
     """(target, intermediate) -> its curves, the mean first: it is what is read first in a table."""
-    order = sorted(curves, key=lambda c: (c.target, c.intermediate, not c.is_mean, c.language))
+    languages = in_order(curve.language for curve in curves)
+    order = sorted(curves, key=lambda c: (c.target, c.intermediate, not c.is_mean, languages.index(c.language)))
     groups: dict[tuple[str, str], list[Curve]] = {}
     for curve in order:
         groups.setdefault((curve.target, curve.intermediate), []).append(curve)

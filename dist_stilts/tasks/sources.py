@@ -18,7 +18,7 @@ from dist_stilts.conventions import ENGLISH, sha256_of_text, text_hash
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.layout import translation_file
 from dist_stilts.tasks.files import digest, exists, parse_object, read_whole, shown
-from dist_stilts.tasks.languages import TRANSLATABLE
+from dist_stilts.tasks.languages import TRANSLATABLE, in_order
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.rows_json import read_rows
 from dist_stilts.tasks.spec import RETRIEVAL, Bitext, HubSource, PairRow, Quirk, Row, TaggedRow, TaskSpec
@@ -69,8 +69,7 @@ def known_languages(spec: TaskSpec, root: Path | None) -> tuple[str, ...]:
 def available_languages(spec: TaskSpec, root: Path, split: str) -> list[str]:
     """Return the publishers' languages whose files for the split are on disk, English first, then alphabetical."""
     name = _check_split(spec, split).name
-    languages = sorted(known_languages(spec, root), key=lambda code: (code != ENGLISH, code))
-    return [code for code in languages if is_available(spec, root, name, code)]
+    return [code for code in in_order(known_languages(spec, root)) if is_available(spec, root, name, code)]
 
 
 def is_available(spec: TaskSpec, root: Path, split: str, lang: str) -> bool:

@@ -165,14 +165,14 @@ def table(
     """Print the scores of runs as tables. Example: `dist-stilts table runs/quickstart --format latex`"""
     from dist_stilts.report.lists import show
     from dist_stilts.report.table import pivot, render
-    from dist_stilts.results.files import collect
+    from dist_stilts.results.files import gather
 
     if (zero_shot or size is not None) and not deltas:
         raise UserError("--zero-shot and --size are of tables of changes", fix="Add --deltas")
     if deltas:
         _print_deltas(runs, zero_shot, size, format)
         return
-    tables = pivot(collect(runs))
+    tables = pivot(gather(runs))
     if format:
         print(render(tables, format))
     else:

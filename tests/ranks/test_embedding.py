@@ -49,6 +49,14 @@ def test_what_one_rank_cannot_read_all_ranks_refuse(saved: Saved, ranks: int) ->
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_one_rank_decides_for_all_what_is_still_to_be_scored(saved: Saved, ranks: int) -> None:
+    for rank in saved(WORKER, ranks):
+        first, again = rank["other texts"]
+        assert [record["value"] for record in again] == [100.0, 100.0]
+        assert first == again
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_all_ranks_refuse_embeddings_that_are_no_numbers(saved: Saved, ranks: int) -> None:
     (said,) = {rank["nan"] for rank in saved(WORKER, ranks)}
     assert "2 of 5 embeddings of texts" in said

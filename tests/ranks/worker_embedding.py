@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ from dist_stilts.errors import UserError
 from dist_stilts.evaluate import embedding
 from dist_stilts.evaluate.embedding import Embedder, Reading
 from dist_stilts.evaluate.embedding_files import EmbeddingFiles
+from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, evaluate
+from dist_stilts.layout import write_text
+from dist_stilts.model.encoder import Provenance, encoder_digest, export
+from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World, started
+from dist_stilts.results.lines import to_line
 
 READING = Reading((2, 0, 1), special_tokens=False)
 DTYPES = (torch.float32, torch.bfloat16)
@@ -35,6 +41,7 @@ def main() -> None:
                 found = embedder(texts, name)
                 results[name, str(dtype)] = [np.array(vectors) for vectors in found]
         results["slept"] = slept(embedder)
+        results["other texts"] = other_texts(out, world)
         results["unseen"] = unseen(embedder, world)
         results["nan"] = nan(embedder)
     tiny.save_for(world.rank, results)
@@ -64,6 +71,23 @@ def unseen(embedder: Embedder, world: World) -> str:
     finally:
         np.load = real
     return "nothing"
+
+
+def other_texts(out: Path, world: World) -> list[list[Any]]:
+    """What `evaluate` returns, and again where the last rank does not see the texts that all have scored."""
+    model = tiny.model([], spread=1.0)
+    if world.is_main:
+        provenance = Provenance("tiny", "id", "random", encoder_digest(model.encoder))
+        export(out / "model", model.encoder, model.heads, tokenizer(), provenance)
+        for folder, text in (("seen", "w5\nw6 w7\n"), ("changed", "w5\nw8\n")):
+            for side in ("deu", "eng"):
+                write_text(out / folder / "tatoeba" / f"tatoeba.deu-eng.{side}", text)
+    broadcast_value(None)
+    tasks = {"tatoeba": EvalTask(languages=["de"])}
+    folders = (out / "results.jsonl", out / "predictions", out / "embedded")
+    job = Job(str(out / "model"), tasks, EvaluationConfig(), out / "seen", out / "prepared", 12, *folders)
+    last = replace(job, root=out / "changed") if world.rank == world.size - 1 > 0 else job
+    return [[to_line(record) for record in evaluate(one, world)] for one in (job, last)]
 
 
 def nan(embedder: Embedder) -> str:

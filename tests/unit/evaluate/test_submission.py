@@ -82,11 +82,12 @@ def test_a_folder_that_looks_like_a_misspelt_task_and_folders_without_a_common_t
         score_folder(folders[0] / "nowhere", folders[0])
 
 
-def test_predictions_without_their_label_file_are_left_out_and_named(folders: tuple[Path, Path]) -> None:
+def test_predictions_without_their_label_file_stop_no_other_and_are_refused(folders: tuple[Path, Path]) -> None:
     (folders[1] / "xnli" / "test-de.tsv").unlink()
     scores = score_folder(*folders)
-    assert scores["skipped"] == [f"xnli de: no labels for {folders[0] / 'xnli/test-de.tsv'}"]
-    assert (scores["tasks"]["xnli"]["average"], scores["refused"]) == ({"accuracy": 100.0}, [])
+    refused = [f"xnli de: no labels for {folders[0] / 'xnli/test-de.tsv'} in {folders[1] / 'xnli'}"]
+    assert (scores["skipped"], scores["refused"]) == (refused, refused)
+    assert scores["tasks"]["xnli"]["average"] == {"accuracy": 100.0}
     assert scores["incomplete"] == {"xnli": "1 of 15 languages"}
 
 

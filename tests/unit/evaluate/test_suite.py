@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from models_made import export_model, features_of
+from task_files import write
 
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate import suite
@@ -27,7 +28,7 @@ from dist_stilts.evaluate.suite import (
     units,
 )
 from dist_stilts.layout import layer_folder
-from dist_stilts.model.encoder import Provenance, encoder_digest, new_encoder
+from dist_stilts.model.encoder import PROVENANCE, Provenance, encoder_digest, new_encoder
 from dist_stilts.parallel.world import current
 from dist_stilts.results.lines import to_line
 from dist_stilts.results.record import Training
@@ -235,7 +236,7 @@ def test_scores_are_those_of_the_written_predictions(job: Job, world: Path) -> N
 
 
 def test_what_is_scored_is_not_scored_again_and_only_the_missing_language_is_added(
-    job: Job, monkeypatch: pytest.MonkeyPatch
+    job: Job, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = only(job, xnli=EvalTask(languages=["en"]), tatoeba=EvalTask(languages=["qaa"]))
     first = evaluate(small, current())
@@ -244,6 +245,8 @@ def test_what_is_scored_is_not_scored_again_and_only_the_missing_language_is_add
         patch.setattr(suite, "load_model", lambda *_: pytest.fail("the model was loaded again"))
         assert evaluate(small, current()) == first
     assert small.results.read_bytes() == written
+    gone = dataclasses.replace(small, root=write(tmp_path / "gone", {"world.json": (world / "world.json").read_text()}))
+    assert evaluate(gone, current()) == first, "where nothing is missing, no texts are needed"
     both = evaluate(only(job, **small.tasks | {"xnli": EvalTask(languages=["en", "qab"])}), current())
     assert [record for record in both if record in first] == first
     assert [(record.task, record.language) for record in both if record not in first] == [("xnli", "qab")]
@@ -270,6 +273,25 @@ def test_a_score_of_another_layer_or_model_is_not_passed_off_as_this_one(
     export_model(tmp_path / "other", encoder, tokenizer)
     records = evaluate(dataclasses.replace(tatoeba, model=str(tmp_path / "other")), current())
     assert encoder_digest(encoder)[:12] in {record.model.id for record in records}
+
+
+def test_foreign_weights_are_known_by_what_they_are_wherever_they_lie_and_whatever_they_are_called(
+    job: Job, tiny_config: dict[str, Any], tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def foreign(folder: Path, seed: int) -> None:
+        export_model(folder, new_encoder(tiny_config, None, None, tokenizer, seed=seed), tokenizer)
+        (folder / PROVENANCE).unlink()
+
+    relative = dataclasses.replace(only(job, tatoeba=EvalTask(languages=["qaa"])), model="model", training=None)
+    ids = []
+    for name, seed in (("one", 0), ("other", 1), ("copy", 0)):
+        foreign(tmp_path / name / "model", seed)
+        monkeypatch.chdir(tmp_path / name)
+        ids.append([record.model.id for record in evaluate(relative, current())])
+    assert [len(found) for found in ids] == [2, 4, 4], "the copy is scored, by the first of its name"
+    assert len(set(ids[2])) == 2
+    foreign(tmp_path / "copy" / "model", 2)
+    assert len({record.model.id for record in evaluate(relative, current())}) == 3, "overwritten where it lies"
 
 
 def test_texts_that_changed_are_scored_again(job: Job, tmp_path: Path) -> None:

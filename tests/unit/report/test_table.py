@@ -12,7 +12,7 @@ from results_made import record
 from dist_stilts.errors import UserError
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.table import header, lines, pivot, render, sheets
-from dist_stilts.results.files import append, collect
+from dist_stilts.results.files import append, collect, gather
 from dist_stilts.results.record import ResultRecord
 
 
@@ -105,16 +105,34 @@ def test_one_model_on_texts_that_differ_is_a_row_for_each_folder(tmp_path: Path)
     assert [row.cells["de"].value for row in table.rows] == [70.0, 60.0]
 
 
+def test_what_two_folders_have_in_common_is_in_the_rows_of_both(tmp_path: Path) -> None:
+    english = record("en", 80.0, data_revision="a")
+    for folder, revision, value in (("s4", "a", 60.0), ("s5", "b", 70.0), ("s6", "a", 60.0)):
+        append(tmp_path / folder / "results.jsonl", [english, record("de", value, data_revision=revision)])
+    append(tmp_path / "part" / "results.jsonl", [english])
+    (table,) = pivot(gather(tmp_path / folder for folder in ("s4", "s5", "s6", "part")))
+    assert [row.label for row in table.rows] == [f"no intermediate, in {tmp_path / name}" for name in ("s4", "s5")]
+    assert [line[1:3] for line in lines(table)] == [["80.0", "60.0"], ["80.0", "70.0"]]
+    assert table.notes == []
+    append(tmp_path / "part" / "results.jsonl", [record("de", 1.0, data_revision="a")])
+    with pytest.raises(UserError, match="two values of one score"):
+        gather([tmp_path / "s4", tmp_path / "part"])
+
+
 def test_reading_tables_show_main_metrics_with_their_notes_and_data_formats_everything() -> None:
     base = {"count": 3, "task": "bucc2018", "collapsed": "stuck"}
-    tables = pivot([record("de", 1.5, metric=metric, **base) for metric in ("f1", "precision", "threshold")])
+    of = {"f1": True, "accuracy": False, "threshold": False}
+    tables = pivot([record("de", 1.5, metric=metric, main=main, **base) for metric, main in of.items()])
+    assert [table.is_main for table in tables] == [True, False, False]
+    (other,) = pivot([record("de", 1.5, metric="my_own_metric")])
+    assert other.is_main, "whichever its records say"
     assert "bucc2018 test: f1" in render(tables, "md")
     for shown in (render(tables, "md"), render(tables, "latex")):
         assert "stuck" in shown
         assert "1.5" in shown
-        assert "precision" not in shown
+        assert "accuracy" not in shown
     assert [sheet.caption for sheet in sheets(tables)] == [tables[0].caption]
-    assert {table["metric"] for table in json.loads(render(tables, "json"))} == {"f1", "precision", "threshold"}
+    assert {table["metric"] for table in json.loads(render(tables, "json"))} == set(of)
     assert tables[2].rows[0].mean is not None
     assert tables[2].rows[0].mean.half_width is None, "a threshold is no proportion"
     with pytest.raises(UserError, match="did you mean 'latex'"):

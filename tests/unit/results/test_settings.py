@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from results_made import record
 
-from dist_stilts.results.order import intermediate_place, languages, natural, target_place
+from dist_stilts.results.order import intermediate_place, natural, target_place
 from dist_stilts.results.settings import OF_TARGET, described, label, tell_apart
 
 
@@ -55,12 +55,6 @@ def test_the_usual_split_is_not_named_in_a_subtitle_and_what_a_test_split_is() -
     assert described(record(split="test[50%:]"), settings) == "test[50%:]"
     splits = {"test": True, "test[50%:]": True, "dev": False, "testimony": False}
     assert {split: record(split=split).is_test for split in splits} == splits
-
-
-def test_english_comes_first_then_distance_then_name() -> None:
-    codes = ["tr", "de", "en", "xx", "ar", "de"]
-    assert languages(codes) == ["en", "ar", "de", "tr", "xx"]
-    assert languages(codes, {"de": 0.1, "tr": 0.3, "ar": 0.2}) == ["en", "de", "ar", "tr", "xx"]
 
 
 def test_numbers_in_names_sort_as_numbers() -> None:

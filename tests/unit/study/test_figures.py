@@ -11,13 +11,15 @@ import made_up
 import pandas as pd
 import pytest
 
+from dist_stilts.analysis.cells import MEAN
 from dist_stilts.analysis.typology import Distances
 from dist_stilts.study.figures import size_ticks
-from dist_stilts.study.figures_curves import draw_curves
+from dist_stilts.study.figures_curves import Scale, draw_curves
 from dist_stilts.study.figures_effects import Gain, draw_gains, gains_by_language
 from dist_stilts.study.figures_layers import draw_layers, sweeps
 from dist_stilts.study.figures_overview import draw_enough, draw_heat_map
 from dist_stilts.study.gallery import colouring, draw
+from dist_stilts.study.tables import by_pair
 
 
 def texts(figure: Any) -> list[str]:
@@ -53,8 +55,8 @@ def test_a_panel_dashes_curves_that_fall_and_bars_run_from_the_lowest_to_the_hig
     curves = made_up.curves_of(("en", "aa", "ff"), ("xnli",), ("mnli",))
     (drawing,) = draw_curves(curves, made_up.scores_of(curves), None)
     axes = drawing.figure.axes[0]
-    assert [dashes is not None for _, dashes in axes.collections[0].get_linestyle()] == [False, False, True], "aa en ff"
-    assert axes.collections[0].get_colors()[:, 0].tolist() == [0.6, 0.0, 0.6], "no distance: grey"
+    assert [dashes is not None for _, dashes in axes.collections[0].get_linestyle()] == [True, False, False], "ff aa en"
+    assert axes.collections[0].get_colors()[:, 0].tolist() == [0.6, 0.6, 0.0], "no distance: grey"
     assert "not monotone: ff" in drawing.description
     mean = next(curve for curve in curves if curve.is_mean)
     bars = [line.get_xydata() for line in axes.lines if list(line.get_xdata()) == [300, 300]]
@@ -76,6 +78,14 @@ def test_the_heat_map_hatches_what_was_not_run_and_n_star_beyond_the_sizes_is_an
     assert len(arrows.get_offsets()) == sum(curve.enough.high == math.inf for curve in curves) > 0
     assert len(dots.get_offsets()) == sum(curve.enough.value is not None for curve in curves) > 0
     assert "2 of 6 languages without a value" in drawing.description
+
+
+def test_english_stands_first_then_the_nearest_and_the_mean_where_it_is_read_first() -> None:
+    curves = made_up.curves_of(("ff", "aa", "en", "bb"), ("xnli",), ("mnli",))
+    (drawing,) = draw_enough(curves, Scale("made up", {"aa": 0.4, "bb": 0.2}))
+    names = [label.get_text() for label in drawing.figure.axes[0].get_yticklabels()]
+    assert names == ["en", "bb", "aa", "ff", MEAN]
+    assert [curve.language for curve in by_pair(curves)["xnli", "mnli"]] == [MEAN, "en", "aa", "bb", "ff"]
 
 
 def test_gains_are_means_over_targets_at_the_largest_size_without_english() -> None:

@@ -8,7 +8,7 @@ import pytest
 from dist_stilts.config import find_recipe, load
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.study.describe import plan_lines, plan_rows, short, totals
+from dist_stilts.study.describe import plan_lines, plan_rows, totals
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.forecast import TOKENS, check_sizes, cost, hours
 from dist_stilts.study.progress import look
@@ -65,8 +65,3 @@ def test_the_plan_names_every_run_with_its_start_and_ends_with_totals(large: Rec
     told = "\n".join(totals(large, runs, standings, costs, 8, 1))
     assert f"{len(runs)} runs" in told
     assert "GPU-hours on NVIDIA A100" in told
-
-
-def test_large_numbers_are_short() -> None:
-    numbers = {None: "?", 0: "0", 950: "950", 12_300: "12.3k", 4_560_000: "4.56M", 1.2e9: "1.2G"}
-    assert {number: short(number) for number in numbers} == numbers

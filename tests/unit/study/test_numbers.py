@@ -28,9 +28,10 @@ def test_a_number_is_shown_with_its_interval_or_with_why_there_is_none(estimate:
 
 
 def test_zero_has_no_sign_nan_is_a_dash_small_p_values_are_bounded_and_sizes_are_short() -> None:
-    assert [signed(value, 1) for value in (0.04, -0.04, -0.06, math.nan)] == ["0.0", "0.0", "−0.1", "–"]
-    assert [p_value(p) for p in (0.0004, 0.0012, 1.0, math.nan)] == ["< 0.001", "0.001", "1.000", "–"]
+    assert [signed(value, 1) for value in (0.04, -0.04, -0.06, math.nan)] == ["0.0", "0.0", "−0.1", "-"]
+    assert [p_value(p) for p in (0.0004, 0.0012, 1.0, math.nan)] == ["< 0.001", "0.001", "1.000", "-"]
     assert [p_equals(p) for p in (0.0004, 0.0012)] == ["< 0.001", "= 0.001"]
     assert rounded_size(1234.5) == "1,230"
-    sizes = (30, 300, 999, 1000, 3000, 392_702, 999_600, 1_200_000)
-    assert [short_size(n) for n in sizes] == ["30", "300", "999", "1k", "3k", "393k", "1M", "1.2M"]
+    sizes = (0, 30, 300, 999, 1000, 3000, 392_702, 999_600, 1_200_000, 1.2e9)
+    short = ["0", "30", "300", "999", "1k", "3k", "393k", "1M", "1.2M", "1.2G"]
+    assert [short_size(n) for n in sizes] == short

@@ -82,7 +82,7 @@ def test_the_page_holds_every_effect_and_every_distance_and_marks_imputed_ones(
     for name in distances.values:
         for value, share in zip(distances.values[name], distances.observed[name], strict=True):
             mark = "°" if share < 0.5 else ""
-            assert ("–" if math.isnan(value) else f"{value:.2f}{mark} ({share:.0%})") in page.text
+            assert ("-" if math.isnan(value) else f"{value:.2f}{mark} ({share:.0%})") in page.text
     assert "° (" in page.text
 
 

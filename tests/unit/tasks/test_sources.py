@@ -14,6 +14,7 @@ from task_files import refusal, write
 from task_files import tatoeba as tatoeba_files
 
 from dist_stilts.errors import UserError
+from dist_stilts.tasks.languages import in_order
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import (
     Split,
@@ -30,6 +31,12 @@ from dist_stilts.tasks.sources import (
 Hub = Callable[[Any], list[Any]]
 XNLI = get_task("xnli")
 LABELS = ("neutral", "contradiction", "entailment")
+
+
+def test_english_comes_first_then_distance_then_name() -> None:
+    codes = ["tr", "de", "en", "xx", "ar", "de"]
+    assert in_order(codes) == ["en", "ar", "de", "tr", "xx"]
+    assert in_order(codes, {"de": 0.1, "tr": 0.3, "ar": 0.2}) == ["en", "de", "ar", "tr", "xx"]
 
 
 @pytest.fixture
