@@ -19,6 +19,7 @@ from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.numbers import ABSENT, COLLAPSED, plus_minus, score
 from dist_stilts.report.render import Sheet, write_as
 from dist_stilts.results.files import distinct
+from dist_stilts.results.metrics import READ_FIRST
 from dist_stilts.results.order import natural
 from dist_stilts.results.record import HYPOTHESIS_ONLY, RANDOM_ENCODER, Identity, ResultRecord
 from dist_stilts.results.settings import SETTINGS, all_but, label, tell_apart
@@ -75,6 +76,11 @@ class Table:
     is_main: bool = True
 
     @property
+    def is_read(self) -> bool:
+        """Whether people read it: the task's own score, and what stands beside it (UD-POS: token accuracy)."""
+        return self.is_main or self.metric in READ_FIRST
+
+    @property
     def has_mean_xx(self) -> bool:
         """Whether the table has both English and other languages."""
         return any(row.mean_xx for row in self.rows)
@@ -82,7 +88,7 @@ class Table:
     @property
     def caption(self) -> str:
         """What the numbers are, and how many rows they stand on."""
-        unit = "percent, ± 95 % half width from test sampling alone" if self.is_main else "as recorded"
+        unit = "percent, ± 95 % half width from test sampling alone" if self.is_read else "as recorded"
         return f"{self.task} {self.split}: {self.metric} ({unit}; {self._rows_scored()})"
 
     def _rows_scored(self) -> str:
@@ -124,10 +130,11 @@ def pivot(records: Iterable[ResultRecord], distances: Mapping[str, float] | None
 def _table(key: tuple[str, str, str], group: list[ResultRecord], distances: Mapping[str, float]) -> Table:
     columns = in_order((record.language for record in group), distances)
     is_main = any(record.main for record in group)
+    is_share = is_main or key[2] in READ_FIRST
     runs = _runs(sorted(group, key=_row_order))
     first = [run[0] for run in runs]
     names = tell_apart([label(record) for record in first], first, ROW)
-    rows = [_row(name, run, columns, is_main) for name, run in zip(names, runs, strict=True)]
+    rows = [_row(name, run, columns, is_share) for name, run in zip(names, runs, strict=True)]
     return Table(*key, tuple(columns), tuple(rows), is_main)
 
 
@@ -161,21 +168,21 @@ def _row_order(record: ResultRecord) -> tuple[object, ...]:
     return (*controls, record.training.intermediate, record.training.intermediate_size, *settings)
 
 
-def _row(name: str, run: list[ResultRecord], columns: Sequence[str], is_main: bool) -> TableRow:
+def _row(name: str, run: list[ResultRecord], columns: Sequence[str], is_share: bool) -> TableRow:
     scores = {record.language: Cell(record.value, record.count, record.collapsed) for record in run}
     cells = {code: scores[code] for code in columns if code in scores}
     zero_shot = {code: cell for code, cell in cells.items() if code != ENGLISH}
-    mean_xx = _mean(zero_shot.values(), is_main) if ENGLISH in columns else None
+    mean_xx = _mean(zero_shot.values(), is_share) if ENGLISH in columns else None
     model = run[0].model.called or run[0].model.id
-    return TableRow(name, cells, _mean(cells.values(), is_main), mean_xx, model)
+    return TableRow(name, cells, _mean(cells.values(), is_share), mean_xx, model)
 
 
-def _mean(cells: Iterable[Cell], is_main: bool) -> Mean | None:
-    """Mean over languages, with its interval where the metric is the task's own and all counts are known."""
+def _mean(cells: Iterable[Cell], is_share: bool) -> Mean | None:
+    """Mean over languages, with its interval where the metric is a share of rows and all counts are known."""
     scored = [(cell.value, cell.count) for cell in cells if cell.value is not None]
     if not scored:
         return None
-    if not is_main or not all(count for _, count in scored):
+    if not is_share or not all(count for _, count in scored):
         return Mean(sum(value for value, _ in scored) / len(scored), None, len(scored))
     values, counts = zip(*scored, strict=True)
     return Mean(*mean_of_languages(values, counts), len(scored))
@@ -188,7 +195,7 @@ def header(table: Table) -> list[str]:
 
 def lines(table: Table) -> list[list[str]]:
     """The table as text, one list per row under :func:`header`; a dagger marks what :attr:`Table.notes` explains."""
-    digits = 1 if table.is_main else 3
+    digits = 1 if table.is_read else 3
     return [
         [
             row.label,
@@ -210,7 +217,7 @@ def _mean_text(mean: Mean | None, degenerate: bool, digits: int) -> str:
 
 def sheets(tables: Iterable[Table]) -> list[Sheet]:
     """The tables of main metrics, as they are read."""
-    return [Sheet(table.caption, header(table), lines(table), table.notes) for table in tables if table.is_main]
+    return [Sheet(table.caption, header(table), lines(table), table.notes) for table in tables if table.is_read]
 
 
 def render(tables: Sequence[Table], format: str) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from dist_stilts.tasks.spec import TaskSpec
 
-OWN = ("em_and_f1", "acc_and_f1", "f1", "accuracy")
-"""Of several that a task has, the first is its own score."""
+READ_FIRST = ("em_and_f1", "acc_and_f1", "f1", "accuracy")
+"""What people read: of several that a task has, the first is its own score, and the others stand beside it."""
 LAST = {"token": "accuracy", "tatoeba": "accuracy_from_foreign", "bucc": "threshold"}
 
 
@@ -23,4 +23,4 @@ def last_metric(spec: TaskSpec) -> str:
 def own_metric(metrics: Iterable[str]) -> str:
     """The metric that is a task's score, by the metrics that its records have; "" if none is known."""
     found = set(metrics)
-    return next((name for name in OWN if name in found), "")
+    return next((name for name in READ_FIRST if name in found), "")

@@ -121,7 +121,7 @@ def test_what_two_folders_have_in_common_is_in_the_rows_of_both(tmp_path: Path) 
 
 def test_reading_tables_show_main_metrics_with_their_notes_and_data_formats_everything() -> None:
     base = {"count": 3, "task": "bucc2018", "collapsed": "stuck"}
-    of = {"f1": True, "accuracy": False, "threshold": False}
+    of = {"f1": True, "precision": False, "threshold": False}
     tables = pivot([record("de", 1.5, metric=metric, main=main, **base) for metric, main in of.items()])
     assert [table.is_main for table in tables] == [True, False, False]
     (other,) = pivot([record("de", 1.5, metric="my_own_metric")])
@@ -130,8 +130,12 @@ def test_reading_tables_show_main_metrics_with_their_notes_and_data_formats_ever
     for shown in (render(tables, "md"), render(tables, "latex")):
         assert "stuck" in shown
         assert "1.5" in shown
-        assert "accuracy" not in shown
+        assert "precision" not in shown
     assert [sheet.caption for sheet in sheets(tables)] == [tables[0].caption]
+    (beside,) = pivot([record("de", 1.5, task="udpos", metric="accuracy", main=False)])
+    assert "udpos test: accuracy (percent, ±" in render([beside], "md"), (
+        "what stands beside a task's own score is read, too"
+    )
     assert {table["metric"] for table in json.loads(render(tables, "json"))} == set(of)
     assert tables[2].rows[0].mean is not None
     assert tables[2].rows[0].mean.half_width is None, "a threshold is no proportion"
