@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dist_stilts.analysis.scores import targets
+from dist_stilts.analysis.scores import scored
 from dist_stilts.layout import OUTCOMES, RunFolder, layer_folder, prediction_file
 from dist_stilts.results.record import ResultRecord
 
@@ -34,10 +34,10 @@ def load(records: Iterable[ResultRecord], folder_of_run: Callable[[str], RunFold
         folder_of_run: where the run of a name lies.
     """
     found: dict[tuple[str, str, str], np.ndarray] = {}
-    for record, target in targets(records):
+    for record, target, run in scored(records):
         outcomes = _read(record, folder_of_run(record.training.run).predictions)
         if outcomes is not None:
-            found[record.training.run, target, record.language] = outcomes
+            found[run, target, record.language] = outcomes
     return found
 
 
@@ -64,7 +64,7 @@ def _mismatch(outcomes: np.ndarray, record: ResultRecord) -> str:
     """Why these are not the outcomes of that score: a later scoring, of another layer say, writes the same file."""
     if len(outcomes) != record.count:
         return f"{len(outcomes)} rows, but the score is of {record.count}"
-    mean, value = 100 * float(outcomes.mean(dtype=np.float64)), record.value or 0.0
+    mean, value = 100 * float(outcomes.mean(dtype=np.float64)), record.number
     if abs(mean - value) > TOLERANCE:
         return f"the rows' mean is {mean:.2f}, but the score is {value:.2f}"
     return ""

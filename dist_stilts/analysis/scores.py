@@ -3,19 +3,22 @@
     result records -> main metric, test split, no controls -> frame
 
 Nothing is averaged, and a degenerate score keeps its row: who computes with it decides, and counts it (law 11). Two
-scores of one target that were taken in different settings (split, layer, ...) never share the target's name.
+scores of one target that were taken in different settings (split, layer, dtype, ...) never share the target's name, and
+no run has two scores on one target in one language.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
+from dist_stilts.errors import UserError
 from dist_stilts.results.files import distinct
 from dist_stilts.results.record import Identity, ResultRecord
-from dist_stilts.results.settings import tell_apart
+from dist_stilts.results.settings import OF_TARGET, tell_apart
 from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.spec import RETRIEVAL
 
@@ -38,8 +41,14 @@ TYPES = {
     "dev": float,
 }
 """The columns of a frame. See :func:`frame`."""
-SETTINGS = ("split", "layer", "pooling", "mining", "after", "rows")
-"""What tells two scores of one task apart, in the order in which it is added to the target's name."""
+
+
+class Scored(NamedTuple):
+    """A record, and the target and the run that it counts for, by the names that a frame has."""
+
+    record: ResultRecord
+    target: str
+    run: str
 
 
 def frame(records: Iterable[ResultRecord]) -> pd.DataFrame:
@@ -51,7 +60,8 @@ def frame(records: Iterable[ResultRecord]) -> pd.DataFrame:
     Returns:
         intermediate: name of the intermediate phase, "" where there is none; tasks: its tasks, joined by ",".
         size: intermediate examples trained on, 0 where there is no such phase.
-        seed: the one that the run was planned with, whatever it was restarted with; subset_seed: of the choice of rows.
+        seed: the one that the run was planned with, whatever it was restarted with; below 0, and no other run's, where
+            it is not known; subset_seed: of the choice of rows.
         trained: False where nothing was trained since pretraining, so that no seed has a part in the score.
         target: task, with its settings where it was scored in several; metric: its main one; language.
         value: percent; count: test rows.
@@ -60,13 +70,22 @@ def frame(records: Iterable[ResultRecord]) -> pd.DataFrame:
             brings, and without it the foot of the curve would be missing. reason: why, for both.
         run: name of the run, with its identity where several have that name.
         dev: percent on the target's English dev, nan where the target has or had none.
+
+    Raises:
+        UserError: see :func:`scored`.
     """
-    return _settled(_frame(targets(records)))
+    return _mark_chance(_frame(scored(records)))
 
 
-def targets(records: Iterable[ResultRecord]) -> list[tuple[ResultRecord, str]]:
-    """The record and the target of every row of :func:`frame`, in its order."""
-    return _named([record for record in _scores(records) if not record.controls and record.value is not None])
+def scored(records: Iterable[ResultRecord]) -> list[Scored]:
+    """What every row of :func:`frame` is of, in its order.
+
+    Raises:
+        UserError: two values of one score; scores on one target that stand on texts that differ; two of one run.
+    """
+    found = _named([record for record in _scores(records) if not record.controls and record.value is not None])
+    _check(found)
+    return found
 
 
 def baseline(scores: pd.DataFrame, intermediate: str) -> pd.DataFrame:
@@ -91,9 +110,9 @@ def without_value(records: Iterable[ResultRecord]) -> int:
 
 def _scores(records: Iterable[ResultRecord]) -> list[ResultRecord]:
     """Every main score once, test splits before others."""
-    found = [record for record in distinct(records) if record.main]
+    found = _once([record for record in records if record.main])
     tested = {_unit(record) for record in found if record.is_test}
-    return _once([record for record in found if record.is_test or _unit(record) not in tested])
+    return [record for record in found if record.is_test or _unit(record) not in tested]
 
 
 def _unit(record: ResultRecord) -> tuple[object, ...]:
@@ -101,26 +120,33 @@ def _unit(record: ResultRecord) -> tuple[object, ...]:
 
 
 def _once(records: list[ResultRecord]) -> list[ResultRecord]:
-    """One record of each score of a model that nothing was trained on: it may be the start of many runs."""
-    seen: set[Identity] = set()
-    kept = []
+    """One record of each observation.
+
+    A model that nothing was trained on may be the start of many runs, and `evaluate` may score the model of a run as
+    well, of whose seed it knows nothing: it is the run's record that is kept.
+    """
+    of_run: dict[Identity, Identity] = {}
     for record in records:
-        of_model = record.identity.in_any_run()
-        if record.training.is_trained or not record.model.id or of_model not in seen:
-            kept.append(record)
-            seen.add(of_model)
-    return kept
+        if record.training.run_id:
+            of_run.setdefault(record.identity.in_any_run(), record.identity)
+
+    def observed(record: ResultRecord) -> Identity:
+        model = record.identity.in_any_run()
+        if not record.training.is_trained and record.model.id:
+            return model
+        return record.identity if record.training.run_id else of_run.get(model, record.identity)
+
+    return distinct(sorted(records, key=lambda record: not record.training.run_id), observed)
 
 
-def _frame(found: Iterable[tuple[ResultRecord, str]]) -> pd.DataFrame:
-    known = list(found)
-    records = [record for record, _ in known]
-    runs = tell_apart([record.training.run for record in records], records, ("run_id", "digest"), separator=" ")
-    rows = [_row(record, target) | {"run": run} for (record, target), run in zip(known, runs, strict=True)]
+def _frame(found: Sequence[Scored]) -> pd.DataFrame:
+    without_seed = dict.fromkeys(one.run for one in found if _seed(one.record) is None)
+    unknown = {run: -1 - place for place, run in enumerate(without_seed)}
+    rows = [_row(one, unknown) for one in found]
     return pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
 
 
-def _settled(scores: pd.DataFrame) -> pd.DataFrame:
+def _mark_chance(scores: pd.DataFrame) -> pd.DataFrame:
     """Tell runs that are stuck from sizes at which all are, per intermediate phase, target and language."""
     scores = scores.copy()
     for _, curve in scores.groupby(["intermediate", "target", "language"], sort=False):
@@ -131,16 +157,18 @@ def _settled(scores: pd.DataFrame) -> pd.DataFrame:
     return scores
 
 
-def _row(record: ResultRecord, target: str) -> dict[str, object]:
-    training = record.training
+def _row(one: Scored, unknown: Mapping[str, int]) -> dict[str, object]:
+    """``unknown``: by run what stands for a seed that is not known, so that it pairs with no other run."""
+    record, training = one.record, one.record.training
+    seed = _seed(record)
     return {
         "intermediate": training.after,
         "tasks": training.intermediate if training.intermediate_size else "",
         "size": training.intermediate_size,
-        "seed": (training.seed or 0) if training.planned_seed is None else training.planned_seed,
+        "seed": unknown[one.run] if seed is None else seed,
         "subset_seed": training.subset_seed or 0,
         "trained": training.is_trained,
-        "target": target,
+        "target": one.target,
         "metric": record.metric,
         "language": record.language,
         "value": record.value,
@@ -148,6 +176,7 @@ def _row(record: ResultRecord, target: str) -> dict[str, object]:
         "degenerate": bool(record.collapsed),
         "at_chance": False,
         "reason": record.collapsed or "",
+        "run": one.run,
         "dev": _dev(record),
     }
 
@@ -160,7 +189,34 @@ def _dev(record: ResultRecord) -> float:
     return float(dev)
 
 
-def _named(records: Sequence[ResultRecord]) -> list[tuple[ResultRecord, str]]:
-    """Each record with its target: its task, followed by the settings that tell it from others of the task."""
-    names = tell_apart([record.task for record in records], records, SETTINGS, separator=" ")
-    return list(zip(records, names, strict=True))
+def _seed(record: ResultRecord) -> int | None:
+    training = record.training
+    return training.seed if training.planned_seed is None else training.planned_seed
+
+
+def _named(records: Sequence[ResultRecord]) -> list[Scored]:
+    """Each record with its target, its task and the settings that tell it from others of the task; and with its run."""
+    targets = tell_apart([record.task for record in records], records, OF_TARGET, separator=" ")
+    runs = tell_apart([record.training.run for record in records], records, ("run_id", "digest"), separator=" ")
+    return list(map(Scored, records, targets, runs))
+
+
+def _check(found: Iterable[Scored]) -> None:
+    """Raise if what is to be compared is not: see :func:`scored`."""
+    texts: dict[tuple[str, str], ResultRecord] = {}
+    runs: dict[tuple[str, str, str], ResultRecord] = {}
+    for record, target, run in found:
+        if record.data_revision:  # else it is not known
+            other = texts.setdefault((target, record.language), record)
+            if other.data_revision != record.data_revision:
+                fix = "Score all runs on the same texts, or name only such runs"
+                raise _clash(f"{target} {record.language}: scores of texts that differ", record, other, fix)
+        other = runs.setdefault((run, target, record.language), record)
+        if other is not record:
+            what = f"two scores of run {run} on {target} {record.language}"
+            raise _clash(what, record, other, "Name one of the folders, or delete the line that is wrong")
+
+
+def _clash(what: str, record: ResultRecord, other: ResultRecord, fix: str) -> UserError:
+    where = (record.place.file, record.place.line) if record.place else None
+    return UserError(f"{what}: here and at {other.place}", where=where, fix=fix)

@@ -47,8 +47,8 @@ def _curves(records: Sequence[ResultRecord], predictions: Path) -> Iterator[tupl
         last = [record for record in scores if _miner(record) == _miner(scores[-1])]
         if not (scored := [record for record in last if record.main]):
             continue  # gold was withheld
-        layer = max(scored, key=lambda record: record.value or 0.0).reading.layer or 0
-        threshold = [r.value for r in last if r.unit == THRESHOLD and r.reading.layer == layer][-1] or 0.0
+        layer = max(scored, key=lambda record: record.number).layer
+        threshold = [r.number for r in last if r.unit == THRESHOLD and r.layer == layer][-1]
         for folder in (layer_folder(predictions, layer), predictions):
             file = prediction_file(folder, task, split, language, CURVE)
             if file.is_file():

@@ -29,6 +29,7 @@ from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import record_final
 from dist_stilts.report.progress import bar, say
 from dist_stilts.results.record import ResultRecord, Training
+from dist_stilts.results.settings import OF_TARGET, tell_apart
 from dist_stilts.train.stability import next_seed
 
 
@@ -129,11 +130,12 @@ def score_phase(run: Run, recipe: Recipe, claim: Claim, world: World) -> None:
 
 
 def mean_scores(records: list[ResultRecord]) -> dict[str, float]:
-    """Each task's main score, the mean over its languages, for TensorBoard."""
+    """Each target's main score, the mean over its languages, for TensorBoard."""
+    scored = [record for record in records if record.main and record.value is not None]
+    names = tell_apart([f"{record.task} {record.split}" for record in scored], scored, OF_TARGET)
     found: dict[str, list[float]] = {}
-    for record in records:
-        if record.main and record.value is not None:
-            found.setdefault(f"{record.task} {record.split}", []).append(record.value)
+    for name, record in zip(names, scored, strict=True):
+        found.setdefault(name, []).append(record.number)
     return {f"{name} (mean of {len(values)})": sum(values) / len(values) for name, values in found.items()}
 
 

@@ -18,7 +18,7 @@ from dist_stilts.report.correlation import correlate
 from dist_stilts.report.figures import UNKNOWN_DISTANCE, End, distance_colours, name_ends, save, size_axis
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.results.record import ResultRecord
-from dist_stilts.results.settings import described, label
+from dist_stilts.results.settings import by_setting, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,8 @@ class Series:
 
     Attributes:
         points: size of the intermediate data (0 = none) -> language -> point.
-        setting: split, layer and pooling, where they are not the usual ones or matter.
+        setting: split, layer and pooling, where they are not the usual ones or matter; and what else tells it from
+            others.
         controls: name of a control -> its mean over languages, percent.
         seeds: how many seeds the points are means of.
     """
@@ -73,12 +74,9 @@ class Series:
 
 
 def series(records: Iterable[ResultRecord]) -> list[Series]:
-    """Sort test scores into one series per (target task, intermediate task, layer, pooling), each task by its score."""
-    groups: dict[tuple[str, str, str], list[ResultRecord]] = {}
-    for record in records:
-        if record.main and record.is_test and record.value is not None:
-            setting = described(record, ("split", "layer", "pooling"))
-            groups.setdefault((record.task, record.metric, setting), []).append(record)
+    """Sort test scores into one series per (target task, intermediate task, setting), each task by its score."""
+    tested = [record for record in records if record.main and record.is_test and record.value is not None]
+    groups = by_setting(tested, ("split", "layer", "pooling"))
     found = []
     for (task, metric, setting), group in groups.items():
         plain = [record for record in group if not record.controls]
@@ -99,7 +97,7 @@ def _points(records: Iterable[ResultRecord]) -> dict[int, dict[str, Point]]:
 
 def _point(rows: Sequence[ResultRecord]) -> Point:
     """Mean over seeds. The rows of the test set stay what they are: more seeds do not make it larger."""
-    value = fmean(row.value for row in rows if row.value is not None)
+    value = fmean(row.number for row in rows)
     return Point(value, max(row.count for row in rows), any(row.collapsed for row in rows))
 
 

@@ -11,9 +11,9 @@ from dist_stilts.report.numbers import ABSENT, score
 from dist_stilts.report.render import Sheet, markdown, print_rich
 from dist_stilts.report.table import Table, sheets
 from dist_stilts.results.record import ResultRecord
-from dist_stilts.results.settings import tell_apart
+from dist_stilts.results.settings import all_but, tell_apart
 
-READERS = ("pooling", "mining", "run", "model", "path", "digest", "max_length", "dtype")
+READERS = all_but("split", "layer", "after", "rows")
 """Settings that tell apart lines about the embeddings of the same texts in the same layer."""
 _SPLITS = ("train", "dev", "test")
 

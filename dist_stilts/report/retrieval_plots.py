@@ -26,7 +26,7 @@ PALE, DARK = "0.82", "0.35"
 
 
 def layer_sweep(path: Path, records: Iterable[ResultRecord]) -> list[Path]:
-    """Draw score against layer, one panel per (task, split, metric, pooling, model).
+    """Draw score against layer, one panel for each of :func:`dist_stilts.report.sweeps.panels`.
 
     Args:
         path: the figure without its ending; the folder is made if needed.

@@ -1,6 +1,7 @@
 """Layer sweeps: retrieval scores sorted by layer, from result records; their means, their best layer, their table.
 
-records -> panels (one per task, split, metric, pooling and model) -> Markdown here, figures in `retrieval_plots`
+records -> panels (one per task, split, metric, model, run and way of reading but the layer)
+        -> Markdown here, figures in `retrieval_plots`
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.numbers import ABSENT, plus_minus, score
 from dist_stilts.report.render import grid
 from dist_stilts.results.record import Identity, ResultRecord
-from dist_stilts.results.settings import SETTINGS, tell_apart
+from dist_stilts.results.settings import all_but, differences
 
 SWEPT = ("accuracy", "accuracy_from_foreign", "f1")
 """The metrics that are drawn; threshold, precision and recall only explain an F1."""
 FEW = 8
 """So many languages can be told apart in a figure, and stand side by side in a table."""
-OTHERS = ("mining", "run", "max_length", "dtype", "folder")
+OTHERS = all_but("split", "layer", "pooling", "after", "rows")
 """Settings that tell apart sweeps of one model in one pooling."""
 EXTREMES = 3
 """How many of the best and of the worst are named where there are more."""
@@ -88,19 +89,18 @@ def panels(records: Iterable[ResultRecord]) -> list[Panel]:
             one = record.identity._replace(language="", data_revision="", reading=replace(record.reading, layer=None))
             swept.setdefault(one, []).append(record)
     first = [group[0] for group in swept.values()]
-    shared = [" ".join([r.task, r.split, r.metric, r.model.id, SETTINGS["pooling"](r)]) for r in first]
-    told = tell_apart(shared, first, OTHERS, separator="; ")
-    apart = [name.removeprefix(same).removeprefix("; ") for name, same in zip(told, shared, strict=True)]
-    return [_panel(group, name) for group, name in zip(swept.values(), apart, strict=True)]
+    shared = [" ".join([r.task, r.split, r.metric, r.model.id, r.reading.pooling]) for r in first]
+    others = differences(shared, first, OTHERS)
+    return [_panel(group, "; ".join(texts)) for group, texts in zip(swept.values(), others, strict=True)]
 
 
 def _panel(group: Sequence[ResultRecord], apart: str) -> Panel:
     lines: dict[str, dict[int, Point]] = {}
     for record in sorted(group, key=lambda record: record.language):
-        point = Point(record.value or 0.0, record.count, bool(record.collapsed))
-        lines.setdefault(record.language, {})[record.reading.layer or 0] = point
+        point = Point(record.number, record.count, bool(record.collapsed))
+        lines.setdefault(record.language, {})[record.layer] = point
     one = group[0]
-    return Panel(one.task, one.split, one.metric, SETTINGS["pooling"](one), one.model.id, lines, apart)
+    return Panel(one.task, one.split, one.metric, one.reading.pooling, one.model.id, lines, apart)
 
 
 def title(panel: Panel) -> str:
@@ -112,7 +112,8 @@ def in_words(metric: str) -> str:
 
 
 def subtitle(panel: Panel, name_model: bool) -> str:
-    parts = [panel.split, panel.pooling, panel.model[:24] if name_model else "", panel.apart]
+    pooling = f"{panel.pooling} pooling" if panel.pooling else ""
+    parts = [panel.split, pooling, panel.model[:24] if name_model else "", panel.apart]
     if panel.best:
         what = "best" if panel.in_means == 1 else "best mean"
         parts.append(f"{what}: layer {panel.best.layer}, {plus_minus(panel.best.value, panel.best.half_width)} %")

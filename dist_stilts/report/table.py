@@ -21,13 +21,10 @@ from dist_stilts.report.render import Sheet, write_as
 from dist_stilts.results.metrics import READ_FIRST
 from dist_stilts.results.order import languages, natural
 from dist_stilts.results.record import HYPOTHESIS_ONLY, RANDOM_ENCODER, ResultRecord
-from dist_stilts.results.settings import SETTINGS, label, tell_apart
+from dist_stilts.results.settings import SETTINGS, all_but, label, tell_apart
 
-ROW = (
-    *("seed", "layer", "pooling", "mining", "run", "model", "path", "digest"),
-    *("max_length", "stride", "dtype", "run_id", "folder"),
-)
-"""Settings that tell apart rows with the same label, in the order in which they are tried."""
+ROW = all_but("split", "after", "rows")
+"""Settings that tell apart rows with the same label."""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
 """Where records are kept: ``results.jsonl`` of a run, or of `evaluate`; and how those of several folders come together.
 
-Of one file that counts which still holds: a score of texts that have changed since (another ``data_revision``), or of
-weights that the same run has replaced since, gives way to the later one of that file. Beyond that nothing gives way:
-records of one identity (:class:`dist_stilts.results.record.Identity`) with one value are one, with several an error.
+Of one file that counts which still holds: a score of texts that have changed since (another ``data_revision``) gives
+way to the later one of that file, and all scores of weights that the same run has replaced since give way to its
+latest, be they taken again or not. Beyond that nothing gives way: records of one identity
+(:class:`dist_stilts.results.record.Identity`) with one value are one, with several an error.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
+from operator import attrgetter
 from pathlib import Path
 
 from dist_stilts.errors import UserError
@@ -42,8 +44,17 @@ def read(path: Path) -> list[ResultRecord]:
 def current(records: Iterable[ResultRecord]) -> list[ResultRecord]:
     """Without those of one file that a later one replaces: see the head of this module."""
     known = list(records)
-    last = {_slot(record): (record.data_revision, record.model.id) for record in known}
-    return [record for record in known if last[_slot(record)] == (record.data_revision, record.model.id)]
+    weights = {record.training.run_id: record.model.id for record in known if record.training.run_id}
+    latest: dict[Identity, tuple[str, str]] = {}
+    replaced: set[Identity] = set()
+    kept = []
+    for record in reversed(known):
+        slot, conditions = _slot(record), (record.data_revision, record.model.id)
+        if latest.setdefault(slot, conditions) != conditions:
+            replaced.add(slot)  # what came before may be of the latest texts again, but was given up as well
+        if slot not in replaced and weights.get(record.training.run_id, record.model.id) == record.model.id:
+            kept.append(record)
+    return kept[::-1]
 
 
 def _slot(record: ResultRecord) -> Identity:
@@ -52,15 +63,20 @@ def _slot(record: ResultRecord) -> Identity:
     return slot._replace(model="", seed=None) if record.training.run_id else slot
 
 
-def distinct(records: Iterable[ResultRecord]) -> list[ResultRecord]:
+def distinct(
+    records: Iterable[ResultRecord], of: Callable[[ResultRecord], Hashable] = attrgetter("identity")
+) -> list[ResultRecord]:
     """One record of each identity, where the first stood.
 
+    Args:
+        of: what a record is of, where its identity says more than matters.
+
     Raises:
-        UserError: two claim one identity and differ.
+        UserError: two are of the same and differ.
     """
-    first: dict[Identity, ResultRecord] = {}
+    first: dict[Hashable, ResultRecord] = {}
     for record in records:
-        other = first.setdefault(record.identity, record)
+        other = first.setdefault(of(record), record)
         if not _agree(record, other):
             raise _contradiction(record, other)
     return list(first.values())

@@ -66,12 +66,12 @@ def from_lines(lines: Sequence[tuple[int, Mapping[str, Any]]], path: Path) -> li
     found = []
     for number, line in lines:
         place = Place(path, number)
-        now = line if "version" in line else _as_now(line, own[line.get("task")])
+        now = line if "version" in line else _upgraded(line, own[line.get("task")])
         found.append(from_line(now, place))
     return found
 
 
-def _as_now(line: Mapping[str, Any], own_metric: str) -> dict[str, Any]:
+def _upgraded(line: Mapping[str, Any], own_metric: str) -> dict[str, Any]:
     """A line of the first version in today's terms."""
     metric, model = line.get("metric"), str(line.get("model_id") or "")
     by_evaluate = "run_id" not in line  # its run was the name of the model's folder, which is `model` for all of ours

@@ -16,7 +16,7 @@ PERCENT, THRESHOLD = "percent", "threshold"
 """Units of a value: a share of 100, or a margin as it is."""
 RANDOM_ENCODER, HYPOTHESIS_ONLY = "random encoder", "hypothesis only"
 """Controls: scores that no knowledge of the language, or no reading of the premise, has a part in."""
-RETRIEVED_AFTER = ("pretrain", "intermediate")
+NOT_FOR_TARGET = ("pretrain", "intermediate")
 """Roles of phases that are no training for the target that is scored."""
 
 
@@ -83,7 +83,7 @@ class Training:
     @property
     def is_for_target(self) -> bool:
         """Whether the last phase was training for a target, and its score on dev is the target's."""
-        return bool(self.train_tasks) and self.role not in RETRIEVED_AFTER
+        return bool(self.train_tasks) and self.role not in NOT_FOR_TARGET
 
     @property
     def is_trained(self) -> bool:
@@ -202,6 +202,28 @@ class ResultRecord:
             self.metric,
             self.data_revision,
         )
+
+    @property
+    def number(self) -> float:
+        """The value of a record that has one.
+
+        Raises:
+            ValueError: it has none.
+        """
+        if self.value is None:
+            raise ValueError(f"{self.task} {self.split} {self.language}: no value")
+        return self.value
+
+    @property
+    def layer(self) -> int:
+        """The layer that was read, of a record that knows it.
+
+        Raises:
+            ValueError: it knows none.
+        """
+        if self.reading.layer is None:
+            raise ValueError(f"{self.task} {self.split} {self.language}: no layer")
+        return self.reading.layer
 
     @property
     def controls(self) -> tuple[str, ...]:

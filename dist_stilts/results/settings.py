@@ -39,13 +39,42 @@ SETTINGS: dict[str, Setting] = {
     "run_id": _named("run_id", lambda record: record.training.run_id),
     "folder": _named("in", lambda record: record.place.file.parent if record.place else None),
 }
-"""What may tell two scores apart, as people read it."""
+"""What may tell two scores apart, as people read it, in the order in which it is named."""
+
+
+def all_but(*names: str) -> tuple[str, ...]:
+    """The other settings, in their order."""
+    return tuple(name for name in SETTINGS if name not in names)
+
+
+OF_TARGET = all_but("seed", "run", "model", "path", "digest", "run_id", "folder")
+"""Settings that make two scores of one task two targets: in means and curves only scores that agree in them meet. The
+others say which run it is that is scored."""
 
 
 def described(record: ResultRecord, settings: Iterable[str]) -> str:
     """Some settings of a score, as a figure's subtitle has them; the split is named where it is not test itself."""
     texts = [SETTINGS[name](record) for name in settings if name != "split" or record.split != "test"]
     return ", ".join(filter(None, texts))
+
+
+def by_setting(
+    records: Sequence[ResultRecord], named: Sequence[str], besides: Sequence[str] = ()
+) -> dict[tuple[str, str, str], list[ResultRecord]]:
+    """Records by task, metric and setting: only those that agree in all that makes a target stand together.
+
+    Args:
+        named: settings that are named always; others where they tell records apart.
+        besides: settings in which those of a group may differ.
+    """
+    fixed = [described(record, named) for record in records]
+    names = [f"{record.task} {record.metric} {text}" for record, text in zip(records, fixed, strict=True)]
+    others = differences(names, records, [name for name in OF_TARGET if name not in (*named, *besides)])
+    groups: dict[tuple[str, str, str], list[ResultRecord]] = {}
+    for record, text, more in zip(records, fixed, others, strict=True):
+        setting = ", ".join(filter(None, (text, *more)))
+        groups.setdefault((record.task, record.metric, setting), []).append(record)
+    return groups
 
 
 def label(record: ResultRecord) -> str:
@@ -63,17 +92,26 @@ def tell_apart(
     """Add to names that several records share the first settings that tell those apart.
 
     Args:
+        names, records, settings: see :func:`differences`.
+    """
+    found = differences(names, records, settings)
+    return [separator.join((name, *texts)) for name, texts in zip(names, found, strict=True)]
+
+
+def differences(
+    names: Sequence[str], records: Sequence[ResultRecord], settings: Iterable[str]
+) -> list[tuple[str, ...]]:
+    """The first settings that tell records of the same name apart; none where the name does.
+
+    Args:
         names: one for each record.
         settings: names in :data:`SETTINGS`, in the order in which they are tried.
     """
-    told = list(names)
+    keys: list[tuple[str, ...]] = [(name,) for name in names]
     for setting in settings:
         texts = [SETTINGS[setting](record) for record in records]
-        values: dict[str, set[str]] = {}
-        for name, text in zip(told, texts, strict=True):
-            values.setdefault(name, set()).add(text)
-        told = [
-            f"{name}{separator}{text}" if text and len(values[name]) > 1 else name
-            for name, text in zip(told, texts, strict=True)
-        ]
-    return told
+        values: dict[tuple[str, ...], set[str]] = {}
+        for key, text in zip(keys, texts, strict=True):
+            values.setdefault(key, set()).add(text)
+        keys = [(*key, text) if text and len(values[key]) > 1 else key for key, text in zip(keys, texts, strict=True)]
+    return [key[1:] for key in keys]

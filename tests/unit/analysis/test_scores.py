@@ -78,10 +78,34 @@ def test_a_run_is_read_on_its_test_splits_if_it_has_any_and_two_on_different_spl
         ({"pooling": "cls"}, ["tatoeba mean pooling", "tatoeba cls pooling"]),
         ({"layer": 2, "pooling": "cls"}, ["tatoeba layer 1", "tatoeba layer 2"]),
         ({"role": "target", "train_tasks": ["xnli"]}, ["tatoeba", "tatoeba after xnli"]),
+        ({"max_length": 64}, ["tatoeba", "tatoeba max_length 64"]),
+        ({"stride": 32}, ["tatoeba", "tatoeba stride 32"]),
+        ({"dtype": "bfloat16"}, ["tatoeba", "tatoeba bfloat16"]),
     ],
 )
 def test_settings_that_differ_are_part_of_the_targets_name(setting: dict[str, Any], names: list[str]) -> None:
     assert frame([retrieval(), retrieval(run_id="b", **setting)])["target"].tolist() == names
+
+
+def test_a_run_that_was_scored_again_in_another_precision_is_two_targets_and_never_two_seeds() -> None:
+    scores = frame([record(dtype=dtype, value=value) for dtype, value in (("float32", 60.0), ("bfloat16", 61.0))])
+    assert scores[["run", "target"]].values.tolist() == [
+        ["xnli@plain", "xnli float32"],
+        ["xnli@plain", "xnli bfloat16"],
+    ]
+
+
+@pytest.mark.parametrize("other", [{"run_id": "b", "model_id": "m2", "seed": 1}, {}])
+def test_one_target_is_on_the_same_texts_in_all_runs(other: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="xnli de: scores of texts that differ"):
+        frame([record(data_revision="r1"), record(**other, data_revision="r2")])
+    assert len(frame([record(data_revision="r1"), record(language="tr", data_revision="r2")])) == 2
+    assert len(frame([record(), record(run_id="b", seed=1, data_revision="r2")])) == 2, "of the old one it is not known"
+
+
+def test_a_run_has_one_score_per_target_and_language() -> None:
+    with pytest.raises(UserError, match="two scores of run xnli@plain on xnli de"):
+        frame([record(), record(data_revision="r2")])
 
 
 def test_the_size_of_the_target_phase_makes_another_target_and_that_of_the_intermediate_phase_none() -> None:
@@ -150,6 +174,27 @@ def test_a_model_that_nothing_was_trained_on_has_one_row_per_score(role: str) ->
     assert scores[["seed", "trained"]].values.tolist() == [[0, True], [1, True], [2, True]]
 
 
+def test_a_model_that_nothing_was_trained_on_has_one_value_in_whatever_order_its_runs_come() -> None:
+    runs = [retrieval(run_id=str(seed), seed=seed, value=50.0 + 20 * seed) for seed in range(2)]
+    for records in (runs, runs[::-1]):
+        with pytest.raises(UserError, match="two values of one score"):
+            frame(records)
+
+
+def test_a_run_that_evaluate_scored_as_well_is_one_run_and_no_seed_is_made_up() -> None:
+    run, copy = record(seed=2, run_id="a"), record(run_id=None, seed=None)
+    for records in ([run, copy], [copy, run]):
+        assert frame(records)[["run", "seed"]].values.tolist() == [["xnli@plain", 2]]
+    with pytest.raises(UserError, match="two values of one score"):
+        frame([run, record(run_id=None, seed=None, value=10.0)])
+    unknown = [
+        record(run_id=None, seed=None, run=name, model_id=name, language=to) for name in "xy" for to in ("de", "tr")
+    ]
+    seeds = frame([run, *unknown]).groupby("run")["seed"].unique()
+    assert [len(found) for found in seeds] == [1, 1, 1]
+    assert seeds["x"][0] < 0 > seeds["y"][0] != seeds["x"][0]
+
+
 def test_the_baseline_is_shared() -> None:
     qqp = {**MNLI, "run_id": "c", "intermediate_phase": "qqp", "intermediate": "qqp"}
     scores = frame([record(), record(**MNLI, intermediate_size=300), record(**qqp, intermediate_size=300)])
@@ -183,6 +228,13 @@ def test_outcomes_are_found_under_the_names_that_the_frame_has(runs: RecipeFolde
     assert found["a", "xnli test", "de"].dtype == np.float32
     write(runs, "0.3333\n0.6667\n1\n0\n")
     assert len(load([of_four(value=50.0004)], runs.run)) == 1
+
+
+def test_outcomes_have_the_runs_name_that_the_frame_gives_it(runs: RecipeFolder) -> None:
+    write(runs, "1\n0\n1\n1\n")
+    records = [of_four(run_id="x", model_id="m1", value=25.0), of_four(run_id="y", model_id="m2")]
+    assert list(load(records, runs.run)) == [("a run_id y", "xnli", "de")]
+    assert frame(records)["run"].tolist() == ["a run_id x", "a run_id y"]
 
 
 def test_of_several_layers_each_has_its_own_and_the_file_of_one_lies_where_others_do(runs: RecipeFolder) -> None:

@@ -38,6 +38,12 @@ def test_one_figure_holds_one_target_one_intermediate_and_one_setting() -> None:
     assert series(records)[1].sizes == [0, 300], "the run without intermediate task belongs to every series"
 
 
+def test_scores_of_one_run_that_were_read_in_two_ways_are_no_two_seeds() -> None:
+    records = [record("en", 40 + size, size, dtype=dtype) for dtype in ("float32", "bfloat16") for size in (0, 30)]
+    assert [one.name for one in series(records)] == ["xnli-mnli-float32", "xnli-mnli-bfloat16"]
+    assert [one.name for one in series(records[:2])] == ["xnli-mnli"], "what they share is not named"
+
+
 def test_f1_is_drawn_where_a_task_has_it_and_dev_scores_never() -> None:
     records = [record("en", 1, 300, task="udpos", main=False), record("en", 2, 300, task="udpos", metric="f1")]
     records += [record("en", 3, 300, task="udpos", metric="f1", split="dev"), record("en", None, 300, task="mnli")]

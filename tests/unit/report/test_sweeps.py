@@ -23,6 +23,11 @@ def test_readings_that_differ_are_sweeps_of_their_own() -> None:
     assert "(test; mean pooling; m; k=4; best" in sweep_table(mined)
 
 
+def test_sweeps_of_one_model_that_several_runs_scored_are_told_apart() -> None:
+    runs = [record("aa", layer, 9, run="a", run_id=name, seed=0) for name in "xy" for layer in (0, 1)]
+    assert [panel.apart for panel in panels(runs)] == ["run_id x", "run_id y"]
+
+
 def test_what_has_no_layer_or_no_score_is_left_out_and_the_best_layer_is_the_lowest_of_equals() -> None:
     left_out = [record("aa", None, 1), record("aa", 0, None), record("aa", 0, 1, metric="threshold")]
     assert panels(left_out) == []

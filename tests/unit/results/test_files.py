@@ -83,6 +83,22 @@ def test_a_run_has_one_model_and_evaluate_any_number(tmp_path: Path) -> None:
     assert values([written(tmp_path / "scores", *of_evaluate)]) == [60.0, 70.0]
 
 
+def test_of_texts_that_changed_and_changed_back_the_latest_scores_count(tmp_path: Path) -> None:
+    texts = [("r1", 60.0), ("r2", 70.0), ("r1", 61.0)]
+    records = [record(value=value, data_revision=revision) for revision, value in texts]
+    assert values([written(tmp_path / "scores", *records)]) == [61.0]
+    weights = [record(value=value, **OF_RUN | {"model_id": name}) for name, value in texts]
+    assert values([written(tmp_path / "run", *weights)]) == [61.0]
+
+
+def test_weights_that_were_replaced_keep_no_score_not_even_one_that_was_not_taken_again(tmp_path: Path) -> None:
+    old = [record("de", 60.0, **OF_RUN), record("tr", 50.0, **OF_RUN), record("de", task="pawsx", **OF_RUN)]
+    new = record("de", 70.0, **OF_RUN | {"model_id": "m2"})
+    assert collect([written(tmp_path / "run", *old, new)]) == [new]
+    other = record("tr", 40.0, **OF_RUN | {"run": "b", "run_id": "y"})
+    assert collect([written(tmp_path / "shared", *old, other, new)]) == [other, new]
+
+
 def test_what_is_not_finite_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         written(tmp_path, record(value=1.0), record("en", math.nan))

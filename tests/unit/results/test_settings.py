@@ -8,7 +8,7 @@ import pytest
 from results_made import record
 
 from dist_stilts.results.order import intermediate_place, languages, natural, target_place
-from dist_stilts.results.settings import described, label, tell_apart
+from dist_stilts.results.settings import OF_TARGET, described, label, tell_apart
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,13 @@ def test_names_get_the_first_settings_that_tell_them_apart_and_no_others() -> No
     target = {"role": "target", "train_tasks": ["xnli"], "train_size": 50}
     others = [record(**target), record(**target | {"role": "intermediate"}), record(**target | {"train_size": 9})]
     assert tell_apart(["a"] * 3, others, ("after", "rows"), " ") == ["a after xnli n=50", "a", "a after xnli n=9"]
+
+
+def test_whatever_is_no_part_of_a_target_is_of_the_run_that_is_scored() -> None:
+    settings = {"seed": 1, "run": "b", "run_id": "y", "model_id": "m2", "model": "n", "model_path": "p"}
+    assert tell_apart(["a", "a"], [record(), record(**settings)], OF_TARGET) == ["a", "a"]
+    for setting in ({"split": "dev"}, {"layer": 2}, {"pooling": "cls"}, {"mining": "k=4"}, {"dtype": "bfloat16"}):
+        assert len(set(tell_apart(["a", "a"], [record(), record(**setting)], OF_TARGET))) == 2
 
 
 def test_the_usual_split_is_not_named_in_a_subtitle_and_what_a_test_split_is() -> None:

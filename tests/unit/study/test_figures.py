@@ -108,6 +108,28 @@ def test_layers_are_compared_over_languages_that_all_cells_have() -> None:
     assert draw_layers(made_up.layer_records(layers=(7,))) == []
 
 
+def test_runs_that_collapsed_are_in_no_mean_over_layers_and_the_figure_says_so() -> None:
+    records = made_up.layer_records()
+    size = made_up.SIZES[1]
+    ill = [
+        replace(each, collapsed="one class") if each.training.intermediate_size == size else each for each in records
+    ]
+    (sweep,) = sweeps(ill)
+    assert (sweep.left_out, size in sweep.lines) == ({size: 1}, False)
+    (drawing,) = draw_layers(ill)
+    for text in (" ".join(texts(drawing.figure)), drawing.description):
+        assert f"left out: collapsed scores of 1 run (n={size:,})" in text
+    assert "left out" not in draw_layers(records)[0].description
+
+
+def test_layers_read_in_two_ways_are_two_figures() -> None:
+    records = made_up.layer_records()
+    both = [
+        replace(each, reading=replace(each.reading, dtype=name)) for name in ("float32", "half") for each in records
+    ]
+    assert [sweep.setting for sweep in sweeps(both)] == ["mean pooling, float32", "mean pooling, half"]
+
+
 def test_the_distance_known_for_most_languages_gives_the_colours() -> None:
     distances = made_up.distances_of(("en", "aa", "bb", "cc"), ("genetic", "script"))
     distances.values.loc["aa", "genetic"] = math.nan
