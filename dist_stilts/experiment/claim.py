@@ -42,9 +42,12 @@ class Claim:
     status: RunStatus
     world: World
 
+    def __post_init__(self) -> None:
+        self._began = time.monotonic() - self.status.seconds  # as if one program had done it all
+
     def note(self, **changes: Any) -> None:
-        """Change some of the status's fields; without any, it is a sign of life."""
-        self.status = replace(self.status, **changes)
+        """Change some of the status's fields, and how long the work took; without any, it is a sign of life."""
+        self.status = replace(self.status, seconds=round(time.monotonic() - self._began, 1), **changes)
         if self.world.is_main:
             write_status(self.folder, self.status)
 
@@ -68,7 +71,6 @@ def claimed(run: Run, folder: RunFolder, scoring: EvaluationConfig, world: World
     lock = hold(folder.lock) if world.is_main else None
     if any_rank(world.is_main and lock is None):
         raise Busy("another program is working here", where=folder.path, fix="Wait for it, or choose another name=…")
-    began = time.monotonic()
     try:
         before = broadcast_value(read_status(folder) if world.is_main else RunStatus())
         claim = Claim(folder, before, world)
@@ -94,8 +96,7 @@ def claimed(run: Run, folder: RunFolder, scoring: EvaluationConfig, world: World
         except Exception as error:
             claim.stop(str(lost_rank(error) or error), getattr(error, "code", EXIT_FAILED))
             raise
-        seconds = round(before.seconds + time.monotonic() - began, 1)
-        claim.note(state=State.DONE, evaluated=evaluation_id(run, scoring), starts=0, seconds=seconds)
+        claim.note(state=State.DONE, evaluated=evaluation_id(run, scoring), starts=0)
     finally:
         if lock:
             lock.release()

@@ -18,9 +18,11 @@ from dist_stilts.conventions import GIB
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
+from dist_stilts.experiment.training_data import tokenizer_name
 from dist_stilts.model.encoder import architecture, build, load_tokenizer, read_architecture
 from dist_stilts.model.heads import head_name, make_head
 from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.spec import Family
 from dist_stilts.train.engine import deepspeed_config
 from dist_stilts.train.memory import engine_parts, training_dtype
 from dist_stilts.train.plan import AUTO, BatchPlan, derive
@@ -28,6 +30,8 @@ from dist_stilts.train.plan import AUTO, BatchPlan, derive
 ACTIVATIONS = 17
 """Numbers kept for the backward pass per token, layer and hidden unit, with fused attention: Korthikanti et al. 2022,
 eq. 1 without its last term, which says 34 bytes in 16 bit."""
+BYTES_PER_SCORE = 12
+"""Of a word's score for a masked token: its logarithm, kept in fp32, and the gradients before and after it."""
 GPU = torch.device("cuda")
 
 
@@ -42,7 +46,8 @@ def describe_memory(recipe: Recipe, runs: Sequence[Run], ranks: int) -> list[str
     if not estimates:
         return ["nothing is trained"]
     most = max(estimates, key=lambda name: sum(estimates[name].values()))
-    parameters = sum(_sizes(next(iter(encoders.values()))))
+    start = next(_is_fresh(run) for run in trained if run.name == most)
+    parameters = sum(_sizes(encoders[start]))
     return [
         f"{parameters / 1e6:,.4g} M parameters in the encoder; most memory is taken by {most}:",
         *(f"{size / GIB:7.2f} GiB  {part}" for part, size in estimates[most].items()),
@@ -69,13 +74,22 @@ def memory(run: Run, recipe: Recipe, encoder: Any, ranks: int) -> dict[str, floa
         f"activations of at most {tokens:,} tokens{', most computed again' if again else ''}": (
             tokens * config.hidden_size * kept * dtype.itemsize
         ),
+        **_scores(round(tokens * run.train.mlm_rate) if _has(run, "mlm") else 0, config.vocab_size),
     }
+
+
+def _scores(masked: int, words: int) -> dict[str, float]:
+    """What the output layer of masked language modelling takes, if any tokens are masked."""
+    return {f"scores of every word for {masked:,} masked tokens": BYTES_PER_SCORE * masked * words} if masked else {}
 
 
 def longest(run: Run, recipe: Recipe) -> int:
     """Most tokens of a text that the run trains on."""
-    spans = any(get_task(task).family == "span" for task in run.tasks)
-    return max(recipe.data.max_length, recipe.data.qa.max_length if spans else 0)
+    return max(recipe.data.max_length, recipe.data.qa.max_length if _has(run, "span") else 0)
+
+
+def _has(run: Run, family: Family) -> bool:
+    return any(get_task(task).family == family for task in run.tasks)
 
 
 def most_tokens(plan: BatchPlan, length: int) -> int:
@@ -112,7 +126,7 @@ def _words(recipe: Recipe) -> int:
         from dist_stilts.simulate.tokenizer import vocabulary
 
         return len(vocabulary(languages(seed=simulate.seed, placebo=simulate.placebo)))
-    name = recipe.encoder.tokenizer or recipe.encoder.path or ""
+    name = tokenizer_name(recipe)
     if not Path(name).is_dir():
         raise UserError("encoder.config has no vocab_size, and the tokenizer is not on this host", fix="Set it")
     return len(load_tokenizer(name))

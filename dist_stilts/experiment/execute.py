@@ -20,7 +20,7 @@ from dist_stilts.experiment.training_data import data_root
 from dist_stilts.layout import write_text
 from dist_stilts.report.progress import bar, say
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.sources import hub_source
+from dist_stilts.tasks.sources import check_source
 from dist_stilts.train.plan import derive
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
     if root and not recipe.data.simulate and not root.is_dir():
         raise UserError("the data folder does not exist", where=root, fix="Set data.root=DIR")
     for run in runs:
-        for name in [*run.tasks, *run.evaluate] if root is None else []:
-            hub_source(get_task(name))
+        for name in (*run.tasks, *run.evaluate):
+            check_source(get_task(name), root)
         if run.tasks:
             derive(run.train, [1] * len(run.tasks), ranks, run.shares)
         check_folder(run, folder_of(recipe).run(run.name))

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,7 +18,7 @@ from dist_stilts.errors import EXIT_AGAIN, EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INT
 from dist_stilts.experiment.execute import pending
 from dist_stilts.experiment.plan import expand, folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.experiment.status import State, read_status, set_state, statuses
+from dist_stilts.experiment.status import RunStatus, State, read_status, set_state, statuses
 from dist_stilts.parallel.network import check_port, free_port
 from dist_stilts.parallel.once import is_held
 
@@ -88,18 +88,19 @@ def launch(
     """
     port = check_port(port) if port else free_port()
     command = launch_command(["train", name, "--phase", wanted, *overrides], ranks, port, hostfile=hostfile)
+    before = statuses(expand(recipe), recipe)
     process = subprocess.Popen(command, env=environment_of_ranks(ranks), start_new_session=True)
     stop_as_by_ctrl_c()
     try:
         code = process.wait()
     except KeyboardInterrupt as interrupt:  # Ctrl-C comes without a signal's number
-        return _stop(process, recipe, EXIT_AGAIN if interrupt.args else EXIT_INTERRUPTED)
+        return _stop(process, recipe, before, EXIT_AGAIN if interrupt.args else EXIT_INTERRUPTED)
     finally:
         end(process)
-    return _outcome(recipe, wanted, code)
+    return _outcome(recipe, wanted, before, code)
 
 
-def _stop(process: subprocess.Popen[bytes], recipe: Recipe, code: int) -> int:
+def _stop(process: subprocess.Popen[bytes], recipe: Recipe, before: Mapping[str, RunStatus], code: int) -> int:
     """Have the ranks save and end; returns the code if they did, and raises it as a UserError if they could not."""
     try:
         end(process)
@@ -107,14 +108,19 @@ def _stop(process: subprocess.Popen[bytes], recipe: Recipe, code: int) -> int:
         end(process, patience=0)
     _await_hosts(recipe)
     known = statuses(expand(recipe), recipe)
-    if any(status.code == EXIT_AGAIN for status in known.values()):
+    if any(status.code == EXIT_AGAIN and _is_news(status, before[name]) for name, status in known.items()):
         return code
     for name in (name for name, status in known.items() if status.state == State.RUNNING):
         set_state(folder_of(recipe).run(name), State.QUEUED, "interrupted")
     raise UserError("interrupted", fix="The same command continues from the last checkpoint", code=code) from None
 
 
-def _outcome(recipe: Recipe, wanted: str, code: int) -> int:
+def _is_news(status: RunStatus, before: RunStatus) -> bool:
+    """Whether these ranks wrote it and not an earlier start; no hour is compared, as the clocks of hosts differ."""
+    return status.heartbeat != before.heartbeat
+
+
+def _outcome(recipe: Recipe, wanted: str, before: Mapping[str, RunStatus], code: int) -> int:
     """The exit code that follows from the launcher's and from what the ranks have left behind."""
     left = pending(recipe, wanted)
     if not left:
@@ -123,7 +129,7 @@ def _outcome(recipe: Recipe, wanted: str, code: int) -> int:
         return code
     folder = folder_of(recipe).run(left[0].name)
     status = read_status(folder)
-    if status.code is not None and (status.state == State.FAILED or status.code == EXIT_AGAIN):
+    if status.code is not None and _is_news(status, before[left[0].name]):
         return status.code
     what = f"the ranks ended (launcher code {code}) before run '{left[0].name}' was done"
     set_state(folder, State.FAILED, what, code=EXIT_FAILED)

@@ -22,7 +22,7 @@ from dist_stilts.experiment.states import keep_state
 from dist_stilts.experiment.status import Attempt, RunStatus, is_done, statuses, versions
 from dist_stilts.experiment.training_data import TrainingData, data_root, load_training_data, recipe_tokenizer
 from dist_stilts.layout import is_complete, whole_folder
-from dist_stilts.model.encoder import Provenance, encoder_digest, export
+from dist_stilts.model.encoder import Provenance, encoder_digest, export, read_provenance
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
 from dist_stilts.parallel.world import World
@@ -46,6 +46,9 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
     with claimed(run, folder, recipe.evaluation, world) as claim:
         if has_own_model(run) and not is_complete(folder.model):
             train_phase(run, recipe, claim, world)
+        else:
+            claim.status = recalled(run, recipe, claim.status)
+            claim.note()
         if world.is_main:
             keep_state(run, folder)
         score_phase(run, recipe, claim, world)
@@ -102,7 +105,8 @@ def score_phase(run: Run, recipe: Recipe, claim: Claim, world: World) -> None:
     if not run.evaluate:
         return
     path = model_path(run, recipe)
-    known = broadcast_value(statuses(run.lineage(), recipe) if world.is_main else {})
+    there = broadcast_value(statuses(run.lineage(), recipe) if world.is_main else {})
+    known = {ancestor.name: recalled(ancestor, recipe, there[ancestor.name]) for ancestor in run.lineage()}
     job = Job(
         path,
         run.evaluate,
@@ -135,6 +139,14 @@ def mean_scores(records: list[ResultRecord]) -> dict[str, float]:
     return {f"{name} (mean of {len(values)})": sum(values) / len(values) for name, values in found.items()}
 
 
+def recalled(run: Run, recipe: Recipe, status: RunStatus) -> RunStatus:
+    """The status and, where somebody has deleted it since the training, what the run's model says of itself."""
+    made = read_provenance(folder_of(recipe).run(run.name).model)
+    if made is None or status.digest:
+        return status
+    return replace(status, digest=made.digest, heads=made.carried, degenerate=made.degenerate)
+
+
 def _training_story(run: Run, known: Mapping[str, RunStatus]) -> Training:
     """The seed that the run was trained with in the end, its score on English dev, and why it or one before it is
     degenerate, if so. A trunk is on its way: whether it led to anything shows in its branches."""
@@ -151,8 +163,9 @@ def _training_story(run: Run, known: Mapping[str, RunStatus]) -> Training:
 
 def conditions_of(run: Run, provenance: Provenance | None, story: Training) -> Training:
     """What every record of a run says of it."""
+    base = training_of(provenance, run.phase, run.role)
     return replace(
-        training_of(provenance, run.phase, run.role),
+        base,
         run=run.name,
         run_id=run.id,
         branched=any(ancestor.role == TRUNK for ancestor in run.lineage()),
@@ -161,7 +174,7 @@ def conditions_of(run: Run, provenance: Provenance | None, story: Training) -> T
         subset_seed=subset_seed_of(run),
         restarts=story.restarts,
         dev=story.dev,
-        collapsed=story.collapsed,
+        collapsed=story.collapsed or base.collapsed,
         train=asdict(run.train),
     )
 

@@ -57,7 +57,7 @@ class RunStatus:
         restarted: trainings before it that have learned nothing, oldest first.
         closing: the closing report's figures.
         digest: of the exported encoder.
-        seconds: from the starts to the ends of all programs that brought it to its end.
+        seconds: that all programs together have worked at it, of each up to the last that it wrote here.
     """
 
     state: State = State.QUEUED
@@ -97,7 +97,10 @@ def read_status(folder: RunFolder) -> RunStatus:
     except FileNotFoundError:
         return RunStatus()
     except (ValueError, TypeError) as error:
-        fix = "Delete this file; the same command then looks what is there, and does what is left"
+        fix = (
+            "Delete this file; the same command then looks what is there, and does what is left. Records to come "
+            "then lack its score on English dev and, if it was trained again with another seed, its seed"
+        )
         raise UserError(f"not the status of a run ({error})", where=folder.status, fix=fix) from None
     return status
 

@@ -56,15 +56,23 @@ def data_root(recipe: Recipe) -> Path | None:
     return Path(recipe.data.root) if recipe.data.root else None
 
 
-def recipe_tokenizer(recipe: Recipe) -> Any:
-    """The tokenizer that the recipe names: its own, the simulated world's, or the encoder's."""
-    root = data_root(recipe)
+def tokenizer_name(recipe: Recipe) -> str:
+    """Folder or Hub name of the tokenizer that the recipe names: its own, the simulated world's, or the encoder's.
+
+    Raises:
+        UserError: it names none.
+    """
+    root, name = data_root(recipe), recipe.encoder.tokenizer or recipe.encoder.path
     if recipe.encoder.tokenizer == "simulated" and root:
-        return load_tokenizer(str(root / "tokenizer"))
-    name = recipe.encoder.tokenizer or recipe.encoder.path
+        return str(root / "tokenizer")
     if not name:
         raise UserError("nothing says which tokenizer to use", fix="Set encoder.path=MODEL or encoder.tokenizer=FOLDER")
-    return load_tokenizer(name, recipe.encoder.revision)
+    return name
+
+
+def recipe_tokenizer(recipe: Recipe) -> Any:
+    """The tokenizer that the recipe names."""
+    return load_tokenizer(tokenizer_name(recipe), recipe.encoder.revision)
 
 
 def to_train_on(run: Run, recipe: Recipe) -> dict[str, list[Wanted]]:

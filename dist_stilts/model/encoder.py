@@ -24,6 +24,7 @@ from dist_stilts.tasks.sources import fetch_model
 
 PROVENANCE = "provenance.json"
 HEADS = "heads.safetensors"
+NO_ENCODER = "no encoder can be made of this"
 TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json")
 
 
@@ -125,8 +126,8 @@ def number_of_layers(path: str, revision: str | None = None) -> int:
     folder = fetch_model(path, revision)
     try:
         return int(AutoConfig.from_pretrained(str(folder)).num_hidden_layers)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise UserError(f"cannot load an encoder: {str(error).splitlines()[0]}", where=folder) from None
+    except Exception as error:
+        raise refused("cannot load an encoder", folder, error) from None
 
 
 def most_tokens(encoder: nn.Module) -> int:
@@ -146,7 +147,6 @@ def load_encoder(
     Raises:
         UserError: nothing loadable there; tensors that would stay random; weights that are not ``expected_digest``'s.
     """
-    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
@@ -165,8 +165,8 @@ def load_encoder(
             ignore_mismatched_sizes=True,  # they are reported, and refused below
             **extra,
         )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise UserError(f"cannot load an encoder: {str(error).splitlines()[0]}", where=folder) from None
+    except Exception as error:
+        raise refused("cannot load an encoder", folder, error) from None
     fresh = sorted([*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])])
     report = LoadReport(sorted(set(encoder.state_dict()) - set(fresh)), fresh, sorted(info["unexpected_keys"]))
     if fresh:
@@ -215,8 +215,8 @@ def architecture(config: dict[str, Any]) -> Any:
     rest = {key: value for key, value in config.items() if key != "model_type"}
     try:
         return AutoConfig.for_model(config.get("model_type", "xlm-roberta"), **rest)
-    except ValueError as error:
-        raise UserError(f"encoder.config: {str(error).splitlines()[0]}") from None
+    except Exception as error:
+        raise refused(NO_ENCODER, "encoder.config", error) from None
 
 
 def read_architecture(path: str, revision: str | None = None) -> Any:
@@ -229,20 +229,32 @@ def read_architecture(path: str, revision: str | None = None) -> Any:
 
     try:
         return AutoConfig.from_pretrained(path, revision=revision, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:
         if Path(path).is_dir():
-            raise UserError(f"cannot read the architecture: {str(error).splitlines()[0]}", where=path) from None
+            raise refused("cannot read the architecture", path, error) from None
         raise UserError(f"'{path}' is not on this host", fix="Set encoder.config to its architecture") from None
 
 
 def build(made: Any) -> nn.Module:
-    """An encoder with random weights, without pooler; on the default device."""
+    """An encoder with random weights, without pooler; on the default device.
+
+    Raises:
+        UserError: none has such sizes.
+    """
     from transformers import AutoModel
 
     try:
-        return AutoModel.from_config(made, add_pooling_layer=False)
-    except TypeError:  # architectures without a pooler
-        return AutoModel.from_config(made)
+        try:
+            return AutoModel.from_config(made, add_pooling_layer=False)
+        except TypeError:  # architectures without a pooler
+            return AutoModel.from_config(made)
+    except Exception as error:
+        raise refused(NO_ENCODER, made.name_or_path or "encoder.config", error) from None
+
+
+def refused(what: str, where: str | Path, error: Exception) -> UserError:
+    """What transformers finds wrong with a model, in one line: it raises many types, one fact to the user."""
+    return UserError(f"{what} ({type(error).__name__}: {' '.join(str(error).split())[:200]})", where=where)
 
 
 def set_dropout(encoder: nn.Module, rate: float) -> None:

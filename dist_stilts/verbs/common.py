@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.parallel.launchers import own_rank
 from dist_stilts.report.progress import say
 from dist_stilts.verbs import complete
 
@@ -51,11 +52,8 @@ def show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def load_recipe(name: str, overrides: list[str] | None, on_rank: bool = False) -> Recipe:
+def load_recipe(name: str, overrides: list[str] | None) -> Recipe:
     """The recipe with its overrides, its own tasks known from now on; one without a name is named after its file.
-
-    Args:
-        on_rank: whether this is one of many processes, and another one has said what there is to say.
 
     Raises:
         UserError: it is wrong, or its name is no folder's.
@@ -71,7 +69,7 @@ def load_recipe(name: str, overrides: list[str] | None, on_rank: bool = False) -
         raise UserError(f"name: '{recipe.name}' is no name of a folder", where=path, fix="Give the recipe a name")
     for task, own in recipe.data.own_tasks.items():
         register(own_spec(task, own))
-    if not on_rank and not any(override.startswith("name=") for override in overrides or []):
+    if own_rank() == 0 and not any(override.startswith("name=") for override in overrides or []):
         _say_what_is_left_alone(recipe, path.stem)
     return recipe
 

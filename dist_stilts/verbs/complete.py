@@ -9,8 +9,9 @@ def recipes(incomplete: str) -> list[str]:
     """Shipped recipes, and YAML files of the folder that is being typed."""
     from dist_stilts.config import shipped_recipes
 
-    folder = Path(incomplete).parent if "/" in incomplete else Path()
-    files = [path.as_posix() for ending in ("yaml", "yml") for path in sorted(folder.glob(f"[!.]*.{ending}"))]
+    typed = incomplete[: incomplete.rfind("/") + 1]
+    found = sorted(path.name for ending in ("yaml", "yml") for path in Path(typed).glob(f"[!.]*.{ending}"))
+    files = [f"{typed}{name}" for name in found]
     return [name for name in (*shipped_recipes(), *files) if name.startswith(incomplete)]
 
 

@@ -148,7 +148,7 @@ def work(recipe: RecipeName, overrides: Overrides = None) -> None:
     from dist_stilts.study.design import study_runs
     from dist_stilts.study.work import work as work_on
 
-    config = load_recipe(recipe, overrides, on_rank=True)
+    config = load_recipe(recipe, overrides)
     prepare = shlex.join(["dist-stilts", "study", "run", recipe, *(overrides or [])])
     with completed_by(prepare), started() as world, preemption.listening():
         work_on(study_runs(config), config, world)

@@ -34,7 +34,7 @@ def train(
     from dist_stilts.parallel.collectives import barrier
     from dist_stilts.parallel.world import started
 
-    config = load_recipe(recipe, overrides, on_rank=True)
+    config = load_recipe(recipe, overrides)
     runs = expand(config)
     if phase is None and len(runs) > 1:
         raise UserError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 from pathlib import Path
 
 import pytest
 from break_laws import BREAKS, Break, misfit
+
+from dist_stilts.tasks.spec import TRAINABLE
 
 ROOT = Path(__file__).parents[2]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -69,3 +72,18 @@ def test_the_guide_has_every_room_on_its_floor() -> None:
     table = {int(floor): rooms for floor, rooms in re.findall(r"^\| (\d) \| (.*?) \|", CONTRIBUTING, re.MULTILINE)}
     for floor, rooms in floors.items():
         assert {name.removesuffix(".py") for name in re.findall(r"`([\w.]+)/?`", table[floor])} == rooms
+
+
+def test_the_guide_has_every_file_that_knows_a_kind_of_task() -> None:
+    """But for the tasks themselves, and the simulated world's, which are of known kinds."""
+
+    def names_a_kind(path: Path) -> bool:
+        found = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        return any(isinstance(node, ast.Constant) and node.value in TRAINABLE for node in found)
+
+    files = [path for path in (ROOT / "dist_stilts").rglob("*.py") if names_a_kind(path)]
+    known = [path.relative_to(ROOT).as_posix() for path in files]
+    assert len(known) > 10
+    table = CONTRIBUTING[CONTRIBUTING.index("a kind of task.") : CONTRIBUTING.index("a launcher.")]
+    tasks = ("dist_stilts/tasks/specs_", "dist_stilts/simulate/")
+    assert not [name for name in known if f"`{name}`" not in table and not name.startswith(tasks)]

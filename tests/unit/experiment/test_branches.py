@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,9 @@ def test_the_intermediate_size_of_a_branch_is_its_own_and_all_its_rows_stay_know
     for said, own in ((branch, ("mnli", 300)), (target, ("xnli", 50))):
         assert (said.intermediate, said.intermediate_phase, said.intermediate_size) == ("mnli", "mnli", 300)
         assert (said.train_tasks, said.train_size, said.branched) == ((own[0],), own[1], True)
+    stuck = replace(known, degenerate="stuck at chance")
+    for story, why in ((Training(), "stuck at chance"), (Training(collapsed="run a, why"), "run a, why")):
+        assert conditions_of(runs["mnli-n300"], stuck, story).collapsed == why
     assert [entry["role"] for entry in known.trained_on] == [TRUNK, TRUNK, "intermediate"]  # what law 7 looks through
     full = by_name(recipe(branch=None))["mnli-n300"]
     assert not conditions_of(full, after(full, {full.name: 300}), Training()).branched

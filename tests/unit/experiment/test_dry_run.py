@@ -85,7 +85,33 @@ def test_every_deepspeed_config_takes_what_it_takes_and_more_ranks_take_less_eac
     assert again < 0.2 * parts()["activations of at most 1,024 tokens"]
 
 
-def test_the_architecture_is_that_of_the_encoder_that_is_trained(tmp_path: Path) -> None:
+def test_masked_language_modelling_takes_the_logits_of_the_masked_tokens_too(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("phases: {a: {tasks: {mlm: {}, xnli: {}}}, b: {tasks: {xnli: {}}}}")
+    recipe = load(Recipe, tmp_path / "own.yaml", ["encoder.config={vocab_size: 250002}"])
+    recipe.encoder.path = None
+    with_mlm, without = (memory(run, recipe, unfilled_encoder(recipe, fresh=True), 8) for run in expand(recipe))
+    # Two numbers in fp32 and one's gradient for each word, of 15 % of 4 rows of 256 tokens.
+    assert with_mlm["scores of every word for 154 masked tokens"] == 3 * 4 * 250_002 * 154
+    assert not any("masked" in part for part in without)
+
+
+def test_the_headline_names_the_encoder_of_the_run_that_takes_most(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 256}
+    for name, words in (("small", 1000), ("large", 100_000)):
+        XLMRobertaConfig(vocab_size=words, max_position_embeddings=66, **sizes).save_pretrained(tmp_path / name)
+    config = f"{{vocab_size: 100000, max_position_embeddings: 66, {str(sizes)[1:-1]}}}".replace("'", "")
+
+    def headline(*starts: str) -> str:
+        phases = ", ".join(f"{start}-run: {{tasks: {{xnli: {{}}}}, start: [{start}]}}" for start in starts)
+        (tmp_path / "own.yaml").write_text(f"phases: {{{phases}}}\nencoder: {{path: {tmp_path}/small}}")
+        recipe = load(Recipe, tmp_path / "own.yaml", [f"encoder.config={config}"])
+        return describe_memory(recipe, expand(recipe), 1)[0]
+
+    assert headline("encoder", "random") == headline("random", "encoder") == headline("random")
+    assert headline("random").endswith("most memory is taken by random-run:")
+
+
+def test_the_architecture_is_that_of_the_encoder_that_is_trained(tmp_path: Path, world: Path) -> None:
     def parameters(start: str, *overrides: str) -> str:
         phases = f"{{xnli: {{tasks: {{xnli: {{}}}}, start: [{start}]}}}}"
         (tmp_path / "own.yaml").write_text(f"encoder: {{path: {tmp_path}/encoder}}\nphases: {phases}\n")
@@ -104,7 +130,11 @@ def test_the_architecture_is_that_of_the_encoder_that_is_trained(tmp_path: Path)
     assert parameters("encoder", "encoder.path=none/of-ours") == (
         "not known: 'none/of-ours' is not on this host. Set encoder.config to its architecture"
     )
+    wrong = other.replace("heads: 4", "heads: 7")
+    assert parameters("random", wrong).startswith("not known: encoder.config: no encoder can be made of this")
     wordless = other.replace("vocab_size: 500, ", "")
+    simulated = ("random", wordless, "encoder.tokenizer=simulated")
+    assert parameters(*simulated, "data.simulate={}") == parameters(*simulated, f"data.root={world}")
     assert "the tokenizer is not on this host" in parameters("encoder", wordless, "encoder.path=none/of-ours")
 
 

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
+import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from models_made import export_model
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, UserError
 from dist_stilts.evaluate.retrieval import RetrievalConfig
 from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig
 from dist_stilts.experiment.claim import Busy, claimed
-from dist_stilts.experiment.plan import Run, expand
+from dist_stilts.experiment.launch import launch
+from dist_stilts.experiment.phases import run_phase
+from dist_stilts.experiment.plan import Run, expand, folder_of
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
 from dist_stilts.experiment.status import (
     Attempt,
@@ -25,7 +32,8 @@ from dist_stilts.experiment.status import (
     versions,
     write_status,
 )
-from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.layout import RunFolder, whole_folder, write_text
+from dist_stilts.model.encoder import encoder_digest
 from dist_stilts.parallel.once import is_held
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
@@ -47,9 +55,13 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "xnli")
 
 
-def work(run: Run, folder: RunFolder, error: BaseException | None = None, full_disk: bool = False) -> None:
-    """Work at a run until it is done, or until an error."""
-    with claimed(run, folder, SCORING, ALONE):
+def work(
+    run: Run, folder: RunFolder, error: BaseException | None = None, full_disk: bool = False, lasts: float = 0
+) -> None:
+    """Work at a run for so many seconds until it is done, or until an error."""
+    with claimed(run, folder, SCORING, ALONE) as claim:
+        time.sleep(lasts)
+        claim.note(step=1)
         if full_disk:
             folder.status.unlink()
             folder.status.mkdir()
@@ -93,8 +105,23 @@ def test_a_status_is_read_as_it_was_written_here_or_by_another_version(folder: R
 )
 def test_what_is_no_status_is_one_line_that_says_so(folder: RunFolder, text: str, why: str) -> None:
     write_text(folder.status, text)
-    with pytest.raises(UserError, match=rf"status\.json: not the status of a run \(.*{why}.*\)\. Delete this file"):
+    told = rf"status\.json: not the status of a run \(.*{why}.*\)\. Delete this file.*its seed"
+    with pytest.raises(UserError, match=told):
         read_status(folder)
+
+
+def test_a_status_that_was_deleted_is_made_again_of_what_the_model_says_of_itself(
+    tmp_path: Path, tokenizer: Any, tiny_encoder: Any
+) -> None:
+    recipe = Recipe(out=str(tmp_path), phases={"xnli": PhaseConfig(tasks={"xnli": TrainTask()})})
+    (run,) = expand(recipe)
+    folder = folder_of(recipe).run(run.name)
+    with whole_folder(folder.model) as temporary:
+        export_model(temporary, tiny_encoder, tokenizer, degenerate="stuck at chance", carried={"fresh": ["mlm"]})
+    run_phase(run, recipe, ALONE)
+    status = read_status(folder)
+    assert (status.state, status.degenerate, status.heads) == (State.DONE, "stuck at chance", {"fresh": ["mlm"]})
+    assert status.digest == encoder_digest(tiny_encoder)
 
 
 def test_a_run_is_done_when_it_was_scored_as_described(folder: RunFolder) -> None:
@@ -144,10 +171,13 @@ def test_while_a_run_is_worked_at_its_folder_says_what_runs_where_with_which_ver
 def test_how_the_work_ended_and_why_is_noted(
     folder: RunFolder, error: BaseException, state: State, reason: str | None, code: int | None, starts: int
 ) -> None:
-    with pytest.raises(type(error)):
-        work(make_run(), folder, error)
-    status = read_status(folder)
-    assert (status.state, status.reason, status.code, status.starts) == (state, reason, code, starts)
+    for programs in (1, 2):
+        set_state(folder, State.QUEUED, starts=0)
+        with pytest.raises(type(error)):
+            work(make_run(), folder, error, lasts=0.2)
+        status = read_status(folder)
+        assert (status.state, status.reason, status.code, status.starts) == (state, reason, code, starts)
+        assert status.seconds >= 0.2 * programs, "of all that worked at it, however they ended"
     assert not is_held(folder.lock)
 
 
@@ -175,3 +205,43 @@ def test_the_same_run_may_claim_its_folder_again_and_another_is_told_what_differ
         work(make_run(learning_rate=2e-5), folder)
     assert is_done(make_run(evaluate=("tatoeba",)), folder, SCORING)
     assert not is_held(folder.lock)
+
+
+@pytest.fixture
+def launches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """Launches a run that stopped earlier; its ranks write a status, if they get so far, and end with a code."""
+    recipe = Recipe(out=str(tmp_path), phases={"xnli": PhaseConfig(tasks={"xnli": TrainTask()})})
+    folder = folder_of(recipe).run("xnli")
+
+    def launches_(earlier: dict[str, Any], written: dict[str, Any] | None, code: int) -> int:
+        write_status(folder, RunStatus(**earlier))
+        said = json.dumps(written | {"heartbeat": time.time() + 1}) if written else folder.status.read_text()
+        ranks = tmp_path / "ranks"
+        ranks.write_text(f"#!/bin/sh\necho {shlex.quote(said)} > {folder.status}\nexit {code}\n")
+        ranks.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(ranks))
+        return launch(recipe, "mine", [], 1, None)
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    yield launches_
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+STOPPED = {"state": State.QUEUED, "code": EXIT_AGAIN}
+BROKEN = {"state": State.FAILED, "code": EXIT_FAILED, "reason": "a full disk"}
+
+
+@pytest.mark.parametrize("earlier", [STOPPED, BROKEN])
+def test_what_an_earlier_start_said_is_not_taken_for_the_end_of_this_one(
+    launches: Callable[..., int], earlier: dict[str, Any]
+) -> None:
+    with pytest.raises(UserError, match=r"the ranks ended \(launcher code 3\) before run 'xnli' was done"):
+        launches(earlier, None, 3)
+
+
+@pytest.mark.parametrize("written", [STOPPED, BROKEN])
+def test_what_the_ranks_said_of_their_end_is_the_exit_code(
+    launches: Callable[..., int], written: dict[str, Any]
+) -> None:
+    assert launches({"state": State.QUEUED}, written, 3) == written["code"]

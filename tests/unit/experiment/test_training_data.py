@@ -10,6 +10,8 @@ from models_made import features_of
 from dist_stilts.data.features import Features, concatenated
 from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
+from dist_stilts.evaluate.suite import EvalTask
+from dist_stilts.experiment.execute import check_before_start
 from dist_stilts.experiment.plan import expand
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
 from dist_stilts.experiment.training_data import chosen_examples, classes_of, load_training_data
@@ -69,3 +71,14 @@ def test_rows_without_gold_are_not_trained_on(tokenizer: Any, tmp_path: Path) ->
     (run,) = expand(recipe)
     with pytest.raises(UserError, match="udpos test en has rows without gold"):
         load_training_data(run, recipe, tokenizer)
+
+
+def test_without_a_data_folder_the_hub_must_have_each_task_or_all_its_parts(tmp_path: Path) -> None:
+    def check(task: str, *scored: str) -> None:
+        phase = PhaseConfig(tasks={task: TrainTask()}, evaluate={name: EvalTask() for name in scored})
+        recipe = Recipe(out=str(tmp_path), phases={"a": phase})
+        check_before_start(recipe, expand(recipe), 2)
+
+    check("anli_plus", "xnli")
+    with pytest.raises(UserError, match="tatoeba is read from local files only"):
+        check("anli_plus", "tatoeba")

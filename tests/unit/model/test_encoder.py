@@ -156,6 +156,27 @@ def test_an_encoder_that_nothing_describes_is_refused(tokenizer: Any) -> None:
         new_encoder({"model_type": "no-such-model"}, None, None, tokenizer, 0)
 
 
+WRONG_SIZES = [
+    ({"hidden_size": 100, "num_attention_heads": 12}, "not a multiple of the number of attention heads"),
+    ({"hidden_size": "wide"}, "'hidden_size' expected int, got str"),
+    ({"num_attention_heads": 0}, "ZeroDivisionError"),
+    ({"hidden_act": "sharp"}, "'sharp'"),
+]
+
+
+@pytest.mark.parametrize(("sizes", "why"), WRONG_SIZES)
+def test_sizes_of_which_no_encoder_can_be_made_are_one_line(
+    tiny_config: dict[str, Any], tokenizer: Any, exported: Path, sizes: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(UserError, match=rf"^encoder\.config: .*{why}"):
+        new_encoder(tiny_config | sizes, None, None, tokenizer, 0)
+    config = json.loads((exported / "config.json").read_text())
+    (exported / "config.json").write_text(json.dumps(config | sizes))
+    for read in (load_encoder, lambda path: new_encoder(None, path, None, tokenizer, 0)):
+        with pytest.raises(UserError, match=rf"^{exported}: .*{why}"):
+            read(str(exported))
+
+
 def test_dropout_is_set_everywhere(tiny_encoder: Any, tokenizer: Any) -> None:
     set_dropout(tiny_encoder, 0.0)
     tiny_encoder.train()

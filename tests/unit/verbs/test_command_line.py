@@ -78,9 +78,13 @@ def test_verbs_recipes_and_tasks_complete(
     assert completions(line) == expected
 
 
-def test_a_recipe_of_ones_own_completes(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("name: mine\n")
-    assert completions(f"dist-stilts run {tmp_path}/m") == [f"{tmp_path}/mine.yaml"]
+def test_a_recipe_of_ones_own_completes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "mine.yaml").write_text("name: mine\n")
+    monkeypatch.chdir(tmp_path)
+    for folder in (f"{tmp_path}/in/", "in/", "./in/"):
+        for begun in ("", "m"):
+            assert completions(f"dist-stilts run {folder}{begun}") == [f"{folder}mine.yaml"]
 
 
 def test_help_versions_and_completion_import_nothing_heavy() -> None:

@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from dist_stilts.__main__ import app
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.verbs.common import load_recipe
@@ -41,3 +43,19 @@ def test_runs_that_older_versions_put_elsewhere_are_pointed_at_while_there_are_n
     assert said("seed: 1") == said("name: mine") == said("name: yours", "name=theirs") == ""
     write_text(RunFolder(tmp_path / "runs" / "yours" / "xnli").status, "{}")
     assert said("name: yours") == ""
+
+
+def test_of_several_processes_the_first_says_it_whatever_has_started_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_text(RunFolder(tmp_path / "runs" / "mine" / "xnli").status, "{}")
+    write_text(tmp_path / "mine.yaml", "{name: yours, phases: {a: {tasks: {xnli: {}}}, b: {tasks: {mnli: {}}}}}")
+    said = {}
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        done = CliRunner().invoke(app, ["train", str(tmp_path / "mine.yaml"), f"out={tmp_path / 'runs'}"])
+        assert "the recipe has 2 runs" in str(done.exception)
+        said[rank] = done.output
+    assert said["0"].startswith("note: the runs of this recipe go to ")
+    assert said["1"] == ""
