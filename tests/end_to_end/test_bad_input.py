@@ -141,6 +141,7 @@ def test_a_taken_port_is_named(refused: Callable, tiny: Path, tmp_path: Path) ->
         assert f"port {port} is taken" in refused("run", str(tiny), f"out={tmp_path}", "--port", str(port))
 
 
+@pytest.mark.allowed_seconds(20, "it is the ranks that refuse, and the launcher starts them")
 def test_two_programs_do_not_run_one_recipe_at_once(refused: Callable, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny/pretrain").mkdir(parents=True)
     with FileLock(tmp_path / "tiny/pretrain/.lock"):

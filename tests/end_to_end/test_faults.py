@@ -246,7 +246,7 @@ def verb(job: Job, start: Callable, kill: Callable) -> Iterator[subprocess.Popen
         kill(process.pid)
 
 
-@pytest.mark.allowed_seconds(50, "the one cold start of the default tier: verb, launcher and two ranks")
+@pytest.mark.allowed_seconds(50, "a cold start: verb, launcher and two ranks")
 @pytest.mark.parametrize("rank", [1, pytest.param(0, marks=slow)])
 def test_a_rank_that_dies_under_the_run_verb_ends_everything_with_a_reason_and_the_run_goes_on(
     rank: int, verb: subprocess.Popen[str], job: Job, whole: Whole
