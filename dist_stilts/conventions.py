@@ -1,5 +1,5 @@
-"""What every room agrees on, said once: the source language, units of memory, kinds of callbacks, and how things are
-hashed.
+"""What every room agrees on, said once: the source language, units of memory, kinds of callbacks, how things are
+hashed, and which version of a package is there.
 
 Digests name caches, runs, subsets and slices on the disks of users: the same content must hash alike for ever.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,11 @@ def fingerprint(content: Any) -> str:
 def text_hash(text: str, size: int = 8) -> bytes:
     """BLAKE2b of a text in UTF-8, ``size`` bytes: what decides by chance, but alike everywhere, where a row falls."""
     return hashlib.blake2b(text.encode(), digest_size=size).digest()
+
+
+def installed_version(package: str) -> str:
+    """The version of a package as its metadata give it, or ``not installed``; the package is not imported."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -7,12 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from dist_stilts.config import plain
-from dist_stilts.conventions import fingerprint
+from dist_stilts.conventions import fingerprint, installed_version
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
 from dist_stilts.experiment.plan import Run, folder_of
@@ -162,10 +161,4 @@ def evaluation_id(run: Run, scoring: EvaluationConfig) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of everything that could explain a difference."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return {package: installed_version(package) for package in PACKAGES}

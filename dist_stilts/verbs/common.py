@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dist_stilts.conventions import installed_version
 from dist_stilts.errors import UserError
 from dist_stilts.parallel.launchers import own_rank
 from dist_stilts.report.progress import say
@@ -35,20 +36,17 @@ Overrides = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
+PROGRAM = ("dist-stilts", "torch", "transformers", "deepspeed")
+"""This program, and what it stands on."""
+
+
 def show_version(wanted: bool) -> None:
     """Print the versions of this program and of what it stands on, as installed: nothing is imported; then end."""
-    from importlib.metadata import PackageNotFoundError, version
     from platform import python_version
 
-    def installed(package: str) -> str:
-        try:
-            return f"{package} {version(package)}"
-        except PackageNotFoundError:
-            return f"{package} not installed"
-
     if wanted:
-        below = ("torch", "transformers", "deepspeed")
-        print(f"{installed('dist-stilts')} ({', '.join([f'Python {python_version()}', *map(installed, below)])})")
+        own, *below = (f"{name} {installed_version(name)}" for name in PROGRAM)
+        print(f"{own} ({', '.join([f'Python {python_version()}', *below])})")
         raise typer.Exit
 
 
