@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Family = Literal["mlm", "sequence", "choice", "token", "span", "tatoeba", "bucc"]
+Family = Literal["mlm", "sequence", "regression", "multilabel", "choice", "token", "span", "tatoeba", "bucc"]
 IGNORED = -100
 """The label id of a token that is not predicted; cross-entropy skips it."""
 UNSEEN = -1
 """The label id of a gold tag that the training data do not have: predicted, never rightly; never trained on."""
 WITHHELD = -2
 """The label id of a word whose tag is withheld: predicted, and not scored; never trained on."""
-TRAINABLE: tuple[Family, ...] = ("mlm", "sequence", "choice", "token", "span")
+TRAINABLE: tuple[Family, ...] = ("mlm", "sequence", "regression", "multilabel", "choice", "token", "span")
 RETRIEVAL: tuple[Family, ...] = ("tatoeba", "bucc")
 
 
@@ -49,6 +49,24 @@ class PairRow(Row):
     text_a: str
     text_b: str
     label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegressionRow(Row):
+    """One or two texts and a number (family ``regression``); ``value`` is ``None`` where gold is withheld."""
+
+    text_a: str
+    text_b: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MultiLabelRow(Row):
+    """One or two texts and any number of labels (family ``multilabel``); ``None`` where gold is withheld."""
+
+    text_a: str
+    text_b: str
+    labels: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
