@@ -25,7 +25,7 @@ FLOORS = {
     3: {"report"},
     4: {"data", "model", "scoring", "search", "analysis", "preflight"},
     5: {"train", "evaluate", "translate"},
-    6: {"experiment"},
+    6: {"experiment", "apply"},
     7: {"study"},
     8: {"verbs"},
 }

@@ -1,0 +1,185 @@
+"""The one place where this room meets the model: opened, rows encoded, forward passes, outputs by row of the input.
+
+Batches are cut from one chunk of the input by its own lengths, so they are the same arithmetic at any number of ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from dist_stilts.apply.columns import FIELDS, TEXTS
+from dist_stilts.conventions import fingerprint
+from dist_stilts.data.batches import collate, to_device
+from dist_stilts.data.features import Features, from_table, schema
+from dist_stilts.data.prepare import tokenizer_digest
+from dist_stilts.data.tokenise import tokenise
+from dist_stilts.data.windows import QaLengths
+from dist_stilts.errors import UserError
+from dist_stilts.evaluate.embedding import cut
+from dist_stilts.evaluate.predict import evaluation_dtype
+from dist_stilts.model.answers import best_spans
+from dist_stilts.model.encoder import encoder_digest, most_tokens
+from dist_stilts.model.packing import packs
+from dist_stilts.parallel.world import World
+from dist_stilts.search.cpu_products import fast_linear
+from dist_stilts.tasks.spec import IGNORED, Row
+
+N_BEST, LONGEST_ANSWER = 20, 30
+"""Answers kept per window, and most tokens of one: as evaluation has them."""
+BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}
+"""Tokens per forward pass, unless another number is asked for."""
+USUAL_LENGTH = 512
+"""Most tokens per row where neither the encoder nor its tokenizer has a limit."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A model on its device, and how it reads rows.
+
+    Attributes:
+        found: the opened model (see :func:`dist_stilts.model.fine_tuned.open_model`).
+        max_length: most tokens per row; of questions, per window, the next of which starts ``stride`` tokens on.
+        batch_tokens, batch_size: most tokens, and rows, per forward pass.
+    """
+
+    found: Any
+    device: torch.device
+    max_length: int
+    stride: int
+    batch_tokens: int
+    batch_size: int | None
+
+    @property
+    def family(self) -> str:
+        """The kind of task."""
+        return str(self.found.family)
+
+    def digest(self) -> str:
+        """Of all that decides the outputs, wherever the model was loaded from."""
+        return fingerprint(
+            [
+                encoder_digest(self.found.model),
+                tokenizer_digest(self.found.tokenizer),
+                self.found.head,
+                self.found.labels,
+                str(next(self.found.model.parameters()).dtype),
+            ]
+        )
+
+    def encode(self, rows: Sequence[Row]) -> Features:
+        """Rows as the model reads them; a long one may be several feature rows."""
+        import pyarrow as pa
+
+        family: Any = "sequence" if FIELDS[self.family] == TEXTS else self.family
+        qa = QaLengths(self.max_length, self.stride)
+        made = tokenise(family, self.found.labels, rows, self.found.tokenizer, self.max_length, qa=qa)
+        return from_table(pa.Table.from_pylist(list(made), schema()))
+
+    @torch.inference_mode()
+    def outputs(self, features: Features, on_batch: Callable[[int], bool]) -> list[np.ndarray] | None:
+        """The outputs of every row of the input, see :meth:`dist_stilts.apply.predictions.Shape.row`.
+
+        Args:
+            on_batch: told the number of feature rows done; None is returned if it says that it is enough.
+        """
+        found: list[torch.Tensor] = []
+        batches = self._batches(features)
+        done = 0
+        with fast_linear(self.device):
+            for rows in batches:
+                found.append(self._forward(features, rows))
+                done += len(rows)
+                if on_batch(done):
+                    return None
+        parts: list[np.ndarray] = [np.empty(0)] * len(features)
+        for rows, values in zip(batches, found, strict=True):
+            for row, part in zip(rows, self._by_row(features, rows, values.cpu().numpy()), strict=True):
+                parts[row] = part
+        return self._by_example(features, parts)
+
+    def _batches(self, features: Features) -> list[np.ndarray]:
+        packed = packs(self.found.model.encoder)
+        longest = [int(lengths.max()) * len(lengths) for lengths in features.lengths]
+        places = features.tokens if packed else np.array(longest)
+        batches = cut(places.astype(np.int64), self.batch_tokens, packed)
+        size = self.batch_size or max(map(len, batches))
+        return [batch[start : start + size] for batch in batches for start in range(0, len(batch), size)]
+
+    def _forward(self, features: Features, rows: np.ndarray) -> torch.Tensor:
+        family: Any = "sequence" if FIELDS[self.family] == TEXTS else self.family
+        batch = to_device(collate(features, rows, family), self.device)
+        logits: torch.Tensor = self.found.model.logits(self.found.head, batch)
+        if self.family != "span":
+            return logits
+        context = np.zeros(logits.shape[:2], bool)
+        for place, row in enumerate(rows):
+            context[place, : len(features.offsets[row]) // 2] = features.offsets[row][::2] >= 0
+        return best_spans(logits, torch.from_numpy(context).to(self.device), N_BEST, LONGEST_ANSWER)
+
+    def _by_row(self, features: Features, rows: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
+        """A batch's values, feature row by feature row."""
+        if self.family == "token":
+            words = [int((features.labels[row] != IGNORED).sum()) for row in rows]
+            return np.split(values, np.cumsum(words)[:-1])
+        if self.family == "span":
+            return [_in_characters(one, features.offsets[row]) for one, row in zip(values, rows, strict=True)]
+        if self.family == "choice":
+            return [one[: len(features.lengths[row])] for one, row in zip(values, rows, strict=True)]
+        return list(values)
+
+    def _by_example(self, features: Features, parts: list[np.ndarray]) -> list[np.ndarray]:
+        """Stretches of one sentence, or windows of one context, one behind another; they follow each other."""
+        if self.family not in ("token", "span"):
+            return parts
+        ends = np.cumsum(np.bincount(features.example, minlength=features.examples))
+        starts = [0, *ends[:-1].tolist()]
+        joined = np.concatenate if self.family == "token" else np.stack
+        return [joined(parts[start:end]) for start, end in zip(starts, ends.tolist(), strict=True)]
+
+
+def _in_characters(found: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """A window's best spans, in characters of the context in the place of tokens."""
+    characters = offsets.reshape(-1, 2)
+    spans = found[1:].reshape(-1, 3).astype(np.float64)
+    real = np.isfinite(spans[:, 2])
+    tokens = np.where(real[:, None], spans[:, :2], 0).astype(np.int64)
+    spans[:, 0] = np.where(real, characters[tokens[:, 0], 0], 0)
+    spans[:, 1] = np.where(real, characters[tokens[:, 1], 1], 0)
+    return np.concatenate([found[:1], spans.ravel()])
+
+
+def usual_length(found: Any) -> int:
+    """Most tokens that the model was made for: positions of the encoder, or the tokenizer's limit."""
+    if found.family == "span":
+        return QaLengths().max_length
+    limits = (most_tokens(found.model.encoder), int(min(found.tokenizer.model_max_length, 1 << 30)))
+    least = min(limits)
+    return least if least < 1 << 30 else USUAL_LENGTH
+
+
+def opened(
+    found: Any,
+    world: World,
+    dtype: str,
+    max_length: int | None,
+    stride: int,
+    batch_tokens: int | None,
+    batch_size: int | None,
+) -> Applied:
+    """Put a model on this rank's device, ready to read.
+
+    Raises:
+        UserError: an unknown dtype; a length that the encoder has no positions for.
+    """
+    most = most_tokens(found.model.encoder)
+    length = max_length or min(usual_length(found), most)
+    if length > most:
+        raise UserError(f"--max-length: the encoder reads {most} tokens at most", fix=f"Give {most} or fewer")
+    found.model.to(world.device, evaluation_dtype(dtype, world.device)).eval()
+    tokens = batch_tokens or BATCH_TOKENS.get(world.device.type, BATCH_TOKENS["cpu"])
+    return Applied(found, world.device, length, stride, tokens, batch_size)
