@@ -63,7 +63,7 @@ def write_card(
     shown = [record for record in found if record.model.id and provenance.digest.startswith(record.model.id)]
     card = Card(
         provenance,
-        USES[kind] if kind else ENCODER,
+        USES.get(kind, ENCODER) if kind else ENCODER,
         base_model,
         command,
         versions or {name: installed_version(name) for name in VERSIONS},
@@ -72,7 +72,7 @@ def write_card(
         _trained_specs(provenance),
         _labels(folder) if kind in ("sequence", "multilabel", "token") else (),
     )
-    write_text(folder / CARD, f"---\n{metadata(card).to_yaml()}\n---\n\n{_text(card)}")
+    write_text(folder / CARD, f"---\n{metadata(card).to_yaml()}\n---\n\n{_text(card, _heads(folder))}")
 
 
 # What follows from the arguments
@@ -98,10 +98,17 @@ def _labels(folder: Path) -> list[str]:
     return [names[key] for key in sorted(names, key=int)]
 
 
+def _heads(folder: Path) -> list[str]:
+    """What is to be said of the folders of heads, if there are several."""
+    names = sorted(path.parent.name for path in folder.glob("heads/*/config.json"))
+    shown = _listed([f"`heads/{name}`" for name in names])
+    return [f"The folder itself holds the shared encoder; {shown} hold it with one head each."] if names else []
+
+
 # Text
 
 
-def _text(card: Card) -> str:
+def _text(card: Card, heads: Sequence[str]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -117,7 +124,7 @@ def _text(card: Card) -> str:
         warnings=_warnings(card),
         summary=_summary(card),
         phases=_phases(card.provenance),
-        facts=_facts(card.provenance),
+        facts=[*_facts(card.provenance), *heads],
         limits=_limits(card),
         usage=card.use.code,
         tables=[_score_table(table) for table in tables],
@@ -153,7 +160,7 @@ def _summary(card: Card) -> str:
         start = f"from [{card.hub_base}](https://huggingface.co/{card.hub_base})"
     labelled = labelled_languages(card.provenance)
     seen = f", trained on labels in {_listed(labelled)}" if labelled else ""
-    scored = sorted({record.language for record in card.shown})
+    scored = sorted({record.language for record in card.shown if record.value is not None})
     measured = f", scored in {len(scored)} languages ({_listed(scored)})" if scored else ""
     article = "An" if card.use.noun[0] in "aeiou" else "A"
     return f"{article} {card.use.noun}, made {start}{seen}{measured}."
@@ -168,7 +175,7 @@ def _phases(provenance: Provenance) -> str:
     columns = ("phase", "role", "task", "split", "languages", "examples", "steps")
     known = [name for name in columns if any(entry.get(name) is not None for entry in provenance.trained_on)]
     rows = [[_cell(entry.get(name)) for name in known] for entry in provenance.trained_on]
-    return grid([known, *rows]) if rows else ""
+    return grid([known, *rows], others="---") if rows else ""
 
 
 def _cell(value: Any) -> str:
@@ -220,13 +227,13 @@ def _score_notes(card: Card) -> list[str]:
     if len({record.reading.layer for record in card.shown if record.reading.layer is not None}) > 1:
         found.append("Several layers were scored; the metadata of this card have the last of them.")
     if card.left_out:
-        found.append(f"{card.left_out} scores of other weights are not shown.")
+        found.append(f"Left out, since other weights scored them: {card.left_out}.")
     return found
 
 
 def _data(specs: Sequence[TaskSpec]) -> str:
     rows = [[spec.name, _link(spec), spec.licence or "not known", spec.citation or "-"] for spec in specs]
-    return grid([["data", "on the Hub", "licence", "described in"], *rows]) if rows else ""
+    return grid([["data", "on the Hub", "licence", "described in"], *rows], others="---") if rows else ""
 
 
 def _link(spec: TaskSpec) -> str:

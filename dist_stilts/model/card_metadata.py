@@ -93,7 +93,7 @@ def hub_languages(card: Card) -> list[str]:
     """Languages of the training data, then those scored, as the Hub writes them: ISO 639 codes; without the codes that
     ISO reserves for private use, which are those of simulated languages."""
     trained = [code for entry in card.provenance.trained_on for code in entry.get("languages") or ()]
-    scored = sorted(record.language for record in card.shown)
+    scored = sorted(record.language for record in card.shown if record.value is not None)
     pivot_side = [ENGLISH for record in card.shown if _is_retrieval(record.task)]
     codes = [re.split("[-_]", code)[0] for code in (*trained, *pivot_side, *scored)]
     return list(dict.fromkeys(code for code in codes if re.fullmatch("[a-z]{2,3}", code) and not _private(code)))

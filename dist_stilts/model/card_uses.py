@@ -33,7 +33,7 @@ _AUTO = (
 )
 _PIPELINE = 'from transformers import pipeline\nMODEL = "..."  # this folder, or its name on the Hub\n'
 _CLASSIFIER = _PIPELINE + 'classifier = pipeline("text-classification", model=MODEL, {options})\n'
-_PAIR = 'print(classifier({"text": "Kto tam?", "text_pair": "Jemand fragt etwas."}))  # one text: without text_pair'
+_PAIR = 'print(classifier({"text": "Es regnet.", "text_pair": "Das Wetter ist gut."}))  # one text: without text_pair'
 
 USES: Mapping[Family, Use] = {
     "sequence": Use(
@@ -96,6 +96,6 @@ ENCODER = Use(
     "feature-extraction",
     "encoder of texts",
     "turning texts into vectors, and as the start of further training",
-    _AUTO.format(auto="AutoModel") + 'inputs = tokenizer(["Guten Tag."], return_tensors="pt")\n'
-    "with torch.no_grad():\n    print(model(**inputs).last_hidden_state.mean(1))",
+    _PIPELINE + 'extract = pipeline("feature-extraction", model=MODEL)\n'
+    'print(extract("Guten Tag."))  # a vector per token, of the last layer',
 )

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import RunFolder
@@ -157,11 +156,11 @@ def push(parcel: Parcel, repo: str, *, private: bool, branch: str | None, create
     with explained(repo):
         api = HfApi(library_name="dist-stilts")
         there = api.create_repo(repo, private=private or None, exist_ok=True).repo_id
+        if private and not api.model_info(there).private:
+            raise UserError(f"{there} is there already, and public", fix="Make it private in its settings first")
         if branch and not branch.startswith("refs/"):
             api.create_branch(there, branch=branch, exist_ok=True)
-        before: Any = api.model_info(there, revision=branch)
-        if private and not before.private:
-            raise UserError(f"{there} is there already, and public", fix="Make it private in its settings first")
+        before = api.model_info(there, revision=branch)
         made = api.upload_folder(
             repo_id=there,
             folder_path=parcel.folder,
