@@ -23,14 +23,16 @@ FLOORS = {
     1: {"parallel", "tasks", "simulate"},
     2: {"results"},
     3: {"report"},
-    4: {"data", "model", "scoring", "search", "analysis", "preflight"},
-    5: {"train", "evaluate", "translate"},
-    6: {"experiment"},
-    7: {"study"},
-    8: {"verbs"},
+    4: {"scoring", "search", "analysis", "preflight"},
+    5: {"families"},
+    6: {"data", "model"},
+    7: {"train", "evaluate", "translate", "apply"},
+    8: {"experiment"},
+    9: {"study"},
+    10: {"verbs"},
 }
 """Floor -> rooms. Any other module at the package's top level (``__main__``) stands on the roof."""
-ROOF = 9
+ROOF = 11
 NO_CODE = {"recipes"}
 """Folders of data files."""
 NETWORK = {"huggingface_hub", "requests", "urllib", "http", "httpx", "aiohttp"}
