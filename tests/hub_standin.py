@@ -133,7 +133,14 @@ class _Handler(BaseHTTPRequestHandler):
         repository = self.hub.repositories.get(name)
         if repository is None or (what != "branch" and branch not in repository.branches):
             return 404, {"error": "Repository not found"}
-        return getattr(self, f"answer_{what}")(name, repository, branch, sent)
+        answers = {
+            "info": self.answer_info,
+            "revision": self.answer_info,
+            "branch": self.answer_branch,
+            "preupload": self.answer_preupload,
+            "commit": self.answer_commit,
+        }
+        return answers[what](name, repository, branch, sent) if what in answers else (404, {"error": "not here"})
 
     def create(self, sent: dict[str, Any]) -> tuple[int, Any]:
         name = f"{sent.get('organization') or 'ada'}/{sent['name']}"
@@ -157,8 +164,6 @@ class _Handler(BaseHTTPRequestHandler):
             "siblings": siblings,
             "tags": [],
         }
-
-    answer_revision = answer_info
 
     def answer_branch(self, name: str, repository: Repository, branch: str, _: Any) -> tuple[int, Any]:
         if branch in repository.branches:

@@ -70,7 +70,7 @@ def write_card(
         shown,
         len(found) - len(shown),
         _trained_specs(provenance),
-        _labels(folder) if kind in ("sequence", "multilabel", "token") else (),
+        _labels(folder),
     )
     write_text(folder / CARD, f"---\n{metadata(card).to_yaml()}\n---\n\n{_text(card, _heads(folder))}")
 
@@ -93,9 +93,11 @@ def _parts(spec: TaskSpec | None) -> list[TaskSpec]:
 
 
 def _labels(folder: Path) -> list[str]:
+    """The names of labels in ``config.json``, if it has any but transformers' own ``LABEL_0``."""
     path = folder / "config.json"
     names = json.loads(path.read_text(encoding="utf-8")).get("id2label", {}) if path.is_file() else {}
-    return [names[key] for key in sorted(names, key=int)]
+    named = [names[key] for key in sorted(names, key=int)]
+    return [] if all(re.fullmatch(r"LABEL_\d+", name) for name in named) else named
 
 
 def _heads(folder: Path) -> list[str]:
@@ -185,10 +187,11 @@ def _cell(value: Any) -> str:
 
 
 def _facts(provenance: Provenance) -> list[str]:
-    facts = [f"Head `{head}`: trained on {_listed(tasks)}." for head, tasks in provenance.heads.items()]
+    facts = [f"A head that was trained on {_listed(tasks)}." for tasks in provenance.heads.values()]
     for name, said in (("loaded", "taken over"), ("fresh", "new, random"), ("dropped", "left behind")):
-        if names := provenance.carried.get(name):
-            facts.append(f"Heads at the start of the last phase, {said}: {_listed(names)}.")
+        if heads := provenance.carried.get(name):
+            names = [f"that of {_listed(provenance.heads.get(head) or [head])}" for head in heads]
+            facts.append(f"Heads at the start of the last phase, {said}: {'; '.join(names)}.")
     if provenance.averaged_from:
         parts = ", ".join(f"{part['run']} ({part['digest'][:12]})" for part in provenance.averaged_from)
         facts.append(f"The mean of the weights of {len(provenance.averaged_from)} models: {parts}.")

@@ -56,13 +56,14 @@ def _is_hub_name(path: str) -> bool:
 
 
 def labelled_languages(provenance: Provenance) -> list[str]:
-    """Languages in which the model saw labels: those of all training but masked language modelling."""
-    entries = [entry for entry in provenance.trained_on if not _is_mlm(entry["task"])]
+    """Languages in which the model saw labels."""
+    entries = [entry for entry in provenance.trained_on if _is_labelled(entry["task"])]
     return list(dict.fromkeys(code for entry in entries for code in entry.get("languages") or ()))
 
 
-def _is_mlm(task: str) -> bool:
-    return (spec := find_task(task)) is not None and spec.family == "mlm"
+def _is_labelled(task: str) -> bool:
+    spec = find_task(task)
+    return spec is None or spec.family not in USES or USES[spec.family].labelled
 
 
 def metadata(card: Card) -> ModelCardData:
@@ -136,9 +137,9 @@ def eval_results(records: Iterable[ResultRecord], use: Use) -> list[EvalResult]:
 
 def _task_type(record: ResultRecord, use: Use) -> str:
     spec = find_task(record.task)
-    if spec is None:
-        return use.tag
-    return "sentence-similarity" if spec.family in RETRIEVAL else USES[spec.family].tag
+    if spec and spec.family in RETRIEVAL:
+        return "sentence-similarity"
+    return USES.get(spec.family, use).tag if spec else use.tag
 
 
 def _dataset(task: str) -> str:

@@ -16,6 +16,7 @@ class Use:
         tag: the Hub's ``pipeline_tag``; tags: further ones.
         noun: what the model is; purpose: what it is for.
         code: lines of Python that apply it, with the model's name in ``MODEL``.
+        labelled: whether people labelled what it was trained on.
     """
 
     tag: str
@@ -23,6 +24,7 @@ class Use:
     purpose: str
     code: str
     tags: tuple[str, ...] = ()
+    labelled: bool = True
 
 
 _AUTO = (
@@ -90,8 +92,10 @@ USES: Mapping[Family, Use] = {
         "filling masked words, and as the start of further training",
         _PIPELINE + 'fill = pipeline("fill-mask", model=MODEL)\n'
         'print(fill(f"London {fill.tokenizer.mask_token} eine Stadt."))',
+        labelled=False,
     ),
 }
+"""By kind; a model of a kind that is not here is told of as the encoder that it also is."""
 ENCODER = Use(
     "feature-extraction",
     "encoder of texts",

@@ -149,7 +149,8 @@ def test_averages_heads_and_labels_are_told(write: Write, tmp_path: Path) -> Non
     carried = {"loaded": ["xnli"], "fresh": ["ccg"], "dropped": []}
     _, text = write(averaged_from=parts, carried=carried, heads={"xnli": ["mnli", "xnli"]})
     assert "2 models: seed0 (cdcdcdcdcdcd), seed1" in text
-    assert "new, random: ccg." in text
+    assert "taken over: that of mnli and xnli." in text
+    assert "new, random: that of ccg." in text
     assert "`heads/xnli`" in text
     assert "`a|c`, `b`, `z`" in text
 
