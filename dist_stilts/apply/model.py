@@ -23,8 +23,9 @@ from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding import cut
 from dist_stilts.evaluate.predict import evaluation_dtype
 from dist_stilts.model.answers import best_spans
-from dist_stilts.model.encoder import encoder_digest, most_tokens
+from dist_stilts.model.encoder import most_tokens
 from dist_stilts.model.packing import packs
+from dist_stilts.model.provenance import weights_digest
 from dist_stilts.parallel.world import World
 from dist_stilts.search.cpu_products import fast_linear
 from dist_stilts.tasks.spec import IGNORED, Row
@@ -63,7 +64,7 @@ class Applied:
         """Of all that decides the outputs, wherever the model was loaded from."""
         return fingerprint(
             [
-                encoder_digest(self.found.model),
+                weights_digest(self.found.model),
                 tokenizer_digest(self.found.tokenizer),
                 self.found.head,
                 self.found.labels,
