@@ -1,4 +1,4 @@
-"""Throughput of `predict` against transformers.pipeline, on the same processor, model and rows, in turns in one process.
+"""Throughput of `predict` against transformers.pipeline: same processor, model and rows, in turns in one process.
 
     python benchmarks/predict.py --model E5 --data DATA --language de [--split dev] [--rows 1000] [--repeats 3]
 
@@ -25,11 +25,11 @@ from typing import Any
 
 import torch
 from bench_common import Job, conditions, row
-from dist_stilts.model.fine_tuned import open_model
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 from transformers.utils import logging
 
 from dist_stilts.apply.job import Request, predict_files
+from dist_stilts.model.fine_tuned import open_model
 from dist_stilts.parallel.world import ALONE
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import load_rows

@@ -178,7 +178,7 @@ def read_conllu(path: Path) -> Iterator[Record]:
     """
     for (file, first), lines in _sentences(path, lambda line: True):
         rows = [line.split("\t") for line in lines]
-        if short := next((number for number, cells in enumerate(rows) if len(cells) < 4), None):
+        if (short := next((number for number, cells in enumerate(rows) if len(cells) < 4), None)) is not None:
             raise UserError(f"{len(rows[short])} columns", where=(file, first + short), fix="Expected CoNLL-U: ten")
         words = [cells for cells in rows if cells[0].isdecimal()]
         yield (file, first), {"words": [cells[1] for cells in words], "tags": [cells[3] for cells in words]}

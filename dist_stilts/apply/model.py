@@ -34,6 +34,8 @@ N_BEST, LONGEST_ANSWER = 20, 30
 """Answers kept per window, and most tokens of one: as evaluation has them."""
 BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}
 """Tokens per forward pass, unless another number is asked for."""
+ROOM_FOR_CONTEXT = 16
+"""Fewest tokens of a window beside the longest question, special tokens included."""
 USUAL_LENGTH = 512
 """Most tokens per row where neither the encoder nor its tokenizer has a limit."""
 
@@ -181,6 +183,12 @@ def opened(
     length = max_length or min(usual_length(found), most)
     if length > most:
         raise UserError(f"--max-length: the encoder reads {most} tokens at most", fix=f"Give {most} or fewer")
+    if found.family == "span" and length < QaLengths().max_question + ROOM_FOR_CONTEXT:
+        least = QaLengths().max_question + ROOM_FOR_CONTEXT
+        raise UserError(
+            f"--max-length: windows need room beside questions of {QaLengths().max_question} tokens",
+            fix=f"Give {least} or more",
+        )
     found.model.to(world.device, evaluation_dtype(dtype, world.device)).eval()
     tokens = batch_tokens or BATCH_TOKENS.get(world.device.type, BATCH_TOKENS["cpu"])
     return Applied(found, world.device, length, stride, tokens, batch_size)
