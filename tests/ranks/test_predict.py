@@ -1,4 +1,4 @@
-"""Predictions are the same bytes at any number of ranks, also where one number began and another went on (laws 2, 3)."""
+"""Predictions are the same bytes at any number of ranks, also where one number of them began and another went on."""
 
 from __future__ import annotations
 

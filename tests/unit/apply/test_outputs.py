@@ -1,4 +1,4 @@
-"""Rows as bytes in every format; a file is whole or absent; what was begun goes on, and is not mixed with other rows."""
+"""Rows as bytes in every format; a file is whole or absent; what was begun goes on, unmixed with other rows."""
 
 from __future__ import annotations
 
