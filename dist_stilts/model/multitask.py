@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from dist_stilts.errors import UserError
-from dist_stilts.model.answers import best_spans
 from dist_stilts.model.carry_over import load_head, read_heads
 from dist_stilts.model.encoder import Provenance, load_encoder, load_tokenizer, read_provenance
 from dist_stilts.model.heads import MLM, head_name, loss_sum, make_head
@@ -42,16 +41,6 @@ class MultiTaskModel(nn.Module):
             embeddings = self.encoder.get_input_embeddings().weight  # type: ignore[operator]
             return self.heads[head](hidden, batch, embeddings)
         return self.heads[head](hidden, batch)
-
-    @torch.no_grad()
-    def predict(self, head: str, batch: Batch) -> torch.Tensor:
-        """The best class, choice or tag: ``[rows]``, or ``[targets]`` for tagging."""
-        return self.logits(head, batch).argmax(-1)
-
-    @torch.no_grad()
-    def answers(self, head: str, batch: Batch, context: torch.Tensor, n_best: int, longest: int) -> torch.Tensor:
-        """The best answers in each window: ``[rows, 1 + 3 n_best]`` float64, see :func:`best_spans`."""
-        return best_spans(self.logits(head, batch), context, n_best, longest)
 
 
 def load_model(
