@@ -14,17 +14,19 @@ from dist_stilts.errors import UserError
 from dist_stilts.experiment.dry_run import rows_of
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.families.kinds import family_of
 from dist_stilts.model.flops import peak_flops, training_flops_per_token
 from dist_stilts.study.progress import DONE, Standing
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import parse_split
 from dist_stilts.tasks.spec import RETRIEVAL
+from dist_stilts.tasks.specs_text import PLAIN_TEXT
 from dist_stilts.train.plan import derive, task_probabilities
 
 TOKENS = {
     "mnli": 40, "snli": 33, "anli": 97, "anli_plus": 45, "qqp": 32, "xnli": 41, "pawsx": 65, "udpos": 24, "panx": 14,
     "squad_v1": 218, "squad_v2": 243, "xquad": 218, "mlqa": 350, "tydiqa": 157, "hellaswag": 347, "ccg": 30,
-    "cosmosqa": 475, "commonsenseqa": 110, "xcopa": 50, "mlm": 128,
+    "cosmosqa": 475, "commonsenseqa": 110, "xcopa": 50, PLAIN_TEXT: 128,
 }  # fmt: skip
 """Tokens of an English row with XLM-R's tokenizer: all windows of a question, all choices. Measured on parts of the
 public files, except MNLI, ANLI+, QQP, CCG, XCOPA and plain text, which are estimates."""
@@ -76,7 +78,8 @@ def cost(run: Run, recipe: Recipe, ranks: int) -> Cost:
     """Tokens and floating-point operations of one run."""
     rows, tokens, length = _training(run, recipe, ranks) if run.tasks else (0, 0.0, 1.0)
     scoring = sum(_scored_tokens(name, wanted.splits, wanted.languages) for name, wanted in run.evaluate.items())
-    per_token = _flops_per_token(recipe, length, "mlm" in run.tasks, run.train.mlm_rate)
+    predicts_words = any(family_of(get_task(name)).predicts_words for name in run.tasks)
+    per_token = _flops_per_token(recipe, length, run.train.mlm_rate if predicts_words else 0.0)
     flops = per_token * (tokens + FORWARD * scoring) if per_token is not None and tokens is not None else None
     return Cost(rows, tokens, scoring, flops)
 
@@ -98,8 +101,7 @@ def _training(run: Run, recipe: Recipe, ranks: int) -> tuple[int | None, float |
 def _length(task: str, recipe: Recipe) -> int:
     """Typical tokens of a row. Questions and choices are several sequences, so the limit of one does not bound them."""
     typical = TOKENS.get(task, OTHER)
-    family = get_task(task).family
-    return typical if family in ("span", "choice") else min(typical, recipe.data.max_length)
+    return min(typical, recipe.data.max_length) if family_of(get_task(task)).one_sequence else typical
 
 
 def _scored_tokens(task: str, splits: Sequence[str], languages: Sequence[str]) -> float:
@@ -115,12 +117,12 @@ def _scored_tokens(task: str, splits: Sequence[str], languages: Sequence[str]) -
     return number * rows * TOKENS.get(task, OTHER)
 
 
-def _flops_per_token(recipe: Recipe, length: float, mlm: bool, mlm_rate: float) -> float | None:
+def _flops_per_token(recipe: Recipe, length: float, predicted_share: float) -> float | None:
     config = recipe.encoder.config
     if not config or not {"model_type", "hidden_size", "num_hidden_layers"} <= config.keys():
         return None
     defaults = {"intermediate_size": 4 * int(config["hidden_size"]), "vocab_size": 0}
-    return training_flops_per_token(SimpleNamespace(**{**defaults, **config}), length, mlm_rate if mlm else 0.0)
+    return training_flops_per_token(SimpleNamespace(**{**defaults, **config}), length, predicted_share)
 
 
 def hours(costs: Mapping[str, Cost], recipe: Recipe) -> float | None:
