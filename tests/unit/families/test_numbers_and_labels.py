@@ -21,7 +21,7 @@ from dist_stilts.tasks.spec import MultiLabelRow, RegressionRow
 
 TOPICS = ("cats", "dogs", "lamps")
 SIMILAR = replace(get_task("xnli"), name="similar", family="regression", labels=(), metric="pearson")
-ABOUT = replace(get_task("xnli"), name="about", family="multilabel", labels=TOPICS, metric="micro_f1")
+ABOUT = replace(get_task("xnli"), name="about", family="multilabel", labels=TOPICS, metric="f1")
 NUMBERS, LABELS = KINDS["regression"], KINDS["multilabel"]
 
 
@@ -93,15 +93,15 @@ def test_labels_are_decoded_scored_and_written_and_one_that_training_lacks_is_ne
     predicted = LABELS.decode(logits, features, np.arange(3), Decoding())
     assert predicted.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1]]
     score = LABELS.score(ABOUT, "en", features, predicted, list)
-    expected = {"subset_accuracy": 2 / 3, "macro_f1": 2 / 3, "micro_f1": 0.8}
+    expected = {"subset_accuracy": 2 / 3, "macro_f1": 2 / 3, "f1": 0.8}
     assert score.values == pytest.approx(expected)
-    assert list(score.values)[-1] == "micro_f1"
+    assert list(score.values)[-1] == "f1"
     assert score.predictions == ["cats", "", "lamps"]
     rows = LABELS.score(replace(ABOUT, metric="subset_accuracy"), "en", features, predicted, list)
     assert list(rows.beside.values()) == ["0\n1\n1\n"]
     unseen = labels([("cats", "dogs"), ("birds", "fish"), ("lamps",)], tokenizer)
     score = LABELS.score(ABOUT, "en", unseen, predicted, list)
-    assert score.values == pytest.approx({"subset_accuracy": 1 / 3, "macro_f1": 0.5, "micro_f1": 4 / 6})
+    assert score.values == pytest.approx({"subset_accuracy": 1 / 3, "macro_f1": 0.5, "f1": 4 / 6})
 
 
 def test_only_kinds_that_have_a_head_are_found() -> None:

@@ -43,10 +43,10 @@ def test_labels_are_scored_over_all_by_label_and_by_row() -> None:
     gold = [[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]]
     pred = [[1, 0, 0], [0, 1, 0], [0, 0, 0], [1, 1, 0]]
     # Label 0: 2 of 2 and 2; label 1: 1 right of 2 and 2; label 2 is nowhere. Together 3 right of 4 and 4.
-    expected = {"subset_accuracy": 0.5, "macro_f1": (1 + 0.5 + 0) / 3, "micro_f1": 0.75}
+    expected = {"subset_accuracy": 0.5, "macro_f1": (1 + 0.5 + 0) / 3, "f1": 0.75}
     assert multilabel_scores(pred, gold) == pytest.approx(expected)
     nothing = multilabel_scores([[0, 0]], [[0, 0]])
-    assert nothing == {"subset_accuracy": 1.0, "macro_f1": 0.0, "micro_f1": 0.0}
+    assert nothing == {"subset_accuracy": 1.0, "macro_f1": 0.0, "f1": 0.0}
 
 
 def test_one_set_of_labels_above_95_percent_of_enough_rows_is_degenerate() -> None:
