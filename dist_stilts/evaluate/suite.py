@@ -40,7 +40,7 @@ from dist_stilts.model.provenance import Provenance
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.results.files import append, read
-from dist_stilts.results.record import THRESHOLD, Model, ResultRecord, Scoring, Training
+from dist_stilts.results.record import PERCENT, THRESHOLD, Model, ResultRecord, Scoring, Training
 from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.sources import (
     available_languages,
@@ -262,17 +262,13 @@ def score(
         health=found.health,
         reading=reading(job, unit.spec, unit.layer, world),
     )
-    records = [_record(about, name, value, found.units.get(name)) for name, value in found.values.items()]
+    records = [
+        replace(about, metric=name, value=value, unit=found.units.get(name, PERCENT))
+        for name, value in found.recorded.items()
+    ]
     if found.threshold is not None:
         records.append(replace(about, metric="threshold", value=found.threshold, unit=THRESHOLD))
     return [replace(record, main=record.metric == unit.spec.metric) for record in records]
-
-
-def _record(about: ResultRecord, metric: str, value: float | None, unit: str | None) -> ResultRecord:
-    """One score of those that a pass over the data gives: in percent, unless it is of another unit."""
-    if unit is None:
-        return replace(about, metric=metric, value=None if value is None else 100 * value)
-    return replace(about, metric=metric, value=value, unit=unit)
 
 
 def score_rows(model: Any, wanted: Wanted, features: Features, world: World, config: EvaluationConfig) -> Score:

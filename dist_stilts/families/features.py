@@ -7,9 +7,11 @@ with offsets; nothing is padded on disk.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ class Ragged(Sequence[np.ndarray]):
 
     def __init__(self, chunks: Sequence[Any]) -> None:
         chunks = [chunk for chunk in chunks if len(chunk)]
-        self._starts = np.cumsum([0, *(len(chunk) for chunk in chunks)])
+        self._starts = [0, *accumulate(len(chunk) for chunk in chunks)]
         self._offsets = [chunk.offsets.to_numpy() for chunk in chunks]
         self._values = [chunk.values.to_numpy() for chunk in chunks]
 
@@ -67,14 +69,15 @@ class Ragged(Sequence[np.ndarray]):
         return self._values
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return self._starts[-1]
 
     def holds(self, value: int) -> bool:
         """Whether the value occurs in any row."""
         return any((values == value).any() for values in self.flat)
 
     def __getitem__(self, row: Any) -> Any:
-        chunk = int(np.searchsorted(self._starts, row, side="right")) - 1
+        row = int(row)
+        chunk = bisect_right(self._starts, row) - 1
         offsets, local = self._offsets[chunk], row - self._starts[chunk]
         return self._values[chunk][offsets[local] : offsets[local + 1]]
 
@@ -158,7 +161,7 @@ class _Joined(Ragged):
 
     def __init__(self, parts: Sequence[Ragged]) -> None:
         self._parts = parts
-        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self._starts = [0, *accumulate(map(len, parts))]
 
     @cached_property
     def sizes(self) -> np.ndarray:
@@ -169,5 +172,6 @@ class _Joined(Ragged):
         return [values for part in self._parts for values in part.flat]
 
     def __getitem__(self, row: Any) -> Any:
-        part = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return self._parts[part][int(row - self._starts[part])]
+        row = int(row)
+        part = bisect_right(self._starts, row) - 1
+        return self._parts[part][row - self._starts[part]]

@@ -46,6 +46,13 @@ class Score:
     threshold: float | None = None
     units: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def recorded(self) -> dict[str, float | None]:
+        """The values as they are recorded: in percent, or in their unit."""
+        return {
+            name: value if value is None or name in self.units else 100 * value for name, value in self.values.items()
+        }
+
 
 def outcomes(per_row: Iterable[float]) -> dict[str, str]:
     """The file of what each test row adds to the main score, 0 to 1: what a bootstrap over test rows draws from."""

@@ -16,7 +16,7 @@ def multilabel_scores(pred: ArrayLike, gold: ArrayLike) -> dict[str, float]:
 
     Returns:
         ``subset_accuracy``: share of rows whose labels are all right; ``macro_f1``: mean over labels of the F1 of each,
-        0 for one that neither side has; ``micro_f1``: F1 over all labels of all rows together, 0 if there is none.
+        0 for one that neither side has; ``f1``: micro-averaged, over all labels of all rows, 0 if there is none.
 
     Raises:
         ValueError: no rows, or two sides of different shape.
@@ -28,7 +28,7 @@ def multilabel_scores(pred: ArrayLike, gold: ArrayLike) -> dict[str, float]:
     return {
         "subset_accuracy": float((predicted == expected).all(1).mean()),
         "macro_f1": float(_f1(right, either).mean()),
-        "micro_f1": float(_f1(right.sum(), either.sum())),
+        "f1": float(_f1(right.sum(), either.sum())),
     }
 
 

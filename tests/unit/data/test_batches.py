@@ -14,12 +14,12 @@ from dist_stilts.data.batches import Step, Stream, collate, scoring_batches
 from dist_stilts.data.prepare import in_memory
 from dist_stilts.families.encoding import Encoding
 from dist_stilts.families.family import Batch
-from dist_stilts.families.features import Features
+from dist_stilts.families.features import Features, concatenated
 from dist_stilts.families.kinds import KINDS, family_of
 from dist_stilts.families.masking import Masking, Vocabulary
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import load_rows
-from dist_stilts.tasks.spec import IGNORED, ChoiceRow, PairRow, TaggedRow, TextRow
+from dist_stilts.tasks.spec import IGNORED, ChoiceRow, PairRow, SpanRow, TaggedRow, TextRow
 
 TASKS = ("xnli", "commonsenseqa", "udpos", "mlm")
 
@@ -172,3 +172,37 @@ def test_scoring_batches_are_the_same_at_any_number_of_ranks_longest_rows_first(
             dealt = [[tuple(rows) for rows in scoring_batches(features, size, rank, ranks)] for rank in range(ranks)]
             assert sorted(rows for rank in dealt for rows in rank if rows) == sorted(alone)
             assert len({len(rank) for rank in dealt}) == 1  # so that ranks can meet between two batches
+
+
+@pytest.mark.parametrize("max_length", [64, 9])
+def test_token_types_are_those_that_the_tokenizer_gives_pairs_and_absent_where_all_are_0(
+    tokenizer: Any, bert_tokenizer: Any, max_length: int
+) -> None:
+    texts = [("the hot sailor", "a bad cat lifted"), ("never lifted", "the lamp")]
+    pairs = [PairRow(str(n), "", *pair, "neutral") for n, pair in enumerate(texts)]
+    choices = [ChoiceRow("0", "", texts[0][0], (texts[0][1], "cat"), 0)]
+    questions = [SpanRow(str(n), "", *pair, None) for n, pair in enumerate(texts)]
+    for task, rows in (("xnli", pairs), ("commonsenseqa", choices), ("squad_v1", questions)):
+        features = features_of(task, rows, bert_tokenizer, max_length)
+        batch = collate(features, range(len(features)), KINDS[get_task(task).family])
+        for segment, types in enumerate(batch["token_types"].split(batch["lengths"].tolist())):
+            ids = tokens(batch, segment)
+            second = ids.index(bert_tokenizer.sep_token_id) + 1
+            assert types.tolist() == [0] * second + [1] * (len(ids) - second)
+        if max_length == 64 and task == "xnli":
+            given = bert_tokenizer(*map(list, zip(*texts, strict=True)))["token_type_ids"]
+            assert batch["token_types"].tolist() == [one for types in given for one in types]
+        without = features_of(task, rows, tokenizer, max_length)
+        assert "token_types" not in collate(without, range(len(without)), KINDS[get_task(task).family])
+    alone = [PairRow("0", "", "the cat", "", "neutral")]
+    for task, single in (("xnli", alone), ("mlm", [TextRow("0", "", "the cat")])):
+        features = features_of(task, single, bert_tokenizer, max_length)
+        assert "token_types" not in collate(features, [0], KINDS[get_task(task).family])
+
+
+def test_a_batch_has_token_types_wherever_its_data_have_any(bert_tokenizer: Any) -> None:
+    single = features_of("xnli", [PairRow("0", "", "the cat", "", "neutral")], bert_tokenizer)
+    pair = features_of("xnli", [PairRow("0", "", "the cat", "a lamp", "neutral")], bert_tokenizer)
+    both = concatenated([single, pair])
+    assert collate(both, [0], KINDS["sequence"])["token_types"].tolist() == [0] * 4
+    assert collate(both, [1, 0], KINDS["sequence"])["token_types"].tolist() == [0, 0, 0, 0, 1, 1, 1] + [0] * 4
