@@ -20,7 +20,7 @@ from torch import nn
 from dist_stilts.errors import UserError
 from dist_stilts.model.encoder import HEADS, LoadReport
 from dist_stilts.model.heads import MLM
-from dist_stilts.tasks.sources import fetch_model
+from dist_stilts.tasks.hub import fetch_model
 
 Tensors = dict[str, torch.Tensor]
 WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors", "pytorch_model.bin", "pytorch_model-*-of-*.bin")

@@ -20,7 +20,7 @@ from torch import nn
 from dist_stilts.conventions import sha256_of
 from dist_stilts.errors import UserError
 from dist_stilts.layout import write_text
-from dist_stilts.tasks.sources import fetch_model
+from dist_stilts.tasks.hub import fetch_model
 
 PROVENANCE = "provenance.json"
 HEADS = "heads.safetensors"

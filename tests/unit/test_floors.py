@@ -149,14 +149,14 @@ def deepspeed_only_in_engine(source: Source) -> list[str]:
     return importers(source, {"deepspeed"}, "deepspeed outside train/engine.py", allowed=("train", "engine"))
 
 
-def network_only_in_sources(source: Source) -> list[str]:
-    """Only ``tasks/sources.py`` imports network libraries or names ``load_dataset``."""
-    if source.parts == ("tasks", "sources"):
+def network_only_in_hub(source: Source) -> list[str]:
+    """Only ``tasks/hub.py`` imports network libraries or names ``load_dataset``."""
+    if source.parts == ("tasks", "hub"):
         return []
     attributes = [node for node in nodes(source) if isinstance(node, ast.Attribute) and node.attr == "load_dataset"]
     named = [node for node, name in imports(source) if name == "datasets.load_dataset"]
-    found = [source.at(node, "load_dataset outside tasks/sources.py") for node in [*attributes, *named]]
-    return found + importers(source, NETWORK, "network library outside tasks/sources.py", allowed=("tasks", "sources"))
+    found = [source.at(node, "load_dataset outside tasks/hub.py") for node in [*attributes, *named]]
+    return found + importers(source, NETWORK, "network library outside tasks/hub.py", allowed=("tasks", "hub"))
 
 
 def hashlib_only_in_conventions(source: Source) -> list[str]:
@@ -230,7 +230,7 @@ RULES: list[Rule] = [
     imports_point_down,
     torch_distributed_only_in_parallel,
     deepspeed_only_in_engine,
-    network_only_in_sources,
+    network_only_in_hub,
     hashlib_only_in_conventions,
     english_has_a_name,
     pure_rooms_import_no_torch,
@@ -256,10 +256,10 @@ VIOLATIONS: list[tuple[Rule, str, str]] = [
     (torch_distributed_only_in_parallel, "train/loop.py", "def f():\n    from torch.distributed import barrier"),
     (torch_distributed_only_in_parallel, "train/loop.py", "import torch\ndef f():\n    torch.distributed.barrier()"),
     (deepspeed_only_in_engine, "train/loop.py", "def f():\n    import deepspeed.comm"),
-    (network_only_in_sources, "tasks/read_nli.py", "from huggingface_hub import snapshot_download"),
-    (network_only_in_sources, "data/prepare.py", "import urllib.request"),
-    (network_only_in_sources, "data/prepare.py", "from datasets import load_dataset"),
-    (network_only_in_sources, "data/prepare.py", "import datasets as d\nd.load_dataset('xnli')"),
+    (network_only_in_hub, "tasks/read_nli.py", "from huggingface_hub import snapshot_download"),
+    (network_only_in_hub, "data/prepare.py", "import urllib.request"),
+    (network_only_in_hub, "data/prepare.py", "from datasets import load_dataset"),
+    (network_only_in_hub, "data/prepare.py", "import datasets as d\nd.load_dataset('xnli')"),
     (hashlib_only_in_conventions, "tasks/files.py", "from hashlib import sha256"),
     (english_has_a_name, "report/table.py", "english = language == 'en'"),
     (english_has_a_name, "report/table.py", "def f(languages=('en',)):\n    pass"),
@@ -284,7 +284,7 @@ ALLOWED: list[tuple[str, str]] = [
     ("__main__.py", "from dist_stilts.experiment import plan\nimport dist_stilts.verbs"),
     ("parallel/world.py", "import torch.distributed as dist\ndist.barrier()"),
     ("train/engine.py", "import deepspeed"),
-    ("tasks/sources.py", "from huggingface_hub import snapshot_download\nfrom datasets import load_dataset"),
+    ("tasks/hub.py", "from huggingface_hub import snapshot_download\nfrom datasets import load_dataset"),
     ("conventions.py", "import hashlib\nENGLISH = 'en'"),
     ("tasks/read_qa.py", "NAMES = {'ar': 'arabic', 'en': 'english'}\nCODES = ('en', 'ar')"),
     ("data/prepare.py", "from datasets import Dataset\nimport torch\nimport torch_other"),
