@@ -10,8 +10,8 @@ Columns are separated by tabs, or else by blanks, the same way in the whole file
 of columns and one of its tags is a word: tweets begin with ``#``. Tags of IOB1 and of schemes that say where a chunk
 ends become IOB2 (see :mod:`dist_stilts.tasks.iob`), which is counted.
 
-Promises: one sentence at a time, whatever the file's size (it is read more than once: the scheme is the file's); what is wrong
-is a UserError naming file and line.
+Promises: one sentence at a time, whatever the file's size (it is read more than once: the scheme is the file's); what
+is wrong is a UserError naming file and line.
 """
 
 from __future__ import annotations

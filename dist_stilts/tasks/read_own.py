@@ -67,8 +67,8 @@ class OwnTask:
     `{hub: OWNER/NAME, config: NAME, split: NAME, revision: COMMIT}`, where `config` may have `{lang}` or be one for
     each language. tatoeba: [SOURCE, TARGET]; bucc: [SOURCE, TARGET, GOLD]."""
     columns: dict[str, Any] = field(default_factory=dict)
-    """Our field to the file's column, where the names differ; of texts several, which a space joins; `choices` may
-    have a list of columns. Of CoNLL files by number from 0: `{words: 0, tags: 3}`; by default the first and the last."""
+    """Our field to the file's column, where the names differ; of texts several, which a space joins; `choices` may have
+    a list of columns. Of CoNLL files by number from 0: `{words: 0, tags: 3}`; by default the first and the last."""
     labels: list[str] = field(default_factory=list)
     """Classes, labels or tags in id order; none = those of the training rows in the source language, sorted."""
     no_answer: bool = False

@@ -9,8 +9,9 @@
                            "answers": [{"text": "...", "start": 12}]}
     {"family": "mlm",      "id": "7", "group": "7", "text": "..."}
 
-``label``, ``value``, ``labels``, ``tags`` and ``answers`` are ``null`` where gold is withheld. Promises: ``row_from_json(row_to_json(row))``
-is the row, and nothing but such an object is read: no key too many, none too few, every answer where it says it is.
+``label``, ``value``, ``labels``, ``tags`` and ``answers`` are ``null`` where gold is withheld.
+Promises: ``row_from_json(row_to_json(row))`` is the row, and nothing but such an object is read: no key too many, none
+too few, every answer where it says it is.
 """
 
 from __future__ import annotations

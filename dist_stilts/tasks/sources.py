@@ -22,7 +22,18 @@ from dist_stilts.tasks.hub import hub_config, hub_rows, table_records, table_rev
 from dist_stilts.tasks.languages import TRANSLATABLE, in_order
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.rows_json import read_rows
-from dist_stilts.tasks.spec import RETRIEVAL, Bitext, HubSource, HubTable, MultiLabelRow, PairRow, Quirk, Row, TaggedRow, TaskSpec
+from dist_stilts.tasks.spec import (
+    RETRIEVAL,
+    Bitext,
+    HubSource,
+    HubTable,
+    MultiLabelRow,
+    PairRow,
+    Quirk,
+    Row,
+    TaggedRow,
+    TaskSpec,
+)
 
 _SPLIT = re.compile(r"(?P<name>\w+)(\[((?P<lo>\d{1,3})%)?:((?P<hi>\d{1,3})%)?\])?")
 
