@@ -78,14 +78,14 @@ def table_revision(table: HubTable) -> str:
 
 @lru_cache(maxsize=64)
 def _newest(path: str) -> str:
-    import huggingface_hub
+    from huggingface_hub import HfApi, constants
 
     try:
-        if not (commit := huggingface_hub.HfApi().dataset_info(path, timeout=ETAG_SECONDS).sha):
+        if not (commit := HfApi().dataset_info(path, timeout=ETAG_SECONDS).sha):
             raise ValueError("no commit")
         return commit
     except Exception as error:  # as above
-        known = Path(huggingface_hub.constants.HF_HUB_CACHE, f"datasets--{path.replace('/', '--')}", "refs", "main")
+        known = Path(constants.HF_HUB_CACHE, f"datasets--{path.replace('/', '--')}", "refs", "main")
         if known.is_file():
             return known.read_text(encoding="utf-8").strip()
         raise UserError(

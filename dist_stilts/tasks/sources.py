@@ -35,6 +35,8 @@ from dist_stilts.tasks.spec import (
     TaskSpec,
 )
 
+_MOST_NAMED = 8
+"""Labels that are reported one by one."""
 _SPLIT = re.compile(r"(?P<name>\w+)(\[((?P<lo>\d{1,3})%)?:((?P<hi>\d{1,3})%)?\])?")
 
 
@@ -135,16 +137,26 @@ def task(name: str, root: Path | None) -> TaskSpec:
 
 @lru_cache(maxsize=16)
 def _open_labels(name: str, root: Path | None, _revision: str) -> tuple[str, ...]:
-    found: set[str] = set()
     spec = get_task(name)
-    for row in load_rows(spec, root, "train", spec.source):
-        if isinstance(row, TaggedRow):
-            found.update(row.tags or ())
-        elif isinstance(row, PairRow) and row.label is not None:
-            found.add(row.label)
-        elif isinstance(row, MultiLabelRow):
-            found.update(row.labels or ())
-    return tuple(sorted(found))
+    rows = load_rows(spec, root, "train", spec.source)
+    return tuple(sorted(set().union(*map(gold_labels, rows))))
+
+
+def gold_labels(row: Row) -> set[str]:
+    """The classes, labels or tags of a row; none where gold is withheld, and of other kinds of rows."""
+    if isinstance(row, TaggedRow):
+        return set(row.tags or ())
+    if isinstance(row, MultiLabelRow):
+        return set(row.labels or ())
+    return {row.label} if isinstance(row, PairRow) and row.label is not None else set()
+
+
+def _unseen(label: str, quirks: Counter[str]) -> str:
+    """What to count a label under that no training row has: by its name, if not too many others are."""
+    what = "which no training row has"
+    named = f"label {shown(label)}, {what}"
+    too_many = sum(known.endswith(what) for known in quirks) >= _MOST_NAMED and named not in quirks
+    return f"other label, {what}" if too_many else named
 
 
 def task_folder(spec: TaskSpec, root: Path) -> Path:
@@ -164,7 +176,7 @@ def stream_rows(spec: TaskSpec, root: Path | None, split: str, lang: str, quirks
         root: the data folder; ``None`` asks the Hub.
         split: ``dev``, or a slice of it as :func:`parse_split` reads it.
         lang: one of the task's languages, or any into which its English rows were translated.
-        quirks: counts what the readers mended or left out.
+        quirks: counts what the readers mended or left out, and rows whose gold no training row has.
 
     Raises:
         UserError: unknown split or language, missing or bad files, no row left.
@@ -177,6 +189,8 @@ def stream_rows(spec: TaskSpec, root: Path | None, split: str, lang: str, quirks
             quirks[row.what] += 1
         else:
             empty = False
+            if spec.open_labels and spec.labels and (new := gold_labels(row) - set(spec.labels)):
+                quirks[_unseen(min(new), quirks)] += 1
             yield row
     if empty:
         raise UserError(f"{spec.name} {split} for '{lang}' holds no example", where=root and task_folder(spec, root))
@@ -287,9 +301,10 @@ def _require_files(spec: TaskSpec, root: Path, split: str, lang: str) -> list[Pa
     missing = [f"{path} (or compressed, or in an archive)" for path in files if not exists(path)]
     if missing:
         here = ", ".join(available_languages(spec, root, split)) or "none"
+        way = "Put it there" if spec.rootless else "Put it there or set data.root=DIR"
         raise UserError(
             f"{spec.name} {split} for '{lang}' is not on disk: expected {' and '.join(missing)}",
-            fix=f"Put it there or set data.root=DIR; languages on disk: {here}",
+            fix=f"{way}; languages on disk: {here}",
         )
     return files
 
