@@ -14,7 +14,8 @@ from dist_stilts.model.provenance import Provenance, read_provenance
 from dist_stilts.parallel.world import World
 from dist_stilts.results.metrics import last_metric
 from dist_stilts.results.record import Identity, Model, Reading, ResultRecord, Scoring, Training
-from dist_stilts.tasks.sources import data_revision, fetch_model, is_available, parse_split
+from dist_stilts.tasks.hub import fetch_model
+from dist_stilts.tasks.sources import base_of, data_revision, is_available, parse_split
 from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
 from dist_stilts.tasks.specs_text import PLAIN_TEXT
 
@@ -118,6 +119,6 @@ def _last(unit: Unit, job: Job, world: World, model: Model) -> Identity:
 def _revision(unit: Unit, job: Job) -> str:
     """That of the unit's texts; "" where they are gone, and whether they changed cannot be seen."""
     name = parse_split(unit.split).name
-    if job.root and not is_available(unit.spec, job.root, name, unit.language):
+    if base_of(unit.spec, job.root) and not is_available(unit.spec, job.root, name, unit.language):
         return ""
     return data_revision(unit.spec, job.root, unit.split, unit.language)

@@ -44,6 +44,7 @@ from dist_stilts.results.record import PERCENT, THRESHOLD, Model, ResultRecord, 
 from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.sources import (
     available_languages,
+    base_of,
     check_language,
     check_source,
     data_revision,
@@ -224,14 +225,14 @@ def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str
         for language in wanted:
             check_language(spec, root, language)
         return wanted
-    if root is None:
+    if base_of(spec, root) is None:
         return list(known_languages(spec, root))
     found = available_languages(spec, root, parse_split(split).name)
     if not found:
         raise UserError(
             f"no files of {spec.name} {split} in any language",
             where=root,
-            fix=f"Expected below {root / spec.folders[0]}: {' or '.join(spec.layouts)}",
+            fix=f"Expected {f'below {root / spec.folders[0]}' if root else 'there'}: {' or '.join(spec.layouts)}",
         )
     return found
 

@@ -1,4 +1,4 @@
-"""The training rows of one run: splits, languages, nested subsets, as streams; and English dev beside them."""
+"""The training rows of one run: splits, languages, nested subsets, as streams; and dev in the source language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dist_stilts.conventions import ENGLISH, OnProgress, fingerprint
+from dist_stilts.conventions import OnProgress, fingerprint
 from dist_stilts.data.batches import Stream
 from dist_stilts.data.mixture import repeated
 from dist_stilts.data.prepare import Prepared, Wanted, prepare
@@ -34,7 +34,7 @@ class TrainingData:
 
     Attributes:
         specs: the tasks; rows: ``[n]`` feature rows of each that are trained on; examples: how many examples these are.
-        dev: English dev per task name, as it was asked for and as it was found.
+        dev: dev in the source language per task name, as it was asked for and as it was found.
         revision: identity of the data and of the choice of rows.
         truncated: share of rows per task that lost tokens.
     """
@@ -86,12 +86,12 @@ def to_train_on(run: Run, recipe: Recipe) -> dict[str, list[Wanted]]:
 
 
 def to_watch(run: Run, recipe: Recipe) -> dict[str, Wanted]:
-    """English dev of each of the run's tasks that have it."""
+    """Dev, in its source language, of each of the run's tasks that have it."""
     found = {}
     for name, train in run.tasks.items():
         spec = task(name, data_root(recipe))
         if train.dev and has_dev(name, train):
-            found[spec.name] = _wanted(run, recipe, spec, train.dev, ENGLISH)
+            found[spec.name] = _wanted(run, recipe, spec, train.dev, spec.source)
     return found
 
 

@@ -30,9 +30,10 @@ from dist_stilts.parallel.collectives import barrier, broadcast_value
 from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.world import World
 from dist_stilts.tasks.files import sha256
+from dist_stilts.tasks.hub import fetch_model
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.rows_json import row_to_json
-from dist_stilts.tasks.sources import fetch_model, load_rows, parse_split, task_folder
+from dist_stilts.tasks.sources import load_rows, parse_split, task_folder
 from dist_stilts.tasks.spec import RETRIEVAL, Row, TaskSpec
 from dist_stilts.translate.batches import Plan, plan
 from dist_stilts.translate.parts import appending, read
