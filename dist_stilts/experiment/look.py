@@ -104,8 +104,8 @@ def _columns(family: str, head: Sequence[JsonObject], given: Mapping[str, str], 
 def _explain_columns(look: Look, given: Mapping[str, str]) -> None:
     for name, column in look.own.columns.items():
         if name not in given:
-            said = ", ".join(column) if isinstance(column, list) else column
-            look.notes.append(f"{name} is the column {said}")
+            said = f"columns {', '.join(column)}" if isinstance(column, list) else f"column {column}"
+            look.notes.append(f"{name}: the {said}")
 
 
 def _find_files(look: Look, file: Path, tests: Sequence[Path]) -> None:
@@ -150,9 +150,7 @@ def _read(look: Look, name: str, file: Path, kind: str) -> None:
         _slice(look, groups, file)
     if "test" not in look.own.files:
         look.scored = [look.dev or look.train]
-        look.notes.append(
-            f"there is no test file, so {look.scored[0]} is scored; --test FILE names one for each language"
-        )
+        look.notes.append(f"there is no test file, so {look.scored[0]} is scored; --test FILE names test files")
 
 
 def _is_kept(spec: TaskSpec, row: Row, percent: int) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.experiment.look import Look
+from dist_stilts.tasks.own_pairs import LANGUAGE
 from dist_stilts.tasks.read_own import OwnTask, own_spec
 from dist_stilts.tasks.siblings import aligned, home
 from dist_stilts.tasks.sources import load_bitext
@@ -37,7 +39,9 @@ def recipe_text(kind: str, name: str, look: Look, encoder: str | None, command: 
     own |= {"no_answer": True} if look.own.no_answer else {}
     own |= {"labels": sorted(look.labels)} if _writes_labels(kind, look) else {}
     task = {"split": look.train, "dev": look.dev} if look.train != "train" else {}
-    length = 128 if look.longest < 350 else 256
+    lengths = f"max_length: {128 if look.longest < 350 else 256}"
+    if kind == "qa":
+        lengths = "qa: {max_length: 384, stride: 128, max_question: 64}"
     return f"""\
 # {TITLES[kind]}: {rows} training rows from {look.own.files["train"]}.
 #
@@ -53,10 +57,10 @@ seed: 0
 
 data:
   root: {_flow(str(look.root.resolve()))}      # the names of the files are relative to this folder
-  max_length: {length}      # most tokens of a text; `dist-stilts prepare` counts what is cut
+  {lengths}      # most tokens of a text; `dist-stilts prepare` counts what is cut
   own_tasks:
     {_flow(name)}:
-{"".join(f"      {key}: {_flow(value)}{COMMENTS.get(key, '')}" + chr(10) for key, value in own.items() if value)}
+{_entry(own)}
 encoder:
   # Any encoder of the Hub, or a folder: encoder.path=NAME. FacebookAI/xlm-roberta-large is better, and slower by three.
   path: {_flow(encoder or ENCODER)}
@@ -83,11 +87,19 @@ TITLES = {
     "multilabel": "Any number of labels for texts",
 }
 COMMENTS = {
-    "files": "      # {lang} stands for the language",
-    "languages": "      # English has the labels that are trained on; the others are only scored",
-    "labels": "      # in the order of their ids",
+    "files": "{lang} stands for the language",
+    "languages": "English has the labels that are trained on; the others are only scored",
+    "labels": "in the order of their ids",
 }
 """What stands behind a key in a starter."""
+
+
+def _entry(own: Mapping[str, Any]) -> str:
+    """The entry of the task, a line for each key that says something."""
+    needless = {"files"} if LANGUAGE not in str(own["files"]) else set()
+    needless |= {"languages"} if own["languages"] == [ENGLISH] or "train" not in own["files"] else set()
+    comments = {key: f"      # {text}" for key, text in COMMENTS.items() if key not in needless}
+    return "".join(f"      {key}: {_flow(value)}{comments.get(key, '')}\n" for key, value in own.items() if value)
 
 
 def pairs_text(name: str, files: Sequence[Path], encoder: str | None, command: str) -> tuple[str, list[str]]:
@@ -123,7 +135,7 @@ data:
   root: {_flow(str(root))}      # the names of the files are relative to this folder
   own_tasks:
     {_flow(name)}:
-{"".join(f"      {key}: {_flow(value)}" + chr(10) for key, value in own.items())}
+{_entry(own)}
 encoder:
   path: {_flow(encoder or SENTENCE_ENCODER)}      # any encoder of the Hub, or a folder; best one trained for sentences
 

@@ -7,7 +7,7 @@ en/train.txt   de/test.txt   fr/test.txt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -37,6 +37,9 @@ ENGLISHES = (ENGLISH, "eng", "eng_Latn")
 _WORD = re.compile(r"[A-Za-z]{3}_[A-Z][a-z]{3}|[a-z]{2}-[A-Z][A-Za-z]{1,3}|[^._\-/]+")
 _LONG_CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}|[a-z]{2}-[A-Z][A-Za-z]{1,3}|eng")
 
+_SHORT = re.compile(r"[a-z]{2,3}|[a-z]{3}_[A-Z][a-z]{3}|[a-z]{2}-[A-Z][A-Za-z]{1,3}")
+"""What may be a code where two names differ in nothing else."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -58,8 +61,8 @@ def is_code(word: str) -> bool:
     return word in ISO_639_1 or _LONG_CODE.fullmatch(word) is not None
 
 
-def readings(name: str) -> Iterator[Reading]:
-    """Every way to read a name: without a language, and with each that it may have."""
+def readings(name: str, code: Callable[[str], object] = is_code) -> Iterator[Reading]:
+    """Every way to read a name: without a language, and with each that it may have, by what ``code`` takes for one."""
     words = list(_WORD.finditer(name))
     splits = [word for word in words if word[0].lower() in SPLITS]
     split = splits[-1] if splits else None
@@ -67,7 +70,7 @@ def readings(name: str) -> Iterator[Reading]:
     kind = SPLITS[split[0].lower()] if split else None
     yield Reading(kind, None, tuple(word[0] for word in others), name)
     for word in others:
-        if is_code(word[0]):
+        if code(word[0]):
             rest = tuple(other[0] for other in others if other is not word)
             yield Reading(kind, word[0], rest, f"{name[: word.start()]}{LANGUAGE}{name[word.end() :]}")
 
@@ -183,11 +186,24 @@ def aligned(files: Sequence[Path]) -> tuple[str, str, list[str], list[str]]:
 
 
 def _two_sides(source: Path, target: Path) -> tuple[str, str, list[str], list[str]]:
-    language = next((way.language for way in reversed(list(readings(source.name))) if way.language), None)
-    notes = [] if language else [f"the language of {source.name} is not known: write its code in the place of und"]
+    """The same of two files, of which the one in English is the target."""
+    named = _language_beside(source.name, target.name)
+    if named in ENGLISHES:
+        source, target, named = target, source, _language_beside(target.name, source.name)
+    notes = [f"{source.name} is in {named}"] if named else []
+    if not named:
+        notes.append(f"the language of {source.name} is not known: write its code in the place of {UNDETERMINED}")
     same = source.resolve().parent == target.resolve().parent
-    other = target.name if same else target.resolve().as_posix()
-    return source.name, other, [language or UNDETERMINED], notes
+    names = (source.name, target.name) if same else (str(source.resolve()), str(target.resolve()))
+    return *names, [named or UNDETERMINED], notes
+
+
+def _language_beside(name: str, other: str) -> str | None:
+    """The language that a name has where the other differs, else the last that it may have."""
+    patterns = {way.pattern for way in readings(other, _SHORT.fullmatch) if way.language}
+    differing = [way for way in readings(name, _SHORT.fullmatch) if way.language and way.pattern in patterns]
+    possible = differing if differing and name != other else [way for way in readings(name) if way.language]
+    return possible[-1].language if possible else None
 
 
 def _alike(folder: Path, file: Path) -> Iterator[Path]:
@@ -198,9 +214,10 @@ def _alike(folder: Path, file: Path) -> Iterator[Path]:
 def _by_pattern(names: Sequence[str]) -> dict[str, Reading]:
     """The files that differ from the first in a language alone, by language; the first is among them."""
     best: dict[str, Reading] = {}
-    for own in readings(names[0]):
+    every = [way for name in names for way in readings(name, _SHORT.fullmatch) if way.language]
+    for own in readings(names[0], _SHORT.fullmatch):
         if own.language:
-            alike = [way for name in names for way in readings(name) if way.language and way.pattern == own.pattern]
+            alike = [way for way in every if way.pattern == own.pattern]
             found = {ENGLISH if way.language in ENGLISHES else str(way.language): way for way in alike}
             best = max(best, found, key=len)
     return best

@@ -62,9 +62,9 @@ def plan(
 
     Example: `dist-stilts study plan xstilts_large`
     """
+    from dist_stilts.experiment.forecast import check_sizes, cost
     from dist_stilts.study.describe import plan_lines, plan_rows, totals
     from dist_stilts.study.design import study_runs
-    from dist_stilts.study.forecast import check_sizes, cost
     from dist_stilts.study.progress import look
 
     config = load_recipe(recipe, overrides)
@@ -101,8 +101,8 @@ def run(
     Example: `dist-stilts study run quickstart_study --workers 2`
     """
     from dist_stilts.experiment import execute
+    from dist_stilts.experiment.forecast import check_sizes
     from dist_stilts.study.design import study_runs
-    from dist_stilts.study.forecast import check_sizes
     from dist_stilts.study.progress import DONE, look, requeue
     from dist_stilts.study.slurm import Request, parse_options
     from dist_stilts.study.supervise import Supervisor, summary, workers_on
