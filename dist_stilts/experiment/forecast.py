@@ -82,7 +82,7 @@ def _all_rows(run: Run, recipe: Recipe, task: str) -> int | None:
         except UserError:
             return None
     part = parse_split(wanted.split)
-    if part.name == "train" and "train" in spec.sizes:
+    if not recipe.data.simulate and part.name == "train" and "train" in spec.sizes:
         return round(spec.sizes["train"] * (part.hi - part.lo) / 100) * len(wanted.languages)
     return None
 
