@@ -88,10 +88,9 @@ def _look_for_models(recipe: Recipe, runs: Sequence[Run], found: Findings) -> No
     if encoder.tokenizer == "simulated" and recipe.data.simulate:
         return  # it is made with the world
     if encoder.tokenizer or not encoder.path:
-        look_for = partial(
-            _look_for_model, "encoder.tokenizer", revision=encoder.revision, parts=(TOKENIZER,), found=found
+        found.tried(
+            lambda: _look_for_model("encoder.tokenizer", tokenizer_name(recipe), encoder.revision, (TOKENIZER,), found)
         )
-        found.tried(lambda: look_for(name=tokenizer_name(recipe)))
 
 
 def _look_for_model(key: str, name: str, revision: str | None, parts: Sequence[Part], found: Findings) -> None:

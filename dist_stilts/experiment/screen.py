@@ -128,10 +128,10 @@ def _short(names: Sequence[str]) -> str:
 
 
 def _range(numbers: Sequence[int | None]) -> str:
-    """``300 – 3,000``, or the one number that all have; ``?`` where one is not known."""
+    """``300 – 3,000``, or the one number that all have; ``?`` for what is not known."""
     known = sorted({number for number in numbers if number is not None})
     if not known or None in numbers:
-        return "?"
+        return f"{known[0]:,} – ?" if known else "?"
     return f"{known[0]:,}" if len(known) == 1 else f"{known[0]:,} – {known[-1]:,}"
 
 
