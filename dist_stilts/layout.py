@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -251,6 +251,11 @@ def prediction_file(folder: Path, task: str, split: str, language: str, suffix: 
 def layer_folder(folder: Path, layer: int) -> Path:
     """Where the predictions of one layer of several lie, in XTREME's layout again."""
     return folder / f"layer-{layer:02d}"
+
+
+def head_folder(model: Path, tasks: Sequence[str]) -> Path:
+    """One head of a model that has several, by the tasks that trained it."""
+    return model / "heads" / "+".join(tasks)
 
 
 def translation_file(folder: Path, split: str, language: str) -> Path:

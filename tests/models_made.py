@@ -12,9 +12,10 @@ from dist_stilts.data.features import Features, from_table, schema
 from dist_stilts.data.tokenise import tokenise
 from dist_stilts.data.windows import QaLengths
 from dist_stilts.model.answers import best_spans
-from dist_stilts.model.encoder import Provenance, encoder_digest, export
+from dist_stilts.model.export import export
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.provenance import Provenance, weights_digest
 from dist_stilts.tasks.spec import TaskSpec
 
 
@@ -35,8 +36,8 @@ def export_model(
     folder.mkdir(parents=True, exist_ok=True)
     model = MultiTaskModel(encoder, list(specs))
     heads = {head_name(spec): [spec.name] for spec in specs}
-    said = {"origin": "random", "digest": encoder_digest(encoder), "heads": heads} | known
-    export(folder, encoder, model.heads, tokenizer, Provenance(name, "id", **said))
+    said = {"origin": "random", "digest": weights_digest(encoder), "heads": heads} | known
+    export(folder, model, tokenizer, Provenance(name, "id", **said))
     return model
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dist_stilts.conventions import fingerprint, sha256_of_file
 from dist_stilts.evaluate.predict import evaluation_dtype
-from dist_stilts.model.encoder import Provenance, read_provenance
+from dist_stilts.model.provenance import Provenance, read_provenance
 from dist_stilts.parallel.world import World
 from dist_stilts.results.metrics import last_metric
 from dist_stilts.results.record import Identity, Model, Reading, ResultRecord, Scoring, Training

@@ -40,7 +40,7 @@ from dist_stilts.layout import (
     write_text,
 )
 from dist_stilts.model.encoder import number_of_layers
-from dist_stilts.model.multitask import load_model
+from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.parallel.world import World
 from dist_stilts.report.retrieval_plots import precision_recall
 from dist_stilts.scoring.duplicates import UniqueTexts, unique_texts

@@ -25,8 +25,9 @@ from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.centred import Centred
 from dist_stilts.evaluate.embedding import Embedder, Reading
 from dist_stilts.evaluate.scores import Score, outcomes
-from dist_stilts.model.encoder import encoder_digest, most_tokens
+from dist_stilts.model.encoder import most_tokens
 from dist_stilts.model.pooling import POOLINGS
+from dist_stilts.model.provenance import weights_digest
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.scoring.classify import accuracy
@@ -124,7 +125,7 @@ def open_embedder(
     batch_tokens = config.batch_tokens or BATCH_TOKENS.get(world.device.type, BATCH_TOKENS["cuda"])
     return Embedder(
         model,
-        fingerprint([encoder_digest(model.encoder), tokenizer_digest(tokenizer)]) if world.is_main else "",
+        fingerprint([weights_digest(model.encoder), tokenizer_digest(tokenizer)]) if world.is_main else "",
         tokenizer,
         world,
         Reading(layers, config.pooling, config.special_tokens),

@@ -34,8 +34,9 @@ from dist_stilts.evaluate.retrieval import (
 )
 from dist_stilts.evaluate.scores import Score, labelled_scores
 from dist_stilts.layout import layer_folder, prediction_file, write_text
-from dist_stilts.model.encoder import Provenance, load_tokenizer, number_of_layers
-from dist_stilts.model.multitask import load_model
+from dist_stilts.model.encoder import load_tokenizer, number_of_layers
+from dist_stilts.model.fine_tuned import load_model
+from dist_stilts.model.provenance import Provenance
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.results.files import append, read

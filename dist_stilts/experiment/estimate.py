@@ -20,7 +20,7 @@ from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
 from dist_stilts.experiment.training_data import tokenizer_name
 from dist_stilts.model.encoder import architecture, build, load_tokenizer, read_architecture
-from dist_stilts.model.heads import head_name, make_head
+from dist_stilts.model.heads import fresh_head, head_name
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import Family
 from dist_stilts.train.engine import deepspeed_config
@@ -74,8 +74,8 @@ def memory(run: Run, recipe: Recipe, encoder: Any, ranks: int) -> dict[str, floa
     with torch.device("meta"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # tags are not known before the data are
         specs = {head_name(spec): spec for spec in map(get_task, run.tasks)}
-        heads = nn.ModuleList(make_head(spec, config) for spec in specs.values())
-    sizes = [*_sizes(encoder), *_sizes(heads)]
+        whole = nn.ModuleList([encoder, *(fresh_head(spec, encoder) for spec in specs.values())])
+    sizes = _sizes(whole)
     gathered = ", gathered" if settings.get("zero_optimization", {}).get("stage") == 3 else ""
     tokens, again = most_tokens(plan, longest(run, recipe)), run.train.checkpoint_activations
     kept = config.num_hidden_layers + ACTIVATIONS if again else config.num_hidden_layers * ACTIVATIONS

@@ -22,8 +22,9 @@ from dist_stilts.experiment.states import keep_state
 from dist_stilts.experiment.status import Attempt, RunStatus, is_done, statuses, versions
 from dist_stilts.experiment.training_data import TrainingData, data_root, load_training_data, recipe_tokenizer
 from dist_stilts.layout import is_complete, whole_folder
-from dist_stilts.model.encoder import Provenance, encoder_digest, export, read_provenance
+from dist_stilts.model.export import export
 from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import record_final
@@ -63,9 +64,9 @@ def train_phase(run: Run, recipe: Recipe, claim: Claim, world: World) -> None:
     else:
         model, before = start_model(run, recipe, tokenizer, data, world)
     if world.is_main:
-        provenance = provenance_of(run, data, before, encoder_digest(model.encoder))
+        provenance = provenance_of(run, data, before, weights_digest(model.encoder))
         with whole_folder(claim.folder.model) as temporary:
-            export(temporary, model.encoder, model.heads, tokenizer, provenance)
+            export(temporary, model, tokenizer, provenance)
         claim.note(digest=provenance.digest, heads=before.carried)
     barrier()
 

@@ -12,18 +12,11 @@ from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import FROM_RANDOM, REUSE, Recipe
 from dist_stilts.experiment.status import read_status
 from dist_stilts.experiment.training_data import TrainingData
-from dist_stilts.model.carry_over import carry_over, without_language_model
-from dist_stilts.model.encoder import (
-    LoadReport,
-    Provenance,
-    encoder_digest,
-    load_encoder,
-    new_encoder,
-    read_provenance,
-    set_dropout,
-)
+from dist_stilts.model.carry_over import carry_over, without_heads
+from dist_stilts.model.encoder import LoadReport, load_encoder, new_encoder, set_dropout
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
 from dist_stilts.parallel.world import World
 from dist_stilts.report.progress import say
 
@@ -61,9 +54,10 @@ def start_model(
         set_dropout(encoder, recipe.encoder.dropout)
     torch.manual_seed(run.head_seed)
     model = MultiTaskModel(encoder, data.specs)
-    heads = carry_over(model.heads, encoder.config, path, revision, reuse=run.heads == REUSE)
+    heads = carry_over(model, data.specs, path, revision, reuse=run.heads == REUSE)
     if world.is_main:
-        say(f"{run.name}: start {run.start}; {without_language_model(report, heads).line()}; {heads.line()}")
+        left = without_heads(report, [model.heads[name] for name in heads.loaded])
+        say(f"{run.name}: start {run.start}; {left.line()}; {heads.line()}")
     began = before if run.continues else None  # one training, in parts
     return model, Provenance(
         run.name,
@@ -72,8 +66,8 @@ def start_model(
         digest="",
         trained_on=list(before.trained_on) if before else [],
         heads={name: list(before.heads.get(name, [])) for name in heads.loaded} if before else {},
-        start=began.start if began else before.digest if before else encoder_digest(encoder) if world.is_main else "",
-        start_heads=began.start_heads if began else encoder_digest(model.heads),
+        start=began.start if began else before.digest if before else weights_digest(encoder) if world.is_main else "",
+        start_heads=began.start_heads if began else weights_digest(model.heads),
         carried=asdict(heads),
     )
 

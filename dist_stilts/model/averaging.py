@@ -15,21 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from dist_stilts.conventions import fingerprint, sha256_of
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
-from dist_stilts.model.carry_over import read_heads
-from dist_stilts.model.encoder import (
-    Provenance,
-    encoder_digest,
-    export,
-    load_encoder,
-    load_tokenizer,
-    read_provenance,
-    save_heads,
-)
+from dist_stilts.model.encoder import load_tokenizer
+from dist_stilts.model.export import export
+from dist_stilts.model.fine_tuned import load_whole
+from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
 
 Tensors = dict[str, torch.Tensor]
 
@@ -44,7 +37,6 @@ class Part:
 
     folder: Path
     provenance: Provenance
-    heads: Tensors
     facts: dict[str, Any]
 
 
@@ -60,7 +52,9 @@ class Mean:
         self.count += 1
         for name, tensor in tensors.items():
             self.total[name] = (
-                self.total[name].add_(tensor) if name in self.total else tensor.to(torch.float64, copy=True)
+                self.total[name].add_(tensor.detach())
+                if name in self.total
+                else tensor.detach().to(torch.float64, copy=True)
             )
 
     def value(self) -> Tensors:
@@ -85,16 +79,14 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
         raise UserError("the folder exists", where=out, fix="Choose another --out, or delete it")
     parts = [_read(folder) for folder in models]
     _check(parts)
-    encoders, heads = Mean(), Mean()
+    mean = Mean()
     for part in parts:
-        encoder, _ = load_encoder(str(part.folder), expected_digest=part.provenance.digest)
-        encoders.add(encoder.state_dict())
-        heads.add(part.heads)
-    encoder.load_state_dict(encoders.value())
-    provenance = _joined(parts, encoder_digest(encoder))
+        model = load_whole(part.folder, part.provenance)
+        mean.add(dict(model.named_parameters()))
+    model.load_state_dict(mean.value(), strict=False)  # buffers are not trained
+    provenance = _joined(parts, weights_digest(model.encoder))
     with whole_folder(out) as temporary:
-        export(temporary, encoder, nn.ModuleDict(), load_tokenizer(str(parts[0].folder)), provenance)
-        save_heads(temporary, heads.value())
+        export(temporary, model, load_tokenizer(str(parts[0].folder)), provenance)
     return provenance, _doubts(parts)
 
 
@@ -106,15 +98,14 @@ def _read(given: Path) -> Part:
         raise UserError("no model of ours is here", where=given, fix="Give the folder of a finished run, or its model/")
     if not provenance.start:
         raise UserError("the model does not say what it started from", where=folder, fix="Train it with this version")
-    heads = {f"{head}.{part}": tensor for head, parts in read_heads(folder).items() for part, tensor in parts.items()}
     config = json.loads(_content(folder / "config.json"))
     facts = {
+        "heads": sorted(provenance.heads),
         "architecture": {key: value for key, value in config.items() if key != "transformers_version"},
         "tokenizer": sha256_of([_content(folder / "tokenizer.json")]),
         "start": (provenance.start, provenance.origin),
-        "heads": sorted((name, tuple(tensor.shape)) for name, tensor in heads.items()),
     }
-    return Part(folder, provenance, heads, facts)
+    return Part(folder, provenance, facts)
 
 
 def _content(file: Path) -> bytes:
@@ -163,6 +154,6 @@ def _doubts(parts: Sequence[Part]) -> list[str]:
     """What speaks against the average of models that can be averaged."""
     found = [f"{part.folder}: degenerate: {part.provenance.degenerate}" for part in parts if part.provenance.degenerate]
     begun = {part.provenance.start_heads for part in parts}
-    if parts[0].heads and (len(begun) > 1 or "" in begun):
+    if parts[0].provenance.heads and (len(begun) > 1 or "" in begun):
         found.append("the models' heads did not begin alike, so their average may be poor; train with one head_seed")
     return found

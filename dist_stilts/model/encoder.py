@@ -1,29 +1,20 @@
-"""The encoder: loaded, made afresh, exported; and always known which of these it is (law 8).
-
-An export is an ordinary Hugging Face folder (AutoModel and sentence-transformers load it) with two files more:
-``heads.safetensors`` and ``provenance.json``, which says what the encoder was trained on and carries a digest of its
-weights, so that the next phase can check that it starts from these weights and no others.
-"""
+"""The encoder: loaded, or made afresh; and always known which of these it is (law 8)."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from dist_stilts.conventions import sha256_of
 from dist_stilts.errors import UserError
-from dist_stilts.layout import write_text
+from dist_stilts.model.provenance import weights_digest
 from dist_stilts.tasks.sources import fetch_model
 
-PROVENANCE = "provenance.json"
-HEADS = "heads.safetensors"
 NO_ENCODER = "no encoder can be made of this"
 TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json")
 
@@ -42,35 +33,6 @@ class EncoderConfig:
     """Architecture of a new encoder, as in a Hugging Face config.json (`model_type` included)."""
     dropout: float | None = None
     """Overrides every dropout of the encoder."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What an exported model is.
-
-    Attributes:
-        origin: ``pretrained`` (loaded, or trained here from random weights by masked language modelling) or ``random``.
-        digest: SHA-256 over the encoder's fp32 tensors.
-        trained_on: one entry per phase and task, oldest first: phase, role, task, split, languages, examples, steps.
-        heads: head name to the tasks that trained it.
-        start: digest of the encoder before the first step of the last phase; empty if nobody noted it.
-        start_heads: digest of the heads at that time: models whose heads began apart do not average well.
-        carried: names of the heads that were then loaded, fresh and dropped.
-        degenerate: why the run was labelled so (stuck at chance, one predicted class), if it was.
-        averaged_from: run, run_id and digest of each model that this one is the average of.
-    """
-
-    run: str
-    run_id: str
-    origin: str
-    digest: str
-    trained_on: list[dict[str, Any]] = field(default_factory=list)
-    heads: dict[str, list[str]] = field(default_factory=dict)
-    start: str = ""
-    start_heads: str = ""
-    carried: dict[str, list[str]] = field(default_factory=dict)
-    degenerate: str | None = None
-    averaged_from: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -101,7 +63,7 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     """
     from transformers import AutoTokenizer
 
-    _quiet_transformers()  # it warns of long texts, which we cut, or split, and count
+    quiet_transformers()  # it warns of long texts, which we cut, or split, and count
     folder = fetch_model(path, revision)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise UserError(
@@ -150,7 +112,7 @@ def load_encoder(
     from transformers import AutoConfig, AutoModel
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
-    _quiet_transformers()
+    quiet_transformers()
     folder = fetch_model(path, revision)
     try:
         config = AutoConfig.from_pretrained(str(folder))
@@ -175,7 +137,7 @@ def load_encoder(
             where=folder,
             fix="Give a complete encoder of this architecture",
         )
-    if expected_digest is not None and (found := encoder_digest(encoder)) != expected_digest:
+    if expected_digest is not None and (found := weights_digest(encoder)) != expected_digest:
         raise UserError(
             f"these are not the parent's weights (digest {found[:12]}, expected {expected_digest[:12]})",
             where=folder,
@@ -286,49 +248,9 @@ def checkpoint_activations(encoder: Any) -> None:
         ) from None
 
 
-def encoder_digest(encoder: nn.Module) -> str:
-    """SHA-256 over all tensors of an encoder, or of heads, in order of name, as fp32."""
-    named = sorted(encoder.state_dict().items())
-    return sha256_of(
-        part
-        for name, tensor in named
-        for part in (name.encode(), tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    )
-
-
-def export(folder: Path, encoder: nn.Module, heads: nn.ModuleDict, tokenizer: Any, provenance: Provenance) -> None:
-    """Write a model folder: encoder, tokenizer, heads, provenance, and what sentence-transformers reads."""
-    _quiet_transformers()
-    encoder.save_pretrained(str(folder))  # type: ignore[operator]
-    tokenizer.backend_tokenizer.no_truncation()
-    tokenizer.save_pretrained(str(folder))
-    save_heads(folder, heads.state_dict())
-    modules = [
-        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
-        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-    ]
-    write_text(folder / "modules.json", json.dumps(modules, indent=2))
-    pooling = {"word_embedding_dimension": encoder.config.hidden_size, "pooling_mode_mean_tokens": True}  # type: ignore[union-attr]
-    write_text(folder / "1_Pooling" / "config.json", json.dumps(pooling, indent=2))
-    write_text(folder / PROVENANCE, json.dumps(asdict(provenance), indent=2))
-
-
-def save_heads(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Write the heads of a model folder; a tensor's name begins with its head's."""
-    from safetensors.torch import save_file
-
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / HEADS)
-
-
-def _quiet_transformers() -> None:
+def quiet_transformers() -> None:
     """Its load report is our :class:`LoadReport`; its bars last milliseconds; its warnings are about what we handle."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-
-
-def read_provenance(folder: Path) -> Provenance | None:
-    """The provenance of an export of ours; None for anyone else's model."""
-    path = folder / PROVENANCE
-    return Provenance(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None

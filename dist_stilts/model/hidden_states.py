@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from dist_stilts.model.packing import Batch, flat, inputs, segments_of
+from dist_stilts.families.family import Batch
+from dist_stilts.model.packing import flat, inputs, segments_of
 
 
 class _Reached(Exception):
@@ -27,7 +28,7 @@ def hidden_states(encoder: nn.Module, batch: Batch, layers: Sequence[int]) -> li
         layers: numbers from 0 to the encoder's number of blocks.
     """
     segments = segments_of(batch)
-    given = inputs(encoder, batch["input_ids"], segments)
+    given = inputs(encoder, batch, segments)
     blocks = _blocks(encoder)
     if blocks is None:
         states = encoder(**given, output_hidden_states=True).hidden_states

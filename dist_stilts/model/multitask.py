@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from dist_stilts.errors import UserError
+from dist_stilts.families.family import Batch
 from dist_stilts.model.answers import best_spans
-from dist_stilts.model.carry_over import load_head, read_heads
-from dist_stilts.model.encoder import Provenance, load_encoder, load_tokenizer, read_provenance
-from dist_stilts.model.heads import MLM, head_name, loss_sum, make_head
-from dist_stilts.model.packing import Batch, encode, start_packing
+from dist_stilts.model.heads import Head, fresh_head, head_name
+from dist_stilts.model.packing import encode, start_packing
 from dist_stilts.tasks.spec import TaskSpec
 
 
@@ -21,27 +19,26 @@ class MultiTaskModel(nn.Module):
     """A shared encoder with heads.
 
     Args:
-        encoder: a Hugging Face encoder; tasks: those that it is trained or scored on.
+        encoder: a Hugging Face encoder; tasks: those that it is trained on, whose heads are fresh.
+        heads: heads that there are already, by name.
     """
 
-    def __init__(self, encoder: nn.Module, tasks: list[TaskSpec]) -> None:
+    def __init__(self, encoder: Any, tasks: Sequence[TaskSpec], heads: Mapping[str, Head] = {}) -> None:
         super().__init__()
         self.encoder = encoder
         start_packing(encoder)
-        heads = {head_name(spec): spec for spec in tasks}
-        self.heads = nn.ModuleDict({name: make_head(spec, encoder.config) for name, spec in heads.items()})
+        specs = {head_name(spec): spec for spec in tasks}
+        fresh = {name: fresh_head(spec, encoder) for name, spec in specs.items() if name not in heads}
+        self.heads = nn.ModuleDict({**fresh, **heads})
 
     def forward(self, head: str, batch: Batch) -> torch.Tensor:
         """Summed loss of a batch, fp32 scalar."""
-        return loss_sum(self.logits(head, batch), batch)
+        return self.heads[head].family.loss_sum(self.logits(head, batch), batch)
 
     def logits(self, head: str, batch: Batch) -> torch.Tensor:
-        """Logits of a batch, fp32; see the heads for shapes."""
-        hidden = encode(self.encoder, batch)
-        if head == MLM:
-            embeddings = self.encoder.get_input_embeddings().weight  # type: ignore[operator]
-            return self.heads[head](hidden, batch, embeddings)
-        return self.heads[head](hidden, batch)
+        """Logits of a batch, fp32; see :data:`dist_stilts.families.family.Reads` for their shapes."""
+        logits: torch.Tensor = self.heads[head](encode(self.encoder, batch), batch)
+        return logits
 
     @torch.no_grad()
     def predict(self, head: str, batch: Batch) -> torch.Tensor:
@@ -52,27 +49,3 @@ class MultiTaskModel(nn.Module):
     def answers(self, head: str, batch: Batch, context: torch.Tensor, n_best: int, longest: int) -> torch.Tensor:
         """The best answers in each window: ``[rows, 1 + 3 n_best]`` float64, see :func:`best_spans`."""
         return best_spans(self.logits(head, batch), context, n_best, longest)
-
-
-def load_model(
-    folder: str, tasks: list[TaskSpec], revision: str | None = None
-) -> tuple[MultiTaskModel, Any, Provenance | None]:
-    """Load a model folder with trained heads for ``tasks`` (none for retrieval), its tokenizer and its provenance.
-
-    Raises:
-        UserError: a task whose head the folder does not have whole; weights that are not what its provenance says.
-    """
-    provenance = read_provenance(Path(folder))
-    encoder, _ = load_encoder(folder, revision, provenance.digest if provenance else None)
-    model = MultiTaskModel(encoder, tasks)
-    trained = read_heads(Path(folder))
-    for spec in tasks:
-        if head_name(spec) not in trained:
-            known = sorted({task for names in (provenance.heads if provenance else {}).values() for task in names})
-            raise UserError(
-                f"the model has no trained head for '{spec.name}' (heads: {', '.join(known) or 'none'})",
-                where=folder,
-                fix="Train it on the task first",
-            )
-        load_head(model.heads[head_name(spec)], trained[head_name(spec)], head_name(spec), Path(folder))
-    return model, load_tokenizer(folder, revision), provenance

@@ -11,11 +11,10 @@ from typing import Any
 
 import torch
 
+from dist_stilts.families.family import Batch
 from dist_stilts.model.packed_attention import NAME, Segments, register
 from dist_stilts.private_names import ENCODER_CONFIG, require_names
 
-Batch = dict[str, torch.Tensor]
-"""See :mod:`dist_stilts.data.batches` for its keys and shapes."""
 TRIAL = (5, 1, 3, 2)
 """Lengths of the sequences by which an encoder is tried."""
 TOLERANCE = 1e-3
@@ -63,16 +62,25 @@ def start_packing(encoder: Any) -> bool:
 def encode(encoder: Any, batch: Batch) -> torch.Tensor:
     """The encoder's last hidden state of a packed batch: ``[tokens, width]``."""
     segments = segments_of(batch)
-    return flat(encoder(**inputs(encoder, batch["input_ids"], segments)).last_hidden_state, segments)
+    return flat(encoder(**inputs(encoder, batch, segments)).last_hidden_state, segments)
 
 
-def inputs(encoder: Any, input_ids: torch.Tensor, segments: Segments) -> dict[str, Any]:
+def inputs(encoder: Any, batch: Batch, segments: Segments) -> dict[str, Any]:
     """What the encoder is called with: all in one row if it packs, else a padded row per segment."""
+    tokens = {"input_ids": batch["input_ids"]}
+    if "token_types" in batch and has_token_types(encoder):
+        tokens["token_type_ids"] = batch["token_types"]
     if packs(encoder):
-        positions = segments.within + first_position(encoder)
-        return {"input_ids": input_ids[None], "position_ids": positions[None], "packed": segments}
-    pad = encoder.config.pad_token_id or 0
-    return {"input_ids": to_grid(input_ids, segments, pad), "attention_mask": is_real(segments).long()}
+        tokens["position_ids"] = segments.within + first_position(encoder)
+        return {**{name: values[None] for name, values in tokens.items()}, "packed": segments}
+    fill = {"input_ids": encoder.config.pad_token_id or 0}
+    grids = {name: to_grid(values, segments, fill.get(name, 0)) for name, values in tokens.items()}
+    return {**grids, "attention_mask": is_real(segments).long()}
+
+
+def has_token_types(encoder: Any) -> bool:
+    """Whether the encoder tells the second text of a pair from the first, as BERT's kind does."""
+    return getattr(encoder.config, "type_vocab_size", 0) > 1
 
 
 def flat(hidden: torch.Tensor, segments: Segments) -> torch.Tensor:

@@ -47,10 +47,10 @@ def markdown(sheets: Iterable[Sheet]) -> str:
     return "\n".join(blocks)
 
 
-def grid(rows: Sequence[Sequence[str]], first: str = "---") -> str:
-    """Rows as a table in Markdown, the first as its head; ``first`` aligns the first column, the others are numbers."""
+def grid(rows: Sequence[Sequence[str]], first: str = "---", others: str = "---:") -> str:
+    """Rows as a table in Markdown, the first as its head; the first column's alignment, and the others': numbers."""
     head, *body = rows
-    lines = [head, [first, *["---:"] * (len(head) - 1)], *body]
+    lines = [head, [first, *[others] * (len(head) - 1)], *body]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 

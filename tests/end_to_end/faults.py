@@ -32,7 +32,7 @@ KINDS = {
 """Name to signal and number of ranks that get it."""
 RECIPE = Path(__file__).with_name("faults.yaml")
 PHASES = ("best", "average", "mixture")
-WEIGHTS = ("model/model.safetensors", "model/heads.safetensors")
+WEIGHTS = "model/**/*.safetensors"
 SECONDS_TO_END = 60.0
 """Within which all ranks end when they should."""
 SECONDS_TO_FINISH = 120.0
@@ -120,14 +120,15 @@ class Outcome:
         seconds: from the first logged step to the end.
     """
 
-    weights: tuple[bytes, ...]
+    weights: dict[str, bytes]
     curves: dict[tuple[str, int], dict[str, float]]
     results: list[tuple[Any, ...]]
     seconds: float = field(compare=False)
 
     def differences(self, other: Outcome) -> list[str]:
         """In words, what is not bit-identical."""
-        found = [name for name, a, b in zip(WEIGHTS, self.weights, other.weights, strict=True) if a != b]
+        files = sorted(self.weights.keys() | other.weights.keys())
+        found = [name for name in files if self.weights.get(name) != other.weights.get(name)]
         keys = self.curves.keys() | other.curves.keys()
         found += [f"{key[0]} {key[1]}" for key in sorted(keys) if self.curves.get(key) != other.curves.get(key)]
         return found + ["results.jsonl"] * (self.results != other.results)
@@ -182,9 +183,9 @@ def outcome(job: Job) -> Outcome:
     )
 
 
-def weights(job: Job) -> tuple[bytes, ...]:
-    """The exported files' content."""
-    return tuple((job.run.path / name).read_bytes() for name in WEIGHTS)
+def weights(job: Job) -> dict[str, bytes]:
+    """The exported files' content by name, encoder and heads."""
+    return {str(file.relative_to(job.run.path)): file.read_bytes() for file in sorted(job.run.path.glob(WEIGHTS))}
 
 
 _OF_THE_CLOCK = ("time", "tokens_per_second", "seconds", "mfu", "seconds_left")

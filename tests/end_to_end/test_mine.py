@@ -18,7 +18,10 @@ from warm_ranks import Ranks
 
 def export_encoder(folder: Path, spoil: Callable[[nn.Module], None] = lambda encoder: None) -> Path:
     """Write the folder of a new encoder of one layer, which tells sentences apart by their words and little else."""
-    from dist_stilts.model.encoder import Provenance, encoder_digest, export, load_tokenizer, new_encoder
+    from dist_stilts.model.encoder import load_tokenizer, new_encoder
+    from dist_stilts.model.export import export
+    from dist_stilts.model.multitask import MultiTaskModel
+    from dist_stilts.model.provenance import Provenance, weights_digest
     from dist_stilts.simulate.languages import languages
     from dist_stilts.simulate.tokenizer import write_tokenizer
 
@@ -29,9 +32,8 @@ def export_encoder(folder: Path, spoil: Callable[[nn.Module], None] = lambda enc
     encoder = new_encoder(config, None, None, tokenizer, seed=0)
     nn.init.normal_(encoder.get_input_embeddings().weight)  # type: ignore[operator]
     spoil(encoder)
-    export(
-        folder / "model", encoder, nn.ModuleDict(), tokenizer, Provenance("r", "i", "random", encoder_digest(encoder))
-    )
+    provenance = Provenance("r", "i", "random", weights_digest(encoder))
+    export(folder / "model", MultiTaskModel(encoder, []), tokenizer, provenance)
     return folder / "model"
 
 

@@ -16,7 +16,6 @@ MODEL_FILES = [
     "1_Pooling/config.json",
     "COMPLETE",
     "config.json",
-    "heads.safetensors",
     "model.safetensors",
     "modules.json",
     "provenance.json",
@@ -171,8 +170,8 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     again = cli(*command)
     assert again.returncode == 0, again.stderr
     assert [line for line in (tmp_path / "tiny/pretrain/metrics.jsonl").read_text().splitlines() if '"resumed"' in line]
-    for name in ("model/model.safetensors", "model/heads.safetensors"):
-        assert (tmp_path / "tiny/pretrain" / name).read_bytes() == (finished / "pretrain" / name).read_bytes()
+    weights = "pretrain/model/model.safetensors"
+    assert (tmp_path / "tiny" / weights).read_bytes() == (finished / weights).read_bytes()
 
 
 def test_the_export_loads_in_the_library_that_made_the_encoder(finished: Path) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, evaluate
-from dist_stilts.model.encoder import Provenance, encoder_digest, export, load_tokenizer, new_encoder
+from dist_stilts.model.encoder import load_tokenizer, new_encoder
+from dist_stilts.model.export import export
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.provenance import Provenance, weights_digest
 from dist_stilts.parallel.world import current
 from dist_stilts.simulate import write_world
 
@@ -24,14 +27,13 @@ TINY = {
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random encoder in the layout of an export."""
-    from torch import nn
 
     folder = tmp_path_factory.mktemp("exported")
     tokenizer = load_tokenizer(str(write_world(folder / "world", seed=0, scale=0.05) / "tokenizer"))
     encoder = new_encoder(TINY, None, None, tokenizer, seed=0)
     (folder / "model").mkdir()
-    provenance = Provenance("a", "a", "random", encoder_digest(encoder))
-    export(folder / "model", encoder, nn.ModuleDict(), tokenizer, provenance)
+    provenance = Provenance("a", "a", "random", weights_digest(encoder))
+    export(folder / "model", MultiTaskModel(encoder, []), tokenizer, provenance)
     return folder
 
 

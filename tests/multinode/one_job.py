@@ -51,9 +51,7 @@ class Job:
 
     def left(self) -> dict[str, object]:
         """Weights, predictions and scores: what must not depend on who started the ranks."""
-        files = {
-            name: (self.folder / "model" / name).read_bytes() for name in ("model.safetensors", "heads.safetensors")
-        }
+        files = {"model.safetensors": (self.folder / "model" / "model.safetensors").read_bytes()}
         told = sorted(path for path in (self.folder / "predictions").rglob("*") if path.is_file())
         records = [json.loads(line) for line in (self.folder / "results.jsonl").read_text().splitlines()]
         return {

@@ -19,7 +19,8 @@ from dist_stilts.evaluate.embedding import Embedder, Reading
 from dist_stilts.evaluate.embedding_files import EmbeddingFiles
 from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, evaluate
 from dist_stilts.layout import write_text
-from dist_stilts.model.encoder import Provenance, encoder_digest, export
+from dist_stilts.model.export import export
+from dist_stilts.model.provenance import Provenance, weights_digest
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World, started
 from dist_stilts.results.lines import to_line
@@ -77,8 +78,8 @@ def other_texts(out: Path, world: World) -> list[list[Any]]:
     """What `evaluate` returns, and again where the last rank does not see the texts that all have scored."""
     model = tiny.model([], spread=1.0)
     if world.is_main:
-        provenance = Provenance("tiny", "id", "random", encoder_digest(model.encoder))
-        export(out / "model", model.encoder, model.heads, tokenizer(), provenance)
+        provenance = Provenance("tiny", "id", "random", weights_digest(model.encoder))
+        export(out / "model", model, tokenizer(), provenance)
         for folder, text in (("seen", "w5\nw6 w7\n"), ("changed", "w5\nw8\n")):
             for side in ("deu", "eng"):
                 write_text(out / folder / "tatoeba" / f"tatoeba.deu-eng.{side}", text)

@@ -19,7 +19,7 @@ from dist_stilts.experiment.plan import Run, expand
 from dist_stilts.experiment.run_config import TRUNK, PhaseConfig, Recipe, TrainTask
 from dist_stilts.experiment.start import provenance_of
 from dist_stilts.experiment.training_data import TrainingData, chosen_examples
-from dist_stilts.model.encoder import Provenance
+from dist_stilts.model.provenance import Provenance
 from dist_stilts.results.record import Training
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import PairRow

@@ -13,9 +13,10 @@ from dist_stilts.experiment.plan import Run, expand
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
 from dist_stilts.experiment.start import provenance_of, start_model
 from dist_stilts.experiment.training_data import TrainingData
-from dist_stilts.model.encoder import EncoderConfig, Provenance, encoder_digest, load_encoder, new_encoder
+from dist_stilts.model.encoder import EncoderConfig, load_encoder, new_encoder
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.provenance import Provenance, weights_digest
 from dist_stilts.parallel.world import World
 from dist_stilts.tasks.registry import get_task
 
@@ -54,7 +55,7 @@ def test_every_rank_of_any_number_draws_the_same_fresh_heads_and_seeds_with_one_
         for noise, (rank, size) in enumerate([(0, 1), (0, 2), (1, 2), (2, 3), (7, 8)]):
             torch.manual_seed(noise)
             _, _, model, known = begin(random_start(head_seed=head_seed), tokenizer, rank, size)
-            digests.add((encoder_digest(model), known.start_heads))
+            digests.add((weights_digest(model), known.start_heads))
         assert len(digests) == 1
     same = [begin(random_start(seed=seed, head_seed=9), tokenizer)[3] for seed in (0, 1)]
     apart = [begin(random_start(seed=seed), tokenizer)[3] for seed in (0, 1)]
@@ -75,7 +76,7 @@ def test_what_was_loaded_is_said_and_stays_in_status_and_provenance(
     assert known.carried == heads
     made = provenance_of(run, data, known, "digest")
     assert made.carried == heads
-    assert made.start == encoder_digest(load_encoder(str(tmp_path / "start"))[0]) == encoder_digest(model.encoder)
+    assert made.start == weights_digest(load_encoder(str(tmp_path / "start"))[0]) == weights_digest(model.encoder)
     assert (made.run, made.run_id, made.origin, made.digest) == (run.name, run.id, "pretrained", "digest")
 
 
@@ -90,7 +91,7 @@ def test_a_reused_head_remembers_every_task_that_trained_it(
         run, data, model, known = begin(recipe, tokenizer)
         made = provenance_of(run, data, known, "digest")
         assert made.heads == {MNLI: trained}
-        assert made.start == encoder_digest(start.encoder)
+        assert made.start == weights_digest(start.encoder)
         assert [entry["phase"] for entry in made.trained_on] == ["mnli", "a"]
-        assert (encoder_digest(model.heads) == encoder_digest(start.heads)) == (heads == "reuse")
+        assert (weights_digest(model.heads) == weights_digest(start.heads)) == (heads == "reuse")
         assert asdict(known)["carried"]["loaded"] == ([MNLI] if heads == "reuse" else [])

@@ -33,7 +33,7 @@ from dist_stilts.experiment.status import (
     write_status,
 )
 from dist_stilts.layout import RunFolder, whole_folder, write_text
-from dist_stilts.model.encoder import encoder_digest
+from dist_stilts.model.provenance import weights_digest
 from dist_stilts.parallel.once import is_held
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
@@ -121,7 +121,7 @@ def test_a_status_that_was_deleted_is_made_again_of_what_the_model_says_of_itsel
     run_phase(run, recipe, ALONE)
     status = read_status(folder)
     assert (status.state, status.degenerate, status.heads) == (State.DONE, "stuck at chance", {"fresh": ["mlm"]})
-    assert status.digest == encoder_digest(tiny_encoder)
+    assert status.digest == weights_digest(tiny_encoder)
 
 
 def test_a_run_is_done_when_it_was_scored_as_described(folder: RunFolder) -> None:

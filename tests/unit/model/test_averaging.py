@@ -14,9 +14,12 @@ from safetensors.torch import load_file
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder, is_complete, whole_folder
 from dist_stilts.model.averaging import average
-from dist_stilts.model.encoder import HEADS, PROVENANCE, Provenance, encoder_digest, export, new_encoder
+from dist_stilts.model.encoder import new_encoder
+from dist_stilts.model.export import export
+from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.model.heads import head_name
-from dist_stilts.model.multitask import MultiTaskModel, load_model
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.provenance import PROVENANCE, Provenance, weights_digest
 from dist_stilts.tasks.registry import get_task
 
 XNLI, UDPOS = get_task("xnli"), get_task("udpos")
@@ -32,18 +35,18 @@ def make(tiny_config: dict[str, Any], tokenizer: Any, tmp_path: Path) -> Make:
         model = MultiTaskModel(encoder, [get_task(task) for task in tasks])
         seen = [{"phase": "xnli", "task": task, "split": f"dev[:{10 + seed}%]"} for task in tasks]
         heads = {head_name(get_task(task)): [task] for task in tasks}
-        digest = encoder_digest(encoder)
+        digest = weights_digest(encoder)
         provenance = Provenance(f"seed{seed}", f"id{seed}", "pretrained", digest, seen, heads, "start", "heads")
         folder = RunFolder(tmp_path / f"run{seed}-{len(list(tmp_path.iterdir()))}")
         with whole_folder(folder.model) as temporary:
-            export(temporary, encoder, model.heads, tokenizer, replace(provenance, **known))
+            export(temporary, model, tokenizer, replace(provenance, **known))
         return folder.path
 
     return make_
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return {**load_file(folder / "model.safetensors"), **load_file(folder / HEADS)}
+    return load_file(folder / "model.safetensors")
 
 
 def test_the_average_is_the_mean_of_every_tensor_encoder_and_heads_and_can_be_averaged_again(
@@ -74,7 +77,7 @@ def test_the_average_is_a_model_that_says_what_it_was_made_from_and_trained_on(m
     model, _, provenance = load_model(str(tmp_path / "out"), [XNLI, UDPOS])
     assert is_complete(tmp_path / "out")
     assert provenance == made
-    assert made.digest == encoder_digest(model.encoder)
+    assert made.digest == weights_digest(model.encoder)
     assert doubts == []
     tokenizers = {(folder / "tokenizer.json").read_bytes() for folder in (tmp_path / "out", runs[0] / "model")}
     assert len(tokenizers) == 1
@@ -119,7 +122,7 @@ def test_what_is_no_list_of_whole_models_with_one_tokenizer_is_refused(make: Mak
     shutil.copy(other / "model" / "model.safetensors", second / "model" / "model.safetensors")
     tokenizer = other / "model" / "tokenizer.json"
     tokenizer.write_text(tokenizer.read_text(encoding="utf-8").replace("▁", "_", 1), encoding="utf-8")
-    for changed, message in ((second, "not the parent's weights"), (other, "not the same tokenizer")):
+    for changed, message in ((second, "not the weights of its provenance"), (other, "not the same tokenizer")):
         with pytest.raises(UserError, match=message):
             average([run, changed], tmp_path / "out")
     (second / "model" / "tokenizer.json").unlink()

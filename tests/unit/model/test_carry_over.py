@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from models_made import export_model
 from safetensors.torch import load_file, save_file
-from torch import nn
 from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRobertaForMaskedLM
+from transformers import XLMRobertaForSequenceClassification as TheirClassifier
 
 from dist_stilts.data.batches import plain
 from dist_stilts.errors import UserError
-from dist_stilts.model.carry_over import HeadReport, carry_over, without_language_model
-from dist_stilts.model.encoder import HEADS, Provenance, encoder_digest, export, load_encoder, save_heads
+from dist_stilts.model.carry_over import HeadReport, carry_over, without_heads
+from dist_stilts.model.encoder import load_encoder
+from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.model.heads import head_name
-from dist_stilts.model.multitask import MultiTaskModel, load_model
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.provenance import weights_digest
 from dist_stilts.tasks.registry import get_task
 
 MNLI, XNLI, UDPOS, MLM = (get_task(name) for name in ("mnli", "xnli", "udpos", "mlm"))
@@ -44,13 +47,16 @@ def pretrained(kind: str, folder: Path, form: str = "safetensors", **config: Any
 def started(folder: Path, *tasks: Any, reuse: bool = False) -> tuple[MultiTaskModel, HeadReport]:
     torch.manual_seed(0)
     model = MultiTaskModel(load_encoder(str(folder))[0], list(tasks)).eval()
-    return model, carry_over(model.heads, model.encoder.config, str(folder), reuse=reuse)
+    return model, carry_over(model, tasks, str(folder), reuse=reuse)
 
 
 @pytest.mark.parametrize("form", ["safetensors", "shards", "bin"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_our_language_model_predicts_what_the_hugging_face_model_predicts(kind: str, form: str, tmp_path: Path) -> None:
-    pretrained(kind, tmp_path, form)
+@pytest.mark.parametrize("change", [{}, {"tie_word_embeddings": False}, {"hidden_act": "relu"}], ids=str)
+def test_our_language_model_predicts_what_the_hugging_face_model_predicts(
+    change: dict[str, Any], kind: str, form: str, tmp_path: Path
+) -> None:
+    pretrained(kind, tmp_path, form, **change)
     model, report = started(tmp_path, MLM, XNLI)
     assert report == HeadReport(["mlm"], [head_name(XNLI)], [])
     ids = torch.randint(5, 60, (3, 9), generator=torch.Generator().manual_seed(0))
@@ -58,7 +64,7 @@ def test_our_language_model_predicts_what_the_hugging_face_model_predicts(kind: 
     theirs = AutoModelForMaskedLM.from_pretrained(tmp_path).eval()
     with torch.no_grad():
         expected = theirs(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-        torch.testing.assert_close(model.logits("mlm", batch), expected.flatten(0, 1))
+        torch.testing.assert_close(model.eval().logits("mlm", batch), expected.flatten(0, 1))
 
 
 def test_layer_norms_of_old_checkpoints_are_known_by_their_old_names(tmp_path: Path) -> None:
@@ -68,13 +74,9 @@ def test_layer_norms_of_old_checkpoints_are_known_by_their_old_names(tmp_path: P
     torch.save(old, tmp_path / "pytorch_model.bin", _use_new_zipfile_serialization=False)
     model, _ = started(tmp_path, MLM)
     head: Any = model.heads["mlm"]
-    assert torch.equal(head.layer_norm.weight, theirs.cls.predictions.transform.LayerNorm.weight)
-
-
-def test_a_language_model_that_computes_something_else_is_not_taken_for_ours(tmp_path: Path) -> None:
-    for kind, change in (("xlm-r", {"tie_word_embeddings": False}), ("bert", {"hidden_act": "relu"})):
-        pretrained(kind, tmp_path / kind, **change)
-        assert started(tmp_path / kind, MLM)[1] == HeadReport([], ["mlm"], [])
+    assert torch.equal(
+        head.task.cls.predictions.transform.LayerNorm.weight, theirs.cls.predictions.transform.LayerNorm.weight
+    )
 
 
 @pytest.mark.parametrize("name", ["lm_head.layer_norm.bias", "lm_head.dense.weight", "lm_head.bias"])
@@ -83,42 +85,48 @@ def test_a_language_model_that_lacks_a_tensor_is_refused(name: str, tmp_path: Pa
     weights = load_file(tmp_path / "model.safetensors")
     del weights[name]
     save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
-    part = name.removeprefix("lm_head.")
-    with pytest.raises(UserError, match=rf"the head 'mlm' does not fit: {part} has shape None"):
+    with pytest.raises(UserError, match=rf"tensors are not in the file \(first: {name}\) and would be random"):
         started(tmp_path, MLM)
-    assert started(tmp_path, XNLI)[1].dropped == ["mlm"]
+    assert started(tmp_path, XNLI)[1].loaded == []
+
+
+def test_an_encoder_alone_has_no_language_model(tmp_path: Path) -> None:
+    pretrained("xlm-r", tmp_path / "whole").roberta.save_pretrained(tmp_path / "encoder")
+    assert started(tmp_path / "encoder", MLM)[1] == HeadReport([], ["mlm"], [])
 
 
 def test_the_encoders_report_leaves_out_what_the_head_took(tmp_path: Path) -> None:
     pretrained("xlm-r", tmp_path)
     _, report = load_encoder(str(tmp_path))
     assert all(name.startswith("lm_head.") for name in report.dropped)
-    _, taken = started(tmp_path, MLM)
-    assert without_language_model(report, taken) == replace(report, dropped=[])
+    model, _ = started(tmp_path, MLM)
+    assert without_heads(report, [model.heads["mlm"]]) == replace(report, dropped=[])
     _, left = started(tmp_path, XNLI)
-    assert (left, without_language_model(report, left)) == (HeadReport([], [head_name(XNLI)], ["mlm"]), report)
+    assert left.fresh == [head_name(XNLI)]
+    assert without_heads(report, []) == report
 
 
 @pytest.fixture
 def start(tiny_encoder: Any, tokenizer: Any, tmp_path: Path) -> Path:
     """An export of ours with heads of MNLI, UDPOS and masked language modelling."""
     torch.manual_seed(7)
-    tiny_encoder.save_pretrained(tmp_path)
-    save_heads(tmp_path, MultiTaskModel(tiny_encoder, [MNLI, UDPOS, MLM]).heads.state_dict())
+    export_model(tmp_path, tiny_encoder, tokenizer, [MNLI, UDPOS, MLM])
     return tmp_path
 
 
-def equal(head: nn.Module, folder: Path, name: str) -> bool:
-    there = load_file(folder / HEADS)
-    return all(torch.equal(tensor, there[f"{name}.{part}"]) for part, tensor in head.state_dict().items())
+def equal(model: MultiTaskModel, folder: Path, spec: Any) -> bool:
+    """Whether a head is that of an export of ours."""
+    there = load_model(str(folder), [spec])[0].heads[head_name(spec)].state_dict()
+    mine = model.heads[head_name(spec)].state_dict()
+    return there.keys() == mine.keys() and all(torch.equal(tensor, there[part]) for part, tensor in mine.items())
 
 
 def test_task_heads_are_fresh_and_the_language_model_goes_on(start: Path) -> None:
     model, report = started(start, XNLI, MLM)
     name = head_name(XNLI)
     assert report == HeadReport(["mlm"], [name], [head_name(MNLI), head_name(UDPOS)])
-    assert equal(model.heads["mlm"], start, "mlm")
-    assert not equal(model.heads[name], start, name)
+    assert equal(model, start, MLM)
+    assert not equal(model, start, XNLI)
     assert report.line() == f"heads: 1 (mlm) loaded, 1 ({name}) fresh, 2 ({name}, {head_name(UDPOS)}) dropped"
 
 
@@ -128,22 +136,40 @@ def test_heads_that_fit_are_reused_on_demand_and_fresh_ones_are_the_same_whether
     other_labels = replace(UDPOS, labels=("A", "B"))
     model, report = started(start, XNLI, other_labels, reuse=True)
     assert report == HeadReport([head_name(XNLI)], [head_name(other_labels)], ["mlm", head_name(UDPOS)])
-    assert equal(model.heads[head_name(XNLI)], start, head_name(XNLI))
+    assert equal(model, start, XNLI)
     one, two = (started(start, XNLI, get_task("commonsenseqa"), reuse=reuse)[0] for reuse in (False, True))
     name = head_name(get_task("commonsenseqa"))
     first, second = one.heads[name].state_dict(), two.heads[name].state_dict()
     assert all(torch.equal(first[part], second[part]) for part in first)
-    heads = MultiTaskModel(tiny_encoder, [XNLI, MLM]).heads
-    assert carry_over(heads, tiny_encoder.config, None, reuse=True) == HeadReport([], [head_name(XNLI), "mlm"], [])
+    model = MultiTaskModel(tiny_encoder, [XNLI, MLM])
+    assert carry_over(model, [XNLI, MLM], None, reuse=True) == HeadReport([], [head_name(XNLI), "mlm"], [])
+
+
+def test_a_head_of_anybodys_model_goes_on_under_the_names_of_the_tasks_labels(tmp_path: Path) -> None:
+    names = {0: "ENTAILMENT", 1: "contradiction", 2: "Neutral"}
+    torch.manual_seed(3)
+    theirs = TheirClassifier(XLMRobertaConfig(**SIZES, id2label=names)).eval()
+    theirs.save_pretrained(tmp_path)
+    model, report = started(tmp_path, XNLI, reuse=True)
+    assert (report.loaded, report.fresh) == ([head_name(XNLI)], [])
+    ids = torch.randint(5, 60, (1, 9), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = theirs(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+        found = model.eval().logits(head_name(XNLI), plain(ids[0].numpy(), np.array([9])))[0]
+    order = [[name.lower() for name in names.values()].index(label) for label in XNLI.labels]
+    torch.testing.assert_close(found, expected[order])
+    assert started(tmp_path, XNLI)[1].loaded == []
+    with pytest.raises(UserError, match=r"labels \(ENTAILMENT, contradiction, Neutral\) are not those of pawsx"):
+        started(tmp_path, get_task("pawsx"), reuse=True)
 
 
 @pytest.mark.parametrize("shape", [(2, 16), None])
 def test_a_head_that_goes_on_but_does_not_fit_is_refused(shape: tuple[int, ...] | None, start: Path) -> None:
-    heads, name = load_file(start / HEADS), f"{head_name(MNLI)}.out.weight"
-    heads.pop(name)
-    save_heads(start, {**heads, **({name: torch.ones(shape)} if shape else {})})
-    message = r"does not fit: out\.weight has shape " + (r"\(2, 16\), not \(3, 16\)" if shape else "None")
-    with pytest.raises(UserError, match=message):
+    file = start / "heads" / "mnli" / "model-00002-of-00002.safetensors"
+    weights, name = load_file(file), "classifier.out_proj.weight"
+    weights.pop(name)
+    save_file({**weights, **({name: torch.ones(shape)} if shape else {})}, file, {"format": "pt"})
+    with pytest.raises(UserError, match=rf"1 tensors are not in the file \(first: {name}\)"):
         started(start, XNLI, reuse=True)
     assert started(start, XNLI)[1].loaded == []
 
@@ -164,15 +190,6 @@ def model(tiny_encoder: Any) -> MultiTaskModel:
     return MultiTaskModel(tiny_encoder, [MNLI, XNLI, UDPOS, MLM]).eval()
 
 
-@pytest.fixture
-def folder(model: MultiTaskModel, tokenizer: Any, tmp_path: Path) -> Path:
-    heads = {head_name(MNLI): ["mnli"], head_name(UDPOS): ["udpos"]}
-    provenance = Provenance("run", "id", "random", encoder_digest(model.encoder), [], heads)
-    del model.heads["mlm"]
-    export(tmp_path, model.encoder, model.heads, tokenizer, provenance)
-    return tmp_path
-
-
 def test_rows_of_a_batch_have_logits_of_their_own_and_their_losses_sum_up(model: MultiTaskModel) -> None:
     assert set(model.heads) == {head_name(MNLI), head_name(UDPOS), "mlm"}, "MNLI and XNLI train one head"
     rows, name = zip(ROWS, BATCH["labels"], strict=True), head_name(XNLI)
@@ -189,26 +206,41 @@ def test_masked_language_modelling_trains_the_word_embeddings_it_predicts_with(m
     assert model.encoder.get_input_embeddings().weight.grad[777].abs().sum() > 0
 
 
-def test_a_loaded_model_gives_the_logits_of_the_exported_one(model: MultiTaskModel, folder: Path) -> None:
-    loaded, tokenizer, provenance = load_model(str(folder), [XNLI, UDPOS])
+def test_a_loaded_model_gives_the_logits_of_the_exported_one(tiny_encoder: Any, tokenizer: Any, tmp_path: Path) -> None:
+    made = export_model(tmp_path / "one", tiny_encoder, tokenizer, [XNLI, UDPOS], name="run").eval()
+    loaded, tokenizer, provenance = load_model(str(tmp_path / "one"), [XNLI, UDPOS])
     name = head_name(XNLI)
-    torch.testing.assert_close(loaded.eval().logits(name, BATCH), model.logits(name, BATCH), rtol=0, atol=0)
+    torch.testing.assert_close(loaded.eval().logits(name, BATCH), made.logits(name, BATCH), rtol=0, atol=0)
+    assert provenance is not None
     assert provenance.run == "run"
     assert tokenizer.pad_token_id == 1
 
 
-def test_a_model_without_the_tasks_head_is_refused(folder: Path) -> None:
-    with pytest.raises(UserError, match=r"no trained head for 'commonsenseqa' \(heads: mnli, udpos\)"):
-        load_model(str(folder), [XNLI, get_task("commonsenseqa")])
-    (folder / HEADS).unlink()
-    with pytest.raises(UserError, match="no trained head for 'xnli'"):
-        load_model(str(folder), [XNLI])
-    assert len(load_model(str(folder), [])[0].heads) == 0, "retrieval needs none"
+def test_several_heads_share_the_encoders_file(start: Path) -> None:
+    encoders = [start / "model.safetensors", *sorted(start.glob("heads/*/model-00001-of-00002.safetensors"))]
+    assert len(encoders) == 4
+    assert len({file.stat().st_ino for file in encoders}) == 1
+    assert not any("embeddings" in name for file in start.glob("heads/*/model-00002*") for name in load_file(file))
 
 
-def test_weights_that_are_not_what_their_provenance_says_are_refused(folder: Path) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    tensors["embeddings.LayerNorm.bias"][0] += 1e-3
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(UserError, match="not the parent's weights"):
-        load_model(str(folder), [XNLI])
+def test_a_model_without_the_tasks_head_is_refused(start: Path) -> None:
+    with pytest.raises(UserError, match=r"no trained head for 'commonsenseqa' \(heads: mlm, mnli, udpos\)"):
+        load_model(str(start), [XNLI, get_task("commonsenseqa")])
+    assert len(load_model(str(start), [])[0].heads) == 0, "retrieval needs none"
+    (start / "heads" / "mnli" / "config.json").unlink()
+    with pytest.raises(UserError, match=r"heads/mnli: cannot read the model's configuration"):
+        load_model(str(start), [XNLI])
+
+
+@pytest.mark.parametrize("tasks", [[XNLI], [XNLI, UDPOS]], ids=len)
+def test_weights_that_are_not_what_their_provenance_says_are_refused(
+    tasks: Any, tiny_encoder: Any, tokenizer: Any, tmp_path: Path
+) -> None:
+    model = export_model(tmp_path, tiny_encoder, tokenizer, tasks)
+    assert load_model(str(tmp_path), [XNLI])[2].digest == weights_digest(model.encoder)
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors["roberta.embeddings.LayerNorm.bias"][0] += 1e-3
+    for file in (tmp_path / "model.safetensors", *tmp_path.glob("heads/*/model-00001*")):
+        save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(UserError, match="not the weights of its provenance"):
+        load_model(str(tmp_path), [XNLI])

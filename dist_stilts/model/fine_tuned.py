@@ -1,0 +1,142 @@
+"""Fine-tuned models from their folders: ours, and anybody's ``AutoModelFor…`` checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dist_stilts.errors import UserError, nearest
+from dist_stilts.model.encoder import load_encoder, load_tokenizer
+from dist_stilts.model.heads import Head, head_name
+from dist_stilts.model.labels import parse_given
+from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
+from dist_stilts.model.saved_heads import SavedHead, head_for, load_head, load_task_model, matched, saved_heads
+from dist_stilts.model.trial import logits_of_transformers, require_same
+from dist_stilts.tasks.sources import fetch_model
+from dist_stilts.tasks.spec import TaskSpec
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """A model of one task, ready to predict.
+
+    Attributes:
+        model: encoder and head, in evaluation mode; head: the head's name in it.
+        family: name of the kind of task; labels: names of the outputs in id order, none where they have none.
+        provenance: None for models that are not ours.
+    """
+
+    model: MultiTaskModel
+    head: str
+    family: str
+    labels: tuple[str, ...]
+    tokenizer: Any
+    provenance: Provenance | None
+
+
+def open_model(path: str, revision: str | None = None, *, head: str | None = None) -> FineTuned:
+    """Open a task model, of ours or of anybody's.
+
+    Args:
+        path: folder or Hub name; head: a task that trained the head, where the model has several.
+
+    Raises:
+        UserError: a bare encoder, a model that generates text, several heads and none chosen, weights that are not what
+            the provenance says, no tokenizer.
+    """
+    folder = fetch_model(path, revision)
+    provenance = read_provenance(folder)
+    saved = _chosen(saved_heads(folder, provenance), provenance, head, folder)
+    model = _assembled({saved.name: saved}, provenance, folder)
+    model.eval()
+    return FineTuned(model, saved.name, saved.family.name, saved.labels, load_tokenizer(str(folder)), provenance)
+
+
+def load_model(
+    path: str, specs: Sequence[TaskSpec], revision: str | None = None, labels: str = ""
+) -> tuple[MultiTaskModel, Any, Provenance | None]:
+    """Load a model with trained heads for tasks (none for retrieval), its tokenizer and its provenance.
+
+    Args:
+        labels: what the model's outputs are, where their names do not tell; see :func:`labels.parse_given`.
+
+    Raises:
+        UserError: a task whose head the model does not have whole, or whose labels are others; weights that are not
+            what its provenance says.
+    """
+    folder = fetch_model(path, revision)
+    provenance = read_provenance(folder)
+    tokenizer = load_tokenizer(str(folder))
+    if not specs:
+        encoder, _ = load_encoder(str(folder), expected_digest=provenance.digest if provenance else None)
+        return MultiTaskModel(encoder, []), tokenizer, provenance
+    there = saved_heads(folder, provenance)
+    found = {head_name(spec): _head_for(spec, there, provenance, folder) for spec in specs}
+    model = _assembled(found, provenance, folder)
+    for spec in specs:
+        saved = found[head_name(spec)]
+        model.heads[head_name(spec)].rename(matched(spec, saved, parse_given(labels, saved.labels)))
+    return model, tokenizer, provenance
+
+
+def load_whole(folder: Path, provenance: Provenance) -> MultiTaskModel:
+    """Load an export of ours with all heads that it has.
+
+    Raises:
+        UserError: weights that are not what its provenance says, a head that is gone.
+    """
+    heads = saved_heads(folder, provenance)
+    if heads:
+        return _assembled(heads, provenance, folder)
+    encoder, _ = load_encoder(str(folder), expected_digest=provenance.digest)
+    return MultiTaskModel(encoder, [])
+
+
+def _head_for(spec: TaskSpec, there: dict[str, SavedHead], provenance: Provenance | None, folder: Path) -> SavedHead:
+    saved = head_for(spec, there, provenance)
+    if saved is None:
+        known = provenance.heads.values() if provenance else [there]
+        names = sorted({name for names in known for name in names})
+        raise UserError(
+            f"the model has no trained head for '{spec.name}' (heads: {', '.join(names) or 'none'})",
+            where=folder,
+            fix="Train it on the task first",
+        )
+    return saved
+
+
+def _chosen(there: dict[str, SavedHead], provenance: Provenance | None, wanted: str | None, folder: Path) -> SavedHead:
+    """The head that is asked for by a task that trained it; the only one if none is."""
+    tasks = {task: name for name, tasks in (provenance.heads if provenance else {}).items() for task in tasks}
+    if wanted is not None:
+        if wanted not in tasks:
+            raise UserError(f"the model has no head of '{wanted}'", where=folder, fix=nearest(wanted, tasks))
+        return there[tasks[wanted]]
+    if not there:
+        raise UserError("an encoder without a head predicts nothing", where=folder, fix="Train it on a task first")
+    if len(there) > 1:
+        raise UserError(
+            f"the model has {len(there)} heads", where=folder, fix=f"Choose one with --head: {', '.join(tasks)}"
+        )
+    return next(iter(there.values()))
+
+
+def _assembled(found: dict[str, SavedHead], provenance: Provenance | None, folder: Path) -> MultiTaskModel:
+    """One model of several heads: the first one's encoder is all theirs."""
+    (first, saved), *others = found.items()
+    task = load_task_model(saved)
+    expected = logits_of_transformers(task, saved.family)
+    head = Head(task, saved.family)
+    encoder = head.ready.shared
+    if provenance and (digest := weights_digest(encoder)) != provenance.digest:
+        raise UserError(
+            f"these are not the weights of its provenance (digest {digest[:12]}, expected {provenance.digest[:12]})",
+            where=folder,
+            fix="Delete the run's folder and run it again",
+        )
+    model = MultiTaskModel(encoder, [], {first: head, **{name: load_head(other, encoder) for name, other in others}})
+    require_same(model, first, expected, folder)
+    return model

@@ -1,0 +1,69 @@
+"""What an exported model was made from and trained on: ``provenance.json`` beside its weights (law 8).
+
+It carries a digest of the encoder's weights, so that the next phase can check that it starts from these weights and no
+others.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from dist_stilts.conventions import sha256_of
+from dist_stilts.layout import write_text
+
+PROVENANCE = "provenance.json"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What an exported model is.
+
+    Attributes:
+        origin: ``pretrained`` (loaded, or trained here from random weights by masked language modelling) or ``random``.
+        digest: SHA-256 over the encoder's fp32 tensors.
+        trained_on: one entry per phase and task, oldest first: phase, role, task, split, languages, examples, steps.
+        heads: head name to the tasks that trained it.
+        start: digest of the encoder before the first step of the last phase; empty if nobody noted it.
+        start_heads: digest of the heads at that time: models whose heads began apart do not average well.
+        carried: names of the heads that were then loaded, fresh and dropped.
+        degenerate: why the run was labelled so (stuck at chance, one predicted class), if it was.
+        averaged_from: run, run_id and digest of each model that this one is the average of.
+    """
+
+    run: str
+    run_id: str
+    origin: str
+    digest: str
+    trained_on: list[dict[str, Any]] = field(default_factory=list)
+    heads: dict[str, list[str]] = field(default_factory=dict)
+    start: str = ""
+    start_heads: str = ""
+    carried: dict[str, list[str]] = field(default_factory=dict)
+    degenerate: str | None = None
+    averaged_from: list[dict[str, str]] = field(default_factory=list)
+
+
+def weights_digest(module: nn.Module) -> str:
+    """SHA-256 over all tensors of an encoder, or of heads, in order of name, as fp32."""
+    named = sorted(module.state_dict().items())
+    return sha256_of(
+        part
+        for name, tensor in named
+        for part in (name.encode(), tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    )
+
+
+def read_provenance(folder: Path) -> Provenance | None:
+    """The provenance of an export of ours; None for anyone else's model."""
+    path = folder / PROVENANCE
+    return Provenance(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def write_provenance(folder: Path, provenance: Provenance) -> None:
+    """Write the provenance of an export."""
+    write_text(folder / PROVENANCE, json.dumps(asdict(provenance), indent=2))

@@ -1,0 +1,175 @@
+"""Which heads a model folder holds, and their loading: of an export of ours, or of anybody's task model.
+
+model/            the task's whole model, where the phase had one head
+model/            the shared encoder, where it had several, and below it
+  heads/<task>/   each task's whole model; the encoder's file is the same one, linked
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dist_stilts.errors import UserError
+from dist_stilts.families.family import Family
+from dist_stilts.families.kinds import KINDS
+from dist_stilts.layout import head_folder
+from dist_stilts.model.encoder import quiet_transformers, refused
+from dist_stilts.model.heads import MLM, Head, head_name, labels_of, task_class, tie
+from dist_stilts.model.labels import Given, Match, match
+from dist_stilts.model.provenance import Provenance
+from dist_stilts.tasks.spec import TaskSpec
+
+
+@dataclass(frozen=True)
+class SavedHead:
+    """A task model on disk.
+
+    Attributes:
+        name: of the head in our exports; of anybody else's models, its class.
+        labels: the names of its outputs in id order.
+    """
+
+    folder: Path
+    name: str
+    family: Family
+    labels: tuple[str, ...]
+
+
+class NoHead(UserError):
+    """The file has no tensor of the head at all."""
+
+
+def saved_heads(folder: Path, provenance: Provenance | None) -> dict[str, SavedHead]:
+    """The heads of a model folder by name; none for a bare encoder.
+
+    Raises:
+        UserError: a folder that says it has heads, and lacks one.
+    """
+    if provenance is None:
+        found = read_head(folder)
+        return {found.name: found} if found else {}
+    places = folders_of_heads(folder, provenance.heads)
+    heads = {name: read_head(place) for name, place in places.items()}
+    for name, head in heads.items():
+        if head is None:
+            raise UserError(f"the model lacks its head '{name}'", where=places[name], fix="Run its recipe again")
+    return {name: replace(head, name=name) for name, head in heads.items() if head}
+
+
+def folders_of_heads(folder: Path, heads: dict[str, list[str]]) -> dict[str, Path]:
+    """Where each head's task model is; ``heads``: their names to the tasks that trained them."""
+    if len(heads) == 1:
+        return dict.fromkeys(heads, folder)
+    return {name: head_folder(folder, tasks) for name, tasks in heads.items()}
+
+
+def read_head(folder: Path) -> SavedHead | None:
+    """The head of a task model by what its configuration says; None if that is of an encoder alone.
+
+    Raises:
+        UserError: no configuration, or a model that is none of the kinds that have heads here.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+    except Exception as error:
+        raise refused("cannot read the model's configuration", folder, error) from None
+    name = (getattr(config, "architectures", None) or [""])[0]
+    family = family_of_model(config)
+    if family is None:
+        if name.endswith(("ForConditionalGeneration", "ForCausalLM", "LMHeadModel")):
+            raise UserError(
+                f"a {name} generates text: it is no encoder with a head", where=folder, fix="Give an encoder's model"
+            )
+        return None
+    return SavedHead(folder, name, family, labels_of(config) if family.has_labels else ())
+
+
+def family_of_model(config: Any) -> Family | None:
+    """The kind of task that a model's configuration says it was trained for, if any."""
+    name = (getattr(config, "architectures", None) or [""])[0]
+    kinds = [kind for kind in KINDS.values() if name.endswith(kind.auto_class.removeprefix("AutoModel"))]
+    if len(kinds) < 2:
+        return kinds[0] if kinds else None
+    problem = getattr(config, "problem_type", None) or ("regression" if config.num_labels == 1 else None)
+    fitting = [kind for kind in kinds if kind.head_config(("",)).get("problem_type") == problem]
+    return fitting[0] if fitting else KINDS["sequence"]
+
+
+def head_for(spec: TaskSpec, heads: dict[str, SavedHead], provenance: Provenance | None) -> SavedHead | None:
+    """The head that predicts a task: in an export of ours the one of that name, else the one of that kind."""
+    if provenance is not None:
+        return heads.get(head_name(spec))
+    return next((head for head in heads.values() if head.family.name == spec.family), None)
+
+
+def matched(spec: TaskSpec, saved: SavedHead, given: Given) -> Match | None:
+    """How the head's outputs become the task's labels; None for kinds that name none."""
+    if not saved.family.has_labels:
+        return None
+    return match(spec.labels, saved.labels, given, partly=saved.family.name == "token", where=spec.name)
+
+
+def load_task_model(saved: SavedHead) -> Any:
+    """Load a whole task model in fp32.
+
+    Raises:
+        UserError: nothing loadable there, or tensors that would be random (law 8).
+    """
+    from transformers import AutoConfig
+
+    quiet_transformers()
+    try:
+        config = AutoConfig.from_pretrained(str(saved.folder), trust_remote_code=False)
+        task, info = task_class(saved.family, config).from_pretrained(
+            str(saved.folder),
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported, and refused below
+        )
+    except UserError:
+        raise
+    except Exception as error:
+        raise refused("cannot load the model", saved.folder, error) from None
+    fresh = sorted([*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])])
+    if fresh:
+        own = {name for name in task.state_dict() if not name.startswith(f"{task.base_model_prefix}.")}
+        raise (NoHead if own <= {*fresh, *task.all_tied_weights_keys} else UserError)(
+            f"{len(fresh)} tensors are not in the file (first: {fresh[0]}) and would be random",
+            where=saved.folder,
+            fix="Give a model whose head was trained",
+        )
+    return task
+
+
+def load_head(saved: SavedHead, encoder: Any, matching: Match | None = None) -> Head:
+    """Load a head onto an encoder that is there already.
+
+    Raises:
+        UserError: see :func:`load_task_model`.
+    """
+    task = load_task_model(saved)
+    if task.config.hidden_size != encoder.config.hidden_size:
+        raise UserError("the head is of another encoder", where=saved.folder, fix="Start from one whole model")
+    head = Head(task, saved.family, encoder)
+    tie(task, encoder)
+    head.rename(matching)
+    return head
+
+
+def language_model_head(folder: Path, encoder: Any) -> Head | None:
+    """The masked-language-model head among a pretrained model's weights, tried by loading it; None if there is none.
+
+    Raises:
+        UserError: a part of one: the rest would be random.
+    """
+    try:
+        return load_head(SavedHead(folder, MLM, KINDS[MLM], ()), encoder)
+    except NoHead:
+        return None
