@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,7 @@ def _below(path: Path, root: Path) -> str:
 
 def _read(look: Look, name: str, file: Path, kind: str) -> None:
     """Read the training rows as a run would: what is wrong is said here."""
-    spec = own_spec(name, look.own)
+    spec = own_spec(name, replace(look.own, no_answer=look.own.family == "span"))
     groups = Counter[int]()
     for row in islice(stream_rows(spec, look.root, "train", ENGLISH, Counter()), MOST_ROWS):
         look.rows += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from dist_stilts.conventions import ENGLISH
@@ -151,8 +151,11 @@ def as_languages(names: Iterable[str], known: Iterable[str]) -> dict[str, Readin
     """
     found: dict[str, Reading] = {}
     for name in names:
-        ways = [way for way in readings(name) if way.language and way.language not in known]
-        way = ways[-1] if ways else next(readings(name))
+        path = PurePath(name)
+        above = path.parent.parent if is_code(path.parent.name) else path.parent  # folders further up are no language's
+        ways = list(readings(path.relative_to(above).as_posix()))
+        way = next((way for way in reversed(ways) if way.language and way.language not in known), ways[0])
+        way = replace(way, pattern=(above / way.pattern).as_posix())
         found[ENGLISH if way.language in (None, *ENGLISHES) else str(way.language)] = way
     return found
 

@@ -126,13 +126,14 @@ def new(
 
 def _name(kind: str, file: Path, out: Path | None) -> str:
     """A name for task and runs: that of the file to write, what is left of the data's name, or its folder's."""
-    from dist_stilts.tasks.registry import find_task
+    from dist_stilts.tasks.registry import MULTI, all_tasks
     from dist_stilts.tasks.siblings import read_as_english
 
     rest = "-".join(read_as_english(file.name.partition(".")[0]).rest)
     folder = file.absolute().parent.name
     name = re.sub(r"[^\w-]+", "-", out.stem if out else rest or folder).strip("-") or kind
-    return f"my-{name}" if find_task(name) else name
+    taken = {MULTI, *(taken for spec in all_tasks() for taken in (spec.name, *spec.aliases))}
+    return f"my-{name}" if name in taken else name
 
 
 def _check(kind: str, data: Sequence[Path], test: object, column: object, file: Path) -> None:
