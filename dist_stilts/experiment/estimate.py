@@ -57,7 +57,8 @@ def most_memory(recipe: Recipe, runs: Sequence[Run], ranks: int) -> tuple[Run, i
     Raises:
         UserError: nothing on this host says what the encoder is.
     """
-    trained = [run for run in runs if run.tasks]
+    # Runs of one phase train alike, whatever their size and seed: the first stands for all.
+    trained = list({(run.phase, _is_fresh(run)): run for run in reversed(runs) if run.tasks}.values())[::-1]
     encoders = {start: unfilled_encoder(recipe, start) for start in {_is_fresh(run) for run in trained}}
     estimates = {run.name: memory(run, recipe, encoders[_is_fresh(run)], ranks) for run in trained}
     if not estimates:

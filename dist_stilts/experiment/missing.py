@@ -42,11 +42,13 @@ class Findings:
 
     Attributes:
         missing: why it could not start, a line each; fetched: what will come from the Hub; notes: what is only odd.
+        model_is_here: whether the encoder need not be fetched.
     """
 
     missing: list[str] = field(default_factory=list)
     fetched: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    model_is_here: bool = True
 
     def tried(self, look: Callable[[], object]) -> bool:
         """Whether a look goes well; what it finds wrong is kept, once."""
@@ -102,6 +104,7 @@ def _look_for_model(key: str, name: str, revision: str | None, parts: Sequence[P
         if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
             fix = f"Run `hf download {name}` where there is a network"
             raise UserError(f"{key}: '{name}' is not in the Hub's cache, and HF_HUB_OFFLINE is set", fix=fix)
+        found.model_is_here &= key != "encoder.path"
         found.fetched.append(f"{name} ({'tokenizer' if key.endswith('tokenizer') else 'model'})")
         return
     lacking = [what for what, names in parts if not any(any(folder.glob(name)) for name in names)]

@@ -13,7 +13,7 @@ from dist_stilts.experiment.forecast import Cost, Counts, cost, hours, rows_of
 from dist_stilts.experiment.missing import Findings, find_missing
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.experiment.status import RunStatus, is_done, statuses
+from dist_stilts.experiment.status import is_done, statuses
 from dist_stilts.model.flops import peak_flops
 from dist_stilts.report.columns import aligned
 from dist_stilts.report.numbers import ABSENT, short_size
@@ -24,6 +24,11 @@ MOST_PHASES, MOST_NOTES, MOST_MISSING = 17, 2, 8
 """Lines of each part; the rest is counted."""
 MOST_CHARACTERS = 30
 """Of a cell of the table."""
+ARCHITECTURE = {
+    True: "no encoder of this kind has a known cost",
+    False: "nothing here gives the encoder's architecture",
+}
+"""Why hours are not known, by whether the encoder is on this host."""
 
 
 def screen(recipe: Recipe, runs: Sequence[Run], command: str, ranks: int) -> tuple[str, Findings]:
@@ -48,7 +53,7 @@ def screen(recipe: Recipe, runs: Sequence[Run], command: str, ranks: int) -> tup
         "",
         f"steps    {_total_steps(steps)}",
         f"memory   {_memory(recipe, runs, ranks, found)}",
-        f"time     {_time(recipe, left, costs, statuses(runs, recipe), ranks)}",
+        f"time     {_time(recipe, runs, costs, ranks, found)}",
         *([f"fetched  from the Hub or its cache: {'; '.join(found.fetched)}"] if found.fetched else []),
         *_some(found.notes, MOST_NOTES, "note     "),
         *_missing(found.missing),
@@ -146,7 +151,7 @@ def _memory(recipe: Recipe, runs: Sequence[Run], ranks: int, found: Findings) ->
     try:
         most = most_memory(recipe, runs, ranks)
     except UserError as error:
-        return f"not known: {error}"
+        return f"not known: {error}" if found.model_is_here else "not known before the model is fetched"
     if most is None:
         return "nothing is trained"
     run, parameters, parts = most
@@ -154,27 +159,29 @@ def _memory(recipe: Recipe, runs: Sequence[Run], ranks: int, found: Findings) ->
     return f"about {sum(parts.values()) / GIB:.2f} GiB per GPU at most, in {run.name} ({of}; without CUDA's own)"
 
 
-def _time(
-    recipe: Recipe, left: Sequence[Run], costs: Mapping[str, Cost], known: Mapping[str, RunStatus], ranks: int
-) -> str:
+def _time(recipe: Recipe, runs: Sequence[Run], costs: Mapping[str, Cost], ranks: int, found: Findings) -> str:
     """Hours, with what they are based on: runs that are done, else a device's peak; or what is lacking for that."""
-    if not left:
+    if not costs:
         return "nothing is left to do"
-    unknown = [name for name, found in costs.items() if found.training is None]
+    unknown = [name for name, needed in costs.items() if needed.training is None]
     if unknown:
         return f"not known: it follows from the rows of {_number(len(unknown), 'run')}, such as {unknown[0]}"
-    tokens = sum(found.training or 0 for found in costs.values())
+    tokens = sum(needed.training or 0 for needed in costs.values())
     trained = f"{short_size(tokens)} tokens to train on"
-    figures = [status.closing for status in known.values() if status.closing and status.closing.training_seconds]
+    figures = [
+        status.closing
+        for status in statuses(runs, recipe).values()
+        if status.closing and status.closing.training_seconds
+    ]
     if figures:
         pace = sum(figure.tokens for figure in figures) / sum(figure.training_seconds for figure in figures)
         return (
             f"about {duration(tokens / pace)} of training at the {pace:,.0f} tokens/s of runs that are done ({trained})"
         )
-    return f"{_by_peak(recipe, costs, ranks)}; {trained}"
+    return f"{_by_peak(recipe, costs, ranks, found)}; {trained}"
 
 
-def _by_peak(recipe: Recipe, costs: Mapping[str, Cost], ranks: int) -> str:
+def _by_peak(recipe: Recipe, costs: Mapping[str, Cost], ranks: int, found: Findings) -> str:
     import torch
 
     here = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -184,7 +191,7 @@ def _by_peak(recipe: Recipe, costs: Mapping[str, Cost], ranks: int) -> str:
     except UserError as error:
         return f"not known: {error}"
     if recipe.data.simulate or needed is None:
-        why = "a simulated world" if recipe.data.simulate else "nothing here gives the encoder's architecture"
+        why = "a simulated world" if recipe.data.simulate else ARCHITECTURE[found.model_is_here]
         return f"not known before a first run is done: {why}"
     assumed = f"{device} at {recipe.study.mfu:.0%} of its peak (assumed: study.gpu, study.mfu)"
     there = "" if here else "; not known for this host, which has no GPU, before a first run is done"

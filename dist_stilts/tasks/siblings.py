@@ -66,7 +66,7 @@ def readings(name: str, code: Callable[[str], object] = is_code) -> Iterator[Rea
     words = list(_WORD.finditer(name))
     splits = [word for word in words if word[0].lower() in SPLITS]
     split = splits[-1] if splits else None
-    others = [word for word in words if word is not split]
+    others = [word for word in words if word is not split and f".{word[0]}" not in PACKED]
     kind = SPLITS[split[0].lower()] if split else None
     yield Reading(kind, None, tuple(word[0] for word in others), name)
     for word in others:

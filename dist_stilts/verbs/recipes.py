@@ -29,7 +29,10 @@ def _list_by_default(context: typer.Context) -> None:
 
 @recipes.command("list")
 def list_recipes() -> None:
-    """List the recipes that ship, one line each, as their files say it. Example: `dist-stilts recipes`"""
+    """List the recipes that ship, one line each, as their files say it.
+
+    Example: `dist-stilts recipes`
+    """
     from dist_stilts.config import find_recipe, shipped_recipes
 
     names = shipped_recipes()
