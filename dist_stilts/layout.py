@@ -238,11 +238,6 @@ class EmbeddingFolder:
         return self.path / ".lock"
 
 
-def embedding_folder(cache: Path, key: str) -> EmbeddingFolder:
-    """Where embeddings are kept; ``key`` differs whenever they would."""
-    return EmbeddingFolder(cache / key)
-
-
 def prediction_file(folder: Path, task: str, split: str, language: str, suffix: str = "tsv") -> Path:
     """XTREME's place for the predictions of one task and language, with the split in the name."""
     return folder / task / f"{split_in_names(split)}-{language}.{suffix}"

@@ -24,7 +24,7 @@ from dist_stilts.data.batches import plain, to_device
 from dist_stilts.data.prepare import encode_texts
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding_files import EmbeddingFiles
-from dist_stilts.layout import EmbeddingFolder, embedding_folder
+from dist_stilts.layout import EmbeddingFolder
 from dist_stilts.model.hidden_states import hidden_states
 from dist_stilts.model.packing import packs, segments_of, to_grid
 from dist_stilts.model.pooling import POOLINGS, normalise, pool
@@ -124,7 +124,7 @@ class Embedder:
 
     def _files(self, texts: Sequence[str]) -> EmbeddingFiles:
         made_of = broadcast_value(self._made_of(texts) if self.world.is_main else {})
-        folder = embedding_folder(self.cache, fingerprint(made_of))
+        folder = EmbeddingFolder(self.cache / fingerprint(made_of))
         return EmbeddingFiles(folder, len(texts), self._width, made_of)
 
     def _check_reading(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from dist_stilts.conventions import fingerprint
 from dist_stilts.evaluate.conditions import training_of
 from dist_stilts.evaluate.suite import Job, evaluate
+from dist_stilts.experiment.cards import write_cards
 from dist_stilts.experiment.claim import Claim, claimed
 from dist_stilts.experiment.optimise import optimise
 from dist_stilts.experiment.plan import Run, folder_of
@@ -34,8 +35,11 @@ from dist_stilts.results.settings import OF_TARGET, tell_apart
 from dist_stilts.train.stability import next_seed
 
 
-def run_phase(run: Run, recipe: Recipe, world: World) -> None:
+def run_phase(run: Run, recipe: Recipe, world: World, command: str) -> None:
     """Do what is left to do of a run.
+
+    Args:
+        command: what a user typed to have it done, for the model's card.
 
     Raises:
         Busy: another program does it.
@@ -46,16 +50,16 @@ def run_phase(run: Run, recipe: Recipe, world: World) -> None:
         return
     with claimed(run, folder, recipe.evaluation, world) as claim:
         if has_own_model(run) and not is_complete(folder.model):
-            train_phase(run, recipe, claim, world)
+            train_phase(run, recipe, claim, world, command)
         else:
             claim.status = recalled(run, recipe, claim.status)
             claim.note()
         if world.is_main:
             keep_state(run, folder)
-        score_phase(run, recipe, claim, world)
+        score_phase(run, recipe, claim, world, command)
 
 
-def train_phase(run: Run, recipe: Recipe, claim: Claim, world: World) -> None:
+def train_phase(run: Run, recipe: Recipe, claim: Claim, world: World, command: str) -> None:
     """Train from the newest checkpoint, or from the start, to the end, and export the model."""
     tokenizer = recipe_tokenizer(recipe)
     data = load_training_data(run, recipe, tokenizer, bar(not world.is_main), may_build=world.size == 1)
@@ -67,6 +71,7 @@ def train_phase(run: Run, recipe: Recipe, claim: Claim, world: World) -> None:
         provenance = provenance_of(run, data, before, weights_digest(model.encoder))
         with whole_folder(claim.folder.model) as temporary:
             export(temporary, model, tokenizer, provenance)
+            write_cards(run, recipe, temporary, provenance, command)
         claim.note(digest=provenance.digest, heads=before.carried)
     barrier()
 
@@ -101,7 +106,7 @@ def train_until_sound(
         barrier()
 
 
-def score_phase(run: Run, recipe: Recipe, claim: Claim, world: World) -> None:
+def score_phase(run: Run, recipe: Recipe, claim: Claim, world: World, command: str) -> None:
     """Score the run's model on what it should be scored on and is not yet."""
     if not run.evaluate:
         return
@@ -126,6 +131,9 @@ def score_phase(run: Run, recipe: Recipe, claim: Claim, world: World) -> None:
     records = evaluate(job, world, bar(not world.is_main))
     if world.is_main:
         shutil.rmtree(claim.folder.embeddings, ignore_errors=True)  # gigabytes, and every score of them is recorded
+        own = read_provenance(claim.folder.model)
+        if own is not None:
+            write_cards(run, recipe, claim.folder.model, own, command, records)
     if world.is_main and run.tasks:
         record_final(claim.folder, claim.status.step, mean_scores(records))
 

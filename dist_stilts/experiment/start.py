@@ -67,7 +67,7 @@ def start_model(
         trained_on=list(before.trained_on) if before else [],
         heads={name: list(before.heads.get(name, [])) for name in heads.loaded} if before else {},
         start=began.start if began else before.digest if before else weights_digest(encoder) if world.is_main else "",
-        start_heads=began.start_heads if began else weights_digest(model.heads),
+        start_heads=began.start_heads if began else weights_digest(model.heads, model.encoder),
         carried=asdict(heads),
     )
 

@@ -25,7 +25,7 @@ from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.spec import Family, TaskSpec
 
 if TYPE_CHECKING:
-    from dist_stilts.model.encoder import Provenance
+    from dist_stilts.model.provenance import Provenance
 
 CARD = "README.md"
 VERSIONS = ("dist-stilts", "torch", "transformers", "deepspeed", "datasets", "tokenizers")

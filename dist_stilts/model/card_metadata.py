@@ -18,7 +18,7 @@ from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCardData
 
-    from dist_stilts.model.encoder import Provenance
+    from dist_stilts.model.provenance import Provenance
 
 LIBRARY_TAGS = ("dist_stilts", "cross-lingual-transfer")
 LICENCE_NAME = "that-of-the-training-data-and-of-the-base-model"

@@ -17,7 +17,7 @@ from pathlib import Path
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.card import CARD
-from dist_stilts.model.encoder import PROVENANCE, Provenance, read_provenance
+from dist_stilts.model.provenance import PROVENANCE, Provenance, read_provenance
 
 CONFIG = "config.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")

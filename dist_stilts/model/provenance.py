@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from dist_stilts.conventions import sha256_of
 from dist_stilts.layout import write_text
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PROVENANCE = "provenance.json"
 
@@ -48,9 +49,14 @@ class Provenance:
     averaged_from: list[dict[str, str]] = field(default_factory=list)
 
 
-def weights_digest(module: nn.Module) -> str:
-    """SHA-256 over all tensors of an encoder, or of heads, in order of name, as fp32."""
-    named = sorted(module.state_dict().items())
+def weights_digest(module: nn.Module, apart_from: nn.Module | None = None) -> str:
+    """SHA-256 over all tensors of an encoder, or of heads, in order of name, as fp32.
+
+    Args:
+        apart_from: whose tensors do not count where the module shares them, as output embeddings are an encoder's.
+    """
+    shared = {tensor.data_ptr() for tensor in apart_from.state_dict().values()} if apart_from else set()
+    named = sorted(pair for pair in module.state_dict().items() if pair[1].data_ptr() not in shared)
     return sha256_of(
         part
         for name, tensor in named

@@ -23,11 +23,12 @@ SECONDS_BETWEEN_LOOKS = 1.0
 """How long a worker waits before it looks again whether a parent that another one trains is done."""
 
 
-def work(runs: Sequence[Run], recipe: Recipe, world: World) -> None:
+def work(runs: Sequence[Run], recipe: Recipe, world: World, command: str) -> None:
     """Do what is to be done of a study, beside other workers on the same folder.
 
     Args:
         runs: all of the study, parents first.
+        command: what a user typed to run the study, for its models' cards.
 
     Raises:
         Preempted: a rank was asked to stop; all have saved.
@@ -39,7 +40,7 @@ def work(runs: Sequence[Run], recipe: Recipe, world: World) -> None:
         name, is_over = broadcast_value(choose(standings) if standings else (None, True))
         if name:
             try:
-                run_phase(by_name[name], recipe, world)
+                run_phase(by_name[name], recipe, world, command)
             except Busy:  # another worker was faster
                 continue
             if world.is_main:

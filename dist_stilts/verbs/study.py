@@ -159,7 +159,7 @@ def work(recipe: RecipeName, overrides: Overrides = None) -> None:
     config = load_recipe(recipe, overrides)
     prepare = shlex.join(["dist-stilts", "study", "run", recipe, *(overrides or [])])
     with completed_by(prepare), started() as world, preemption.listening():
-        work_on(study_runs(config), config, world)
+        work_on(study_runs(config), config, world, prepare)
 
 
 @study.command()

@@ -43,7 +43,7 @@ def train(
             f"the recipe has {len(runs)} runs", fix=f"Choose one with --phase: {', '.join(run.name for run in runs)}"
         )
     chosen = {run.name for run in select(runs, phase or "all")}
-    prepare = shlex.join(["dist-stilts", "prepare", recipe, *(overrides or [])])
+    prepare, command = (shlex.join(["dist-stilts", verb, recipe, *(overrides or [])]) for verb in ("prepare", "run"))
     with completed_by(prepare), started() as world, preemption.listening():
         if world.is_main:
             make_world(config)
@@ -52,7 +52,7 @@ def train(
             if any(
                 run.name in (ancestor.name for ancestor in other.lineage()) for other in runs if other.name in chosen
             ):
-                run_phase(run, config, world)
+                run_phase(run, config, world, command)
                 if world.is_main:
                     forget_states(runs, config)
 

@@ -145,7 +145,7 @@ def test_the_reference_clips_some_steps_and_not_others(saved: Saved) -> None:
     """Else a fault in clipping could not show."""
     for tasks in ("xnli", MIXTURE):
         norms = saved("worker_training.py", 1, *PLAIN)[0][f"plain {tasks}"]["grad_norm"]
-        assert min(norms) < 0.8 < 1.2 < max(norms)
+        assert min(norms) < 0.9 < 1.1 < max(norms)
 
 
 def distance(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> float:

@@ -35,7 +35,7 @@ def test_predictions_do_not_depend_on_the_batch_size(
     task: str, world: Path, tokenizer: Any, tiny_encoder: Any, tmp_path: Path
 ) -> None:
     spec = get_task(task)
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     model = MultiTaskModel(tiny_encoder, [spec])
     features = prepare(Wanted(spec, world, "train", "en", 12), tokenizer, tmp_path).features
     small, large = (predict(model, spec, features, current(), size) for size in (3, 64))

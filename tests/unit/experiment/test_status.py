@@ -118,7 +118,7 @@ def test_a_status_that_was_deleted_is_made_again_of_what_the_model_says_of_itsel
     folder = folder_of(recipe).run(run.name)
     with whole_folder(folder.model) as temporary:
         export_model(temporary, tiny_encoder, tokenizer, degenerate="stuck at chance", carried={"fresh": ["mlm"]})
-    run_phase(run, recipe, ALONE)
+    run_phase(run, recipe, ALONE, "dist-stilts run it")
     status = read_status(folder)
     assert (status.state, status.degenerate, status.heads) == (State.DONE, "stuck at chance", {"fresh": ["mlm"]})
     assert status.digest == weights_digest(tiny_encoder)

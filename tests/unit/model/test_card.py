@@ -14,7 +14,7 @@ from results_made import record
 
 from dist_stilts.model.card import CARD, write_card
 from dist_stilts.model.card_uses import ENCODER, USES, Use
-from dist_stilts.model.encoder import Provenance
+from dist_stilts.model.provenance import Provenance
 from dist_stilts.tasks.spec import TRAINABLE
 
 DIGEST = "ab" * 32

@@ -14,7 +14,7 @@ import pytest
 from hub_standin import CUT, READER, WRITER, Hub, standing_in
 
 from dist_stilts.model.card import write_card
-from dist_stilts.model.encoder import Provenance
+from dist_stilts.model.provenance import Provenance
 
 MODEL = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json", "README.md", "modules.json")
 HEADS = ("heads/x@y[1]/config.json", "heads/x@y[1]/model.safetensors", "1_Pooling/config.json")

@@ -1,0 +1,41 @@
+"""The model cards of a run's export: written with it, and again once it is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dist_stilts.experiment.plan import Run
+from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
+from dist_stilts.model.card import write_card
+from dist_stilts.model.provenance import Provenance
+from dist_stilts.model.saved_heads import saved_heads
+from dist_stilts.results.record import ResultRecord
+
+
+def write_cards(
+    run: Run,
+    recipe: Recipe,
+    folder: Path,
+    provenance: Provenance,
+    command: str,
+    records: Sequence[ResultRecord] = (),
+) -> None:
+    """Write the card of an export and, where it has several heads, that of each.
+
+    Args:
+        command: what a user types to make the model; records: its scores, once there are some.
+    """
+    first = run.lineage()[0]
+    base = None if first.start == FROM_RANDOM else recipe.encoder.path
+    heads = saved_heads(folder, provenance)
+    kinds = {head.folder: head.family.name for head in heads.values()}
+    for place in {folder, *kinds}:
+        write_card(
+            place,
+            provenance,
+            kind=kinds.get(place),  # type: ignore[arg-type]
+            base_model=base,
+            command=command,
+            records=records,
+        )
