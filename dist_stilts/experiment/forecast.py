@@ -82,7 +82,7 @@ def _all_rows(run: Run, recipe: Recipe, task: str) -> int | None:
         except UserError:
             return None
     part = parse_split(wanted.split)
-    if not recipe.data.simulate and part.name == "train" and "train" in spec.sizes:
+    if part.name == "train" and "train" in spec.sizes:
         return round(spec.sizes["train"] * (part.hi - part.lo) / 100) * len(wanted.languages)
     return None
 
@@ -102,6 +102,14 @@ def check_sizes(runs: Sequence[Run], recipe: Recipe) -> None:
                     f"{run.name}: {run.size:,} rows of {name} {train.split}, there are {there:,}",
                     fix=f"Lower study.sizes or phases.{run.phase}.sizes; `full` is all there are",
                 )
+
+
+def uncounted(runs: Sequence[Run], recipe: Recipe) -> Counts:
+    """What is known before rows are counted: published numbers are not those of a world that is still to be made."""
+    root = data_root(recipe)
+    if not recipe.data.simulate or (root and root.is_dir()):
+        return {}
+    return {(name, task.split, *task.languages): None for run in runs for name, task in run.tasks.items()}
 
 
 def cost(run: Run, recipe: Recipe, ranks: int, known: Counts | None = None) -> Cost:

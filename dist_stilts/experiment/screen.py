@@ -9,7 +9,7 @@ from dataclasses import replace
 from dist_stilts.conventions import GIB
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.estimate import most_memory
-from dist_stilts.experiment.forecast import Cost, Counts, cost, hours, rows_of
+from dist_stilts.experiment.forecast import Cost, Counts, cost, hours, rows_of, uncounted
 from dist_stilts.experiment.missing import Findings, find_missing
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
@@ -39,7 +39,7 @@ def screen(recipe: Recipe, runs: Sequence[Run], command: str, ranks: int) -> tup
     """
     done = {run.name for run in runs if is_done(run, folder_of(recipe).run(run.name), recipe.evaluation)}
     left = [run for run in runs if run.name not in done]
-    counts: Counts = {}
+    counts = uncounted(runs, recipe)
     found = find_missing(recipe, left, ranks)
     steps = {run.name: _steps(run, recipe, ranks, counts, found) for run in runs}
     costs = {run.name: _cost(run, recipe, ranks, counts) for run in left}

@@ -48,5 +48,4 @@ def rehearse(config: Recipe, runs: Sequence[Run], ranks: int, details: Callable[
         print("\n".join(["", *everything, details()]), flush=True)
     if found.missing:
         number = len(found.missing)
-        things = "something is" if number == 1 else f"{number} things are"
-        raise UserError(f"it cannot start, {things} missing: {found.missing[0]}")
+        raise UserError(f"it cannot start: {found.missing[0]}{f' ({number - 1} more above)' if number > 1 else ''}")
