@@ -114,7 +114,7 @@ def _look_for_model(key: str, name: str, revision: str | None, parts: Sequence[P
 
 def _cached(name: str, revision: str | None) -> Path | None:
     """The folder of a model of the Hub in the cache of this host, if it is there."""
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     try:
         config = cached_file(name, "config.json", revision=revision, local_files_only=True)

@@ -34,7 +34,7 @@ def recipe_text(kind: str, name: str, look: Look, encoder: str | None, command: 
     batch_size = 8 if look.rows < FEW_ROWS else 16 if kind in ("qa", "choice") else 32
     rows = f"{look.rows:,}{'' if look.whole else ' or more'}"
     steps = math.ceil(look.rows * epochs(look.rows, batch_size) / batch_size)
-    own = {"family": look.own.family, "files": look.own.files, "columns": look.own.columns}
+    own: dict[str, Any] = {"family": look.own.family, "files": look.own.files, "columns": look.own.columns}
     own |= {"languages": look.own.languages}
     own |= {"no_answer": True} if look.own.no_answer else {}
     own |= {"labels": sorted(look.labels)} if _writes_labels(kind, look) else {}
@@ -113,7 +113,7 @@ def pairs_text(name: str, files: Sequence[Path], encoder: str | None, command: s
     """
     source, target, codes, notes = aligned(files)
     root = home(files[0]).resolve() if len(files) == 1 else files[0].resolve().parent
-    own = {"family": "tatoeba", "files": {"test": [source, target]}, "languages": codes}
+    own: dict[str, Any] = {"family": "tatoeba", "files": {"test": [source, target]}, "languages": codes}
     spec = own_spec(name, OwnTask(**own))
     sizes = {code: len(load_bitext(spec, root, "test", code).source) for code in codes}
     notes.append("lines: " + ", ".join(f"{code} {size:,}" for code, size in sizes.items()))
