@@ -19,10 +19,11 @@ from dist_stilts.errors import UserError
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
 from dist_stilts.experiment.training_data import tokenizer_name
+from dist_stilts.families.family import Family
+from dist_stilts.families.kinds import family_of
 from dist_stilts.model.encoder import architecture, build, load_tokenizer, read_architecture
 from dist_stilts.model.heads import fresh_head, head_name
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.spec import Family
 from dist_stilts.train.engine import deepspeed_config
 from dist_stilts.train.memory import engine_parts, training_dtype
 from dist_stilts.train.plan import AUTO, BatchPlan, derive
@@ -86,7 +87,7 @@ def memory(run: Run, recipe: Recipe, encoder: Any, ranks: int) -> dict[str, floa
         f"activations of at most {tokens:,} tokens{', most computed again' if again else ''}": (
             tokens * config.hidden_size * kept * dtype.itemsize
         ),
-        **_scores(round(tokens * run.train.mlm_rate) if _has(run, "mlm") else 0, config.vocab_size),
+        **_scores(round(tokens * run.train.mlm_rate) if _predicts_words(run) else 0, config.vocab_size),
     }
 
 
@@ -97,11 +98,16 @@ def _scores(masked: int, words: int) -> dict[str, float]:
 
 def longest(run: Run, recipe: Recipe) -> int:
     """Most tokens of a text that the run trains on."""
-    return max(recipe.data.max_length, recipe.data.qa.max_length if _has(run, "span") else 0)
+    windowed = any(kind.windowed for kind in _kinds(run))
+    return max(recipe.data.max_length, recipe.data.qa.max_length if windowed else 0)
 
 
-def _has(run: Run, family: Family) -> bool:
-    return any(get_task(task).family == family for task in run.tasks)
+def _predicts_words(run: Run) -> bool:
+    return any(kind.predicts_words for kind in _kinds(run))
+
+
+def _kinds(run: Run) -> list[Family]:
+    return [family_of(get_task(task)) for task in run.tasks]
 
 
 def most_tokens(plan: BatchPlan, length: int) -> int:

@@ -17,17 +17,19 @@ from dist_stilts.errors import UserError
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.training_data import data_root
+from dist_stilts.families.kinds import family_of
 from dist_stilts.model.encoder import read_architecture
 from dist_stilts.model.flops import peak_flops, training_flops_per_token
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import parse_split, stream_rows
 from dist_stilts.tasks.spec import RETRIEVAL
+from dist_stilts.tasks.specs_text import PLAIN_TEXT
 from dist_stilts.train.plan import derive, task_probabilities
 
 TOKENS = {
     "mnli": 40, "snli": 33, "anli": 97, "anli_plus": 45, "qqp": 32, "xnli": 41, "pawsx": 65, "udpos": 24, "panx": 14,
     "squad_v1": 218, "squad_v2": 243, "xquad": 218, "mlqa": 350, "tydiqa": 157, "hellaswag": 347, "ccg": 30,
-    "cosmosqa": 475, "commonsenseqa": 110, "xcopa": 50, "mlm": 128,
+    "cosmosqa": 475, "commonsenseqa": 110, "xcopa": 50, PLAIN_TEXT: 128,
 }  # fmt: skip
 """Tokens of an English row with XLM-R's tokenizer: all windows of a question, all choices. Measured on parts of the
 public files, except MNLI, ANLI+, QQP, CCG, XCOPA and plain text, which are estimates."""
@@ -116,7 +118,8 @@ def cost(run: Run, recipe: Recipe, ranks: int, known: Counts | None = None) -> C
     """Tokens and floating-point operations of one run; ``known`` as for :func:`rows_of`."""
     rows, tokens, length = _training(run, recipe, ranks, known) if run.tasks else (0, 0.0, 1.0)
     scoring = sum(_scored_tokens(name, wanted.splits, wanted.languages) for name, wanted in run.evaluate.items())
-    per_token = _flops_per_token(recipe, length, "mlm" in run.tasks, run.train.mlm_rate)
+    predicts_words = any(family_of(get_task(name)).predicts_words for name in run.tasks)
+    per_token = _flops_per_token(recipe, length, run.train.mlm_rate if predicts_words else 0.0)
     flops = per_token * (tokens + FORWARD * scoring) if per_token is not None and tokens is not None else None
     return Cost(rows, tokens, scoring, flops)
 
@@ -138,8 +141,7 @@ def _training(run: Run, recipe: Recipe, ranks: int, counted: Counts | None) -> t
 def _length(task: str, recipe: Recipe) -> int:
     """Typical tokens of a row. Questions and choices are several sequences, so the limit of one does not bound them."""
     typical = TOKENS.get(task, OTHER)
-    family = get_task(task).family
-    return typical if family in ("span", "choice") else min(typical, recipe.data.max_length)
+    return min(typical, recipe.data.max_length) if family_of(get_task(task)).one_sequence else typical
 
 
 def _scored_tokens(task: str, splits: Sequence[str], languages: Sequence[str]) -> float:
@@ -155,9 +157,9 @@ def _scored_tokens(task: str, splits: Sequence[str], languages: Sequence[str]) -
     return number * rows * TOKENS.get(task, OTHER)
 
 
-def _flops_per_token(recipe: Recipe, length: float, mlm: bool, mlm_rate: float) -> float | None:
+def _flops_per_token(recipe: Recipe, length: float, predicted_share: float) -> float | None:
     made = _architecture(recipe)
-    return None if made is None else training_flops_per_token(made, length, mlm_rate if mlm else 0.0)
+    return None if made is None else training_flops_per_token(made, length, predicted_share)
 
 
 def _architecture(recipe: Recipe) -> Any:

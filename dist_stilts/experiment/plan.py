@@ -14,10 +14,11 @@ from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.experiment.branches import branched
 from dist_stilts.experiment.run_config import FRESH, FROM_ENCODER, FROM_RANDOM, REUSE, ROLES, TRUNK, Recipe, TrainTask
+from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import RecipeFolder
 from dist_stilts.tasks.registry import INTERMEDIATE, MULTI, get_task
 from dist_stilts.tasks.sources import parse_split
-from dist_stilts.tasks.spec import TRAINABLE
+from dist_stilts.tasks.spec import RETRIEVAL
 from dist_stilts.train.plan import OPERATIONAL, SAME_TRAINING, TrainConfig
 
 FULL, BETWEEN = "full", "..."
@@ -89,7 +90,7 @@ class Run:
     @property
     def origin(self) -> str:
         """``random`` if the encoder was never pretrained, else ``pretrained``; MLM counts as pretraining."""
-        if self.start == FROM_ENCODER or "mlm" in self.tasks:
+        if self.start == FROM_ENCODER or not all(family_of(get_task(name)).has_gold for name in self.tasks):
             return "pretrained"
         return self.parent.origin if self.parent else "random"
 
@@ -187,7 +188,7 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
     tasks = _named(config.tasks)
     for name, task in tasks.items():
         spec = get_task(name)
-        if spec.family not in TRAINABLE:
+        if spec.family in RETRIEVAL:
             raise UserError(f"{where}.tasks: {name} is retrieval and trains nothing", fix="Put it under evaluate")
         for split in (task.split, *([task.dev] if task.dev else [])):
             parse_split(split)
@@ -261,7 +262,7 @@ def half_decades(high: int) -> list[int]:
 def has_dev(name: str, train: TrainTask) -> bool:
     """Whether a task's progress is scored. TyDiQA has no dev: what is only the default is not missed."""
     spec = get_task(name)
-    return bool(train.dev) and spec.family != "mlm" and (train.dev != "dev" or "dev" in spec.splits)
+    return bool(train.dev) and family_of(spec).has_gold and (train.dev != "dev" or "dev" in spec.splits)
 
 
 def _check_selection(phase: str, train: TrainConfig, tasks: dict[str, TrainTask]) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dist_stilts.conventions import ENGLISH
-from dist_stilts.data.windows import QaLengths
 from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig
+from dist_stilts.families.encoding import QaLengths
 from dist_stilts.model.encoder import EncoderConfig
 from dist_stilts.tasks.read_own import OwnTask
 from dist_stilts.train.plan import TrainConfig

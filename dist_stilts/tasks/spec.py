@@ -17,7 +17,6 @@ UNSEEN = -1
 """The label id of a gold tag that the training data do not have: predicted, never rightly; never trained on."""
 WITHHELD = -2
 """The label id of a word whose tag is withheld: predicted, and not scored; never trained on."""
-TRAINABLE: tuple[Family, ...] = ("mlm", "sequence", "regression", "multilabel", "choice", "token", "span")
 RETRIEVAL: tuple[Family, ...] = ("tatoeba", "bucc")
 
 
@@ -164,7 +163,7 @@ class TaskSpec:
     """One task, as pure data.
 
     Attributes:
-        family: which head, batch and metric it uses.
+        family: its kind (:mod:`dist_stilts.families`), or the way in which it searches.
         languages: the languages that its publishers offer (ISO 639-1), English first where it has it.
         metric: the main score's name, as the field writes it.
         folders: the names that its folder below the data root may have; the first is the one messages ask for.
@@ -183,7 +182,7 @@ class TaskSpec:
     """
 
     name: str
-    family: Family
+    family: str
     languages: tuple[str, ...]
     metric: str
     folders: tuple[str, ...]
