@@ -38,22 +38,34 @@ GPU = torch.device("cuda")
 
 def describe_memory(recipe: Recipe, runs: Sequence[Run], ranks: int) -> list[str]:
     """What the run that takes most takes, part by part; one line if the encoder is not known here."""
-    trained = [run for run in runs if run.tasks]
     try:
-        encoders = {start: unfilled_encoder(recipe, start) for start in {_is_fresh(run) for run in trained}}
+        most = most_memory(recipe, runs, ranks)
     except UserError as error:
         return [f"not known: {error}"]
+    if most is None:
+        return ["nothing is trained"]
+    run, parameters, parts = most
+    return [
+        f"{parameters / 1e6:,.4g} M parameters in the encoder; most memory is taken by {run.name}:",
+        *(f"{size / GIB:7.2f} GiB  {part}" for part, size in parts.items()),
+        f"{sum(parts.values()) / GIB:7.2f} GiB  together, all word embeddings trained; without CUDA's own",
+    ]
+
+
+def most_memory(recipe: Recipe, runs: Sequence[Run], ranks: int) -> tuple[Run, int, dict[str, float]] | None:
+    """The run that takes most memory, the parameters of its encoder and its parts in bytes; None if nothing is trained.
+
+    Raises:
+        UserError: nothing on this host says what the encoder is.
+    """
+    # Runs of one phase train alike, whatever their size and seed: the first stands for all.
+    trained = list({(run.phase, _is_fresh(run)): run for run in reversed(runs) if run.tasks}.values())[::-1]
+    encoders = {start: unfilled_encoder(recipe, start) for start in {_is_fresh(run) for run in trained}}
     estimates = {run.name: memory(run, recipe, encoders[_is_fresh(run)], ranks) for run in trained}
     if not estimates:
-        return ["nothing is trained"]
-    most = max(estimates, key=lambda name: sum(estimates[name].values()))
-    start = next(_is_fresh(run) for run in trained if run.name == most)
-    parameters = sum(_sizes(encoders[start]))
-    return [
-        f"{parameters / 1e6:,.4g} M parameters in the encoder; most memory is taken by {most}:",
-        *(f"{size / GIB:7.2f} GiB  {part}" for part, size in estimates[most].items()),
-        f"{sum(estimates[most].values()) / GIB:7.2f} GiB  together, all word embeddings trained; without CUDA's own",
-    ]
+        return None
+    most = max(trained, key=lambda run: sum(estimates[run.name].values()))
+    return most, sum(_sizes(encoders[_is_fresh(most)])), estimates[most.name]
 
 
 def memory(run: Run, recipe: Recipe, encoder: Any, ranks: int) -> dict[str, float]:

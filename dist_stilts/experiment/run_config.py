@@ -24,6 +24,7 @@ class SimulateConfig:
     """A simulated multilingual world as data."""
 
     seed: int = 0
+    """Of grammars, words and texts: another seed, another world."""
     placebo: bool = False
     """Every language has English grammar: distances mean nothing, and no analysis may find that they do."""
     scale: float = 1.0
@@ -131,6 +132,7 @@ class Recipe:
     name: str = "experiment"
     """Folder below `out`; without one, the recipe's file gives its name."""
     out: str = "runs"
+    """Folder for the runs; a relative one is looked for below the current folder."""
     ranks: int | None = None
     """Processes; null = one per GPU, or 2 without GPUs. `--ranks` wins."""
     seed: int = 0
