@@ -20,7 +20,7 @@ class Answer:
 def best_answers(context: str, windows: np.ndarray, may_be_empty: bool, count: int) -> list[Answer]:
     """The best answers from all windows of a context, best first, each text once, where it scores best.
 
-    They are those that evaluation ranks (:func:`dist_stilts.evaluate.answers.rank`), and their places.
+    They are those that evaluation ranks (:func:`dist_stilts.families.answers.rank`), and their places.
 
     Args:
         windows: ``[windows, 1 + 3 n_best]``: the score of no answer, then first character, the one after the last, and

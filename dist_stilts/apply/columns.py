@@ -19,7 +19,9 @@ from typing import Any
 from dist_stilts.conventions import JsonObject
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, shown
-from dist_stilts.tasks.own_rows import own_row, text_of
+from dist_stilts.tasks.guess import NAMES, PAIRS
+from dist_stilts.tasks.own_rows import FIELDS as GOLD
+from dist_stilts.tasks.own_rows import joined, own_row
 from dist_stilts.tasks.spec import Row, TaggedRow
 
 TEXTS = ("text_a", "text_b")
@@ -33,21 +35,14 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 """What the model of each family reads of a row."""
 OPTIONAL = ("text_b",)
-GOLD = {"sequence": "label", "choice": "label", "token": "tags", "span": "answers"}
-"""The field that holds the truth, which nobody looks at here."""
-_SINGLE = "text_a text sentence content review comment body tweet message utterance post document headline title line"
-_PAIRS = """text_a text_b, premise hypothesis, sentence1 sentence2, sentence_1 sentence_2, sentence_a sentence_b,
-text1 text2, text_1 text_2, question1 question2, s1 s2, query passage, query document, query text, question sentence,
-question passage, claim evidence"""
+_ASYMMETRIC = (
+    ("query", "passage"), ("query", "document"), ("query", "text"), ("question", "sentence"), ("question", "passage"),
+    ("claim", "evidence"),
+)  # fmt: skip
+"""Pairs that are read where no pair of :data:`dist_stilts.tasks.guess.PAIRS` is there."""
 _SEVERAL = re.compile(r"(choice|option|ending|answer|alternative|solution|sol)[ _]?(\d+|[a-e])", re.IGNORECASE)
-_GUESSES = {
-    "words": "words tokens text sentence",
-    "choices": "choices options endings candidates answers",
-    "prompt": "prompt ctx context premise stem question sentence goal text",
-    "question": "question query",
-    "context": "context passage paragraph document text",
-}
-"""Names that a column may have, likeliest first."""
+_GUESSES = {**NAMES, "prompt": "prompt ctx context premise stem question sentence goal text query"}
+"""Names that a column may have, likeliest first; what a prompt asks may stand beside it, as in XCOPA."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +79,8 @@ class Columns:
         names = str(number), str(number)
         if self.family == "token" and _is_empty(values["words"]):
             return TaggedRow(*names, (), None)
-        kind = "sequence" if FIELDS[self.family] == TEXTS else self.family
-        values = {"text_b": None, GOLD[kind]: None, **values}
-        return own_row(kind, values, names, (), where)
+        # Gold is for nobody here to look at.
+        return own_row(self.family, {"text_b": None, GOLD[self.family].gold: None, **values}, names, (), where)
 
     def _value(self, record: JsonObject, field: str, where: Where) -> Any:
         names = self.of[field]
@@ -97,7 +91,7 @@ class Columns:
         if field == "choices" and len(names) > 1:
             return values
         if len(names) > 1:
-            return " ".join(text_of(value, name, where) for name, value in zip(names, values, strict=True))
+            return joined(values, field, where)
         return values[0]
 
 
@@ -174,11 +168,12 @@ def _guess(family: str, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _guess_texts(names: Sequence[str], as_written: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    for pair in _PAIRS.split(","):
-        first, second = pair.split()
+    for first, second in (*PAIRS, *_ASYMMETRIC):
         if first in as_written and second in as_written:
             return {"text_a": (as_written[first],), "text_b": (as_written[second],)}
-    likely = [as_written[name] for name in _SINGLE.split() if name in as_written] or (names if len(names) == 1 else [])
+    likely = [as_written[name] for name in _GUESSES[TEXTS[0]].split() if name in as_written] or (
+        names if len(names) == 1 else []
+    )
     return {"text_a": (likely[0],)} if likely else {}
 
 

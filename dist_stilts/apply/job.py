@@ -26,8 +26,8 @@ from dist_stilts.apply.predictions import Shape, Wish, our_names
 from dist_stilts.apply.survey import Survey, survey
 from dist_stilts.apply.together import on_main, while_waiting
 from dist_stilts.conventions import JsonObject, OnProgress
-from dist_stilts.data.features import Features
 from dist_stilts.errors import UserError
+from dist_stilts.families.features import Features
 from dist_stilts.layout import require_writable
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import gather_on_main, scatter_values
@@ -150,9 +150,9 @@ def predict_files(
 def plan(request: Request, applied: Applied, inputs: Sequence[Input], count: Any = None) -> Plan:
     """Read the inputs once, and decide what is written."""
     form = output_format(request.out)
-    found = survey(inputs, applied.family, request.columns, form != ".jsonl", form == ".parquet", count)
+    found = survey(inputs, applied.kind.name, request.columns, form != ".jsonl", form == ".parquet", count)
     words = found.columns.of.get("words", ())
-    shape = Shape(applied.family, tuple(applied.found.labels), request.wish, bool(words) and words != ("words",))
+    shape = Shape(applied.kind.name, tuple(applied.found.labels), request.wish, bool(words) and words != ("words",))
     ours = our_names(shape.names(), found.names)
     names = (*found.names, *ours.values())
     types = found.types | {ours[name]: kind for name, kind in shape.types().items()} if form == ".parquet" else {}
@@ -170,7 +170,7 @@ def _what(request: Request, applied: Applied, found: Survey, form: str) -> dict[
         "format": form,
         **vars(request.wish),
         "max_length": applied.max_length,
-        "stride": applied.stride if applied.family == "span" else None,
+        "stride": applied.stride if applied.kind.windowed else None,
         "batch_tokens": applied.batch_tokens,
         "batch_size": applied.batch_size,
         "code": CODE_VERSION,

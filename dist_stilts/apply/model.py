@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from dist_stilts.apply.columns import FIELDS, TEXTS
 from dist_stilts.conventions import fingerprint
 from dist_stilts.data.batches import collate, to_device
-from dist_stilts.data.features import Features, from_table, schema
-from dist_stilts.data.prepare import tokenizer_digest
-from dist_stilts.data.tokenise import tokenise
-from dist_stilts.data.windows import QaLengths
+from dist_stilts.data.prepare import in_memory, tokenizer_digest
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding import cut
 from dist_stilts.evaluate.predict import evaluation_dtype
-from dist_stilts.model.answers import best_spans
+from dist_stilts.families.encoding import Encoding, QaLengths
+from dist_stilts.families.family import Family
+from dist_stilts.families.features import Features
+from dist_stilts.families.kinds import KINDS
+from dist_stilts.families.score import Decoding
 from dist_stilts.model.encoder import most_tokens
 from dist_stilts.model.packing import packs
 from dist_stilts.model.provenance import weights_digest
@@ -30,8 +30,6 @@ from dist_stilts.parallel.world import World
 from dist_stilts.search.cpu_products import fast_linear
 from dist_stilts.tasks.spec import IGNORED, Row
 
-N_BEST, LONGEST_ANSWER = 20, 30
-"""Answers kept per window, and most tokens of one: as evaluation has them."""
 BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}
 """Tokens per forward pass, unless another number is asked for."""
 ROOM_FOR_CONTEXT = 16
@@ -58,9 +56,9 @@ class Applied:
     batch_size: int | None
 
     @property
-    def family(self) -> str:
+    def kind(self) -> Family:
         """The kind of task."""
-        return str(self.found.family)
+        return KINDS[self.found.family]
 
     def digest(self) -> str:
         """Of all that decides the outputs, wherever the model was loaded from."""
@@ -76,12 +74,8 @@ class Applied:
 
     def encode(self, rows: Sequence[Row]) -> Features:
         """Rows as the model reads them; a long one may be several feature rows."""
-        import pyarrow as pa
-
-        family: Any = "sequence" if FIELDS[self.family] == TEXTS else self.family
-        qa = QaLengths(self.max_length, self.stride)
-        made = tokenise(family, self.found.labels, rows, self.found.tokenizer, self.max_length, qa=qa)
-        return from_table(pa.Table.from_pylist(list(made), schema()))
+        how = Encoding(self.found.labels, self.max_length, qa=QaLengths(self.max_length, self.stride))
+        return in_memory(self.kind.encode(rows, self.found.tokenizer, how))
 
     @torch.inference_mode()
     def outputs(self, features: Features, on_batch: Callable[[int], bool]) -> list[np.ndarray] | None:
@@ -101,7 +95,7 @@ class Applied:
                     return None
         parts: list[np.ndarray] = [np.empty(0)] * len(features)
         for rows, values in zip(batches, found, strict=True):
-            for row, part in zip(rows, self._by_row(features, rows, values.cpu().numpy()), strict=True):
+            for row, part in zip(rows, self._by_row(features, rows, values), strict=True):
                 parts[row] = part
         return self._by_example(features, parts)
 
@@ -114,51 +108,35 @@ class Applied:
         return [batch[start : start + size] for batch in batches for start in range(0, len(batch), size)]
 
     def _forward(self, features: Features, rows: np.ndarray) -> torch.Tensor:
-        family: Any = "sequence" if FIELDS[self.family] == TEXTS else self.family
-        batch = to_device(collate(features, rows, family), self.device)
+        batch = to_device(collate(features, rows, self.kind), self.device)
         logits: torch.Tensor = self.found.model.logits(self.found.head, batch)
-        if self.family != "span":
-            return logits
-        context = np.zeros(logits.shape[:2], bool)
-        for place, row in enumerate(rows):
-            context[place, : len(features.offsets[row]) // 2] = features.offsets[row][::2] >= 0
-        return best_spans(logits, torch.from_numpy(context).to(self.device), N_BEST, LONGEST_ANSWER)
+        return logits
 
-    def _by_row(self, features: Features, rows: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
-        """A batch's values, feature row by feature row."""
-        if self.family == "token":
+    def _by_row(self, features: Features, rows: np.ndarray, logits: torch.Tensor) -> list[np.ndarray]:
+        """A batch's outputs, feature row by feature row; of windows, their best answers."""
+        if self.kind.reads == "tokens":
+            return list(self.kind.decode(logits, features, rows, Decoding()))
+        values = logits.cpu().numpy()
+        if self.kind.reads == "targets":
             words = [int((features.labels[row] != IGNORED).sum()) for row in rows]
             return np.split(values, np.cumsum(words)[:-1])
-        if self.family == "span":
-            return [_in_characters(one, features.offsets[row]) for one, row in zip(values, rows, strict=True)]
-        if self.family == "choice":
+        if self.kind.reads == "choices":
             return [one[: len(features.lengths[row])] for one, row in zip(values, rows, strict=True)]
         return list(values)
 
     def _by_example(self, features: Features, parts: list[np.ndarray]) -> list[np.ndarray]:
         """Stretches of one sentence, or windows of one context, one behind another; they follow each other."""
-        if self.family not in ("token", "span"):
+        if self.kind.reads not in ("targets", "tokens"):
             return parts
         ends = np.cumsum(np.bincount(features.example, minlength=features.examples))
         starts = [0, *ends[:-1].tolist()]
-        joined = np.concatenate if self.family == "token" else np.stack
+        joined = np.concatenate if self.kind.reads == "targets" else np.stack
         return [joined(parts[start:end]) for start, end in zip(starts, ends.tolist(), strict=True)]
-
-
-def _in_characters(found: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """A window's best spans, in characters of the context in the place of tokens."""
-    characters = offsets.reshape(-1, 2)
-    spans = found[1:].reshape(-1, 3).astype(np.float64)
-    real = np.isfinite(spans[:, 2])
-    tokens = np.where(real[:, None], spans[:, :2], 0).astype(np.int64)
-    spans[:, 0] = np.where(real, characters[tokens[:, 0], 0], 0)
-    spans[:, 1] = np.where(real, characters[tokens[:, 1], 1], 0)
-    return np.concatenate([found[:1], spans.ravel()])
 
 
 def usual_length(found: Any) -> int:
     """Most tokens that the model was made for: positions of the encoder, or the tokenizer's limit."""
-    if found.family == "span":
+    if KINDS[found.family].windowed:
         return QaLengths().max_length
     limits = (most_tokens(found.model.encoder), int(min(found.tokenizer.model_max_length, 1 << 30)))
     least = min(limits)
@@ -183,7 +161,7 @@ def opened(
     length = max_length or min(usual_length(found), most)
     if length > most:
         raise UserError(f"--max-length: the encoder reads {most} tokens at most", fix=f"Give {most} or fewer")
-    if found.family == "span" and length < QaLengths().max_question + ROOM_FOR_CONTEXT:
+    if KINDS[found.family].windowed and length < QaLengths().max_question + ROOM_FOR_CONTEXT:
         least = QaLengths().max_question + ROOM_FOR_CONTEXT
         raise UserError(
             f"--max-length: windows need room beside questions of {QaLengths().max_question} tokens",

@@ -9,7 +9,7 @@ import pytest
 
 from dist_stilts.apply.columns import choose_columns, is_blank
 from dist_stilts.errors import UserError
-from dist_stilts.tasks.spec import ChoiceRow, PairRow, SpanRow, TaggedRow
+from dist_stilts.tasks.spec import ChoiceRow, MultiLabelRow, PairRow, SpanRow, TaggedRow
 
 WHERE = (Path("rows.csv"), 1)
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_told_is_refused(family: str, names: str, given: str, sai
     [
         ("sequence", {"text": "ab"}, PairRow("3", "3", "ab", "", None)),
         ("sequence", {"premise": "a", "hypothesis": ""}, PairRow("3", "3", "a", "", None)),
-        ("multilabel", {"text": "a"}, PairRow("3", "3", "a", "", None)),
+        ("multilabel", {"text": "a"}, MultiLabelRow("3", "3", "a", "", None)),
         ("token", {"words": ["a b", "c"]}, TaggedRow("3", "3", ("a b", "c"), None)),
         ("token", {"text": " a  b "}, TaggedRow("3", "3", ("a", "b"), None)),
         ("token", {"text": ""}, TaggedRow("3", "3", (), None)),

@@ -19,9 +19,9 @@ from models_made import features_of, save_checkpoint
 
 from dist_stilts.apply.job import Request, predict_files
 from dist_stilts.apply.predictions import Wish
-from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.predict import predict
+from dist_stilts.families.encoding import QaLengths
 from dist_stilts.model.fine_tuned import open_model
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.world import ALONE
@@ -136,8 +136,8 @@ class _Named:
     def __init__(self, found: Any) -> None:
         self.found, self.eval = found, found.model.eval
 
-    def predict(self, _: str, batch: Any) -> Any:
-        return self.found.model.predict(self.found.head, batch)
+    def logits(self, _: str, batch: Any) -> Any:
+        return self.found.model.logits(self.found.head, batch)
 
 
 def test_answers_have_their_place_in_contexts_of_any_length(predicted: Predicted, world: Path) -> None:

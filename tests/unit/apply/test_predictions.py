@@ -10,7 +10,7 @@ import pytest
 
 from dist_stilts.apply.answers import best_answers
 from dist_stilts.apply.predictions import Shape, Wish, our_names
-from dist_stilts.evaluate.answers import rank
+from dist_stilts.families.answers import rank
 from dist_stilts.tasks.spec import ChoiceRow, PairRow, SpanRow, TaggedRow
 
 NAMES = "1", "1"
