@@ -190,7 +190,8 @@ def _sentences(path: Path, is_comment: Callable[[str], bool]) -> Iterator[tuple[
     Args:
         is_comment: of a line that begins with ``# ``, before the words of a sentence: the sign may be a word, too.
     """
-    first, lines = 0, []
+    first = 0
+    lines: list[str] = []
     for number, line in read_lines(path):
         if not line.strip():
             if lines:
