@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from dist_stilts.apply.columns import FIELDS
 from dist_stilts.conventions import fingerprint
 from dist_stilts.data.batches import collate, to_device
 from dist_stilts.data.prepare import in_memory, tokenizer_digest
@@ -155,8 +156,12 @@ def opened(
     """Put a model on this rank's device, ready to read.
 
     Raises:
-        UserError: an unknown dtype; a length that the encoder has no positions for.
+        UserError: a kind of model that predicts nothing of rows; an unknown dtype;
+            a length that the encoder has no positions for.
     """
+    if found.family not in FIELDS:
+        fix = "Classification, regression, several labels, tagging, questions and choices are"
+        raise UserError(f"a model of kind '{found.family}' is not applied to files", fix=fix)
     most = most_tokens(found.model.encoder)
     length = max_length or min(usual_length(found), most)
     if length > most:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dist_stilts.errors import UserError
 from dist_stilts.verbs.common import Json, say
 
 _reading = partial(typer.Option, rich_help_panel="Reading")
@@ -81,6 +82,8 @@ def predict(
     from dist_stilts.parallel.world import started
     from dist_stilts.report.progress import bar
 
+    if out == "-" and as_json:
+        raise UserError("--json: standard output has the predictions", fix="Leave it out, or name a file with --out")
     request = Request(
         model,
         inputs,

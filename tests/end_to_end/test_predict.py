@@ -35,6 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = load_tokenizer(str(write_world(path / "world", seed=0, scale=0.05) / "tokenizer"))
     save_checkpoint(path / "pairs", "sequence", CONFIG, tokenizer, ("no", "yes"))
     save_checkpoint(path / "tags", "token", CONFIG, tokenizer, ("O", "B-X"))
+    save_checkpoint(path / "words", "mlm", CONFIG, tokenizer)
     save_checkpoint(path / "bare", "sequence", CONFIG, tokenizer, ("no", "yes"))
     for file in path.glob("bare/*token*"):
         file.unlink()
@@ -85,6 +86,15 @@ def test_standard_input_to_standard_output(models: Path) -> None:
     ]
 
 
+def test_who_reads_no_more_ends_it_in_one_line(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text(f"{SHORT}\n" * 3000, encoding="utf-8")
+    command = f"{sys.executable} -m dist_stilts predict {tmp_path}/in.txt --model {models}/pairs --out - | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert len(rows_of(done.stdout)) == 1
+    assert "Traceback" not in done.stderr
+    assert "error: nobody reads standard output any more" in done.stderr
+
+
 @pytest.mark.slow
 def test_what_was_killed_goes_on_and_ends_with_the_same_bytes(
     start: Callable[..., Any], cli: Callable[..., Any], kill: Callable[[int], Any], models: Path, tmp_path: Path
@@ -133,6 +143,7 @@ BAD: dict[str, tuple[dict[str, str], str, tuple[str, ...], str]] = {
     "a generation model": (GOOD, "writer", (), "generates text: it is no encoder with a head"),
     "a bare encoder": (GOOD, "encoder", (), "an encoder without a head predicts nothing"),
     "no tokenizer": (GOOD, "bare", (), "no tokenizer"),
+    "a language model": (GOOD, "words", (), "a model of kind 'mlm' is not applied to files"),
     "no model": (GOOD, "gone", (), "no such model folder"),
     "an unknown head": (GOOD, "pairs", ("--head", "xnli"), "no head of 'xnli'"),
     "tokens beyond the encoder's": (GOOD, "pairs", ("--max-length", "99"), "--max-length: the encoder reads 38"),
