@@ -32,10 +32,12 @@ SETTINGS: dict[str, Setting] = {
     "run": _named("run", lambda record: record.training.run),
     "model": _named("model", lambda record: record.model.called),
     "path": _named("from", lambda record: record.model.path),
+    "revision": _named("revision", lambda record: record.model.revision),
     "digest": _named("digest", lambda record: record.model.id),
     "max_length": _named("max_length", lambda record: record.reading.max_length),
     "stride": _named("stride", lambda record: record.reading.stride),
     "dtype": lambda record: record.reading.dtype,
+    "labels": _named("labels", lambda record: record.reading.labels),
     "run_id": _named("run_id", lambda record: record.training.run_id),
     "folder": _named("in", lambda record: record.place.file.parent if record.place else None),
 }
@@ -47,7 +49,7 @@ def all_but(*names: str) -> tuple[str, ...]:
     return tuple(name for name in SETTINGS if name not in names)
 
 
-OF_TARGET = all_but("seed", "run", "model", "path", "digest", "run_id", "folder")
+OF_TARGET = all_but("seed", "run", "model", "path", "revision", "digest", "run_id", "folder")
 """Settings that make two scores of one task two targets: in means and curves only scores that agree in them meet. The
 others say which run it is that is scored."""
 

@@ -24,7 +24,7 @@ def _retrieval(text: str) -> Any:
 
 
 def evaluate(
-    model: Annotated[str, typer.Option(help="Model folder (or Hub name, for retrieval).")],
+    model: Annotated[str, typer.Option(help="Model folder, or a model's name on the Hub.")],
     out: Annotated[Path, typer.Option(help="Folder for results.jsonl, predictions and pictures.")],
     tasks: Annotated[
         str | None,
@@ -38,6 +38,17 @@ def evaluate(
     stride: Annotated[int, typer.Option(help="Question answering: tokens from window to window.")] = 128,
     batch_size: Annotated[int, typer.Option(help="Rows per rank and forward pass.")] = 64,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    revision: Annotated[
+        str | None, typer.Option(help="Commit, branch or tag of a model of the Hub.", show_default=False)
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="What the model's outputs are, where their names do not tell: LABEL_0=entailment,LABEL_1=neutral,… or"
+            " all labels in the model's order; NAME= leaves one out.",
+            show_default=False,
+        ),
+    ] = None,
     prepare_only: Annotated[bool, typer.Option("--prepare-only", help="Tokenise the data, score nothing.")] = False,
     pairs: Annotated[tuple[Path, Path] | None, _retrieval("Two aligned files to score as Tatoeba's are.")] = None,
     layer: Annotated[str, _retrieval("0 (embeddings) and up, several (7,14), last, or all: a sweep.")] = "last",
@@ -51,8 +62,12 @@ def evaluate(
     memory: Annotated[str, _retrieval("Working memory of the search, such as 1.5G.")] = "512M",
     as_json: Json = False,
 ) -> None:
-    """Score a model on tasks. Example: `dist-stilts evaluate --model runs/quickstart/pretrain/model --tasks tatoeba
+    """Score a model on tasks: one that was trained here or, its labels matched by name, anybody's.
+
+    Example: `dist-stilts evaluate --model runs/quickstart/pretrain/model --tasks tatoeba
     --data runs/quickstart/world --layer all --out scores`
+
+    Example: `dist-stilts evaluate --model joeddav/xlm-roberta-large-xnli --tasks xnli --data DATA --out scores`
     """
     from dist_stilts.data.windows import QaLengths
     from dist_stilts.evaluate.retrieval import RetrievalConfig
@@ -90,6 +105,8 @@ def evaluate(
         folder.embeddings,
         qa=QaLengths(window, stride),
         versions=versions(),
+        revision=revision,
+        labels=labels or "",
     )
     if prepare_only:
         print(preparation(prepare_job(job, bar())))
