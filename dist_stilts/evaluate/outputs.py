@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from dist_stilts.families.encoding import QaLengths
 from dist_stilts.families.kinds import KINDS
 from dist_stilts.model.encoder import build, most_tokens, read_architecture
 from dist_stilts.model.fine_tuned import matches
@@ -20,12 +21,12 @@ from dist_stilts.model.heads import head_name
 from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import read_provenance
 from dist_stilts.report.progress import say
-from dist_stilts.tasks.sources import fetch_model
+from dist_stilts.tasks.hub import fetch_model
 from dist_stilts.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
-    from dist_stilts.data.features import Features
     from dist_stilts.evaluate.suite import Job, Unit
+    from dist_stilts.families.features import Features
 
 
 def with_matchings(units: Iterable[Unit], job: Job) -> list[Unit]:
@@ -46,16 +47,17 @@ def with_matchings(units: Iterable[Unit], job: Job) -> list[Unit]:
 
 def within_reach(job: Job, units: Sequence[Unit], *, silent: bool) -> Job:
     """The job with texts and windows no longer than the model can read; says so where they are cut."""
-    if not any(unit.spec.family in KINDS for unit in units):
+    kinds = [KINDS[unit.spec.family] for unit in units if unit.spec.family in KINDS]
+    if not kinds:
         return job
     longest = longest_text(fetch_model(job.model, job.revision))
-    asked = {job.qa.max_length if unit.spec.family == "span" else job.max_length for unit in units}
+    asked = {job.qa.max_length if kind.windowed else job.max_length for kind in kinds}
     if max(asked) > longest and not silent:
         say(f"texts and windows are cut to {longest} tokens, not {max(asked)}: the model reads no more at once")
     return replace(job, max_length=min(job.max_length, longest), qa=_within(job, longest))
 
 
-def _within(job: Job, longest: int) -> Any:
+def _within(job: Job, longest: int) -> QaLengths:
     """Windows that fit; their parts keep their shares of the whole."""
     qa = job.qa
     if qa.max_length <= longest:

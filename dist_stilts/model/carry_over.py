@@ -17,7 +17,7 @@ from dist_stilts.model.labels import parse_given
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import read_provenance
 from dist_stilts.model.saved_heads import head_for, language_model_head, load_head, matched, saved_heads
-from dist_stilts.tasks.sources import fetch_model
+from dist_stilts.tasks.hub import fetch_model
 from dist_stilts.tasks.spec import TaskSpec
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from dist_stilts.errors import UserError
 from dist_stilts.model.provenance import weights_digest
-from dist_stilts.tasks.sources import fetch_model
+from dist_stilts.tasks.hub import fetch_model
 
 NO_ENCODER = "no encoder can be made of this"
 TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json")

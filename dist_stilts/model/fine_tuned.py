@@ -15,7 +15,7 @@ from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
 from dist_stilts.model.saved_heads import SavedHead, head_for, load_head, load_task_model, matched, saved_heads
 from dist_stilts.model.trial import logits_of_transformers, on_trial, require_same
-from dist_stilts.tasks.sources import fetch_model
+from dist_stilts.tasks.hub import fetch_model
 from dist_stilts.tasks.spec import TaskSpec
 
 

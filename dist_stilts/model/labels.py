@@ -134,9 +134,7 @@ def _advice(wanted: Sequence[str], extra: Sequence[str], missing: Sequence[str])
     if extra and all(_NAMELESS.fullmatch(name) for name in extra):
         # No example to copy: whichever it were, it would be wrong for most models.
         places = ",".join(f"{name}=…" for name in extra)
-        return (
-            f"They have no names: see the model's card, and pass --labels {places} with the task's for the dots"
-        )
+        return f"They have no names: see the model's card, and pass --labels {places} with the task's for the dots"
     if len(extra) < len(missing):
         return f"The model never predicts {', '.join(missing)}: score a task that has its labels"
     return f"Say what they are: --labels {','.join(f'{name}=…' for name in extra)} (NAME= leaves one out)"
