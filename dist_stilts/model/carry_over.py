@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from dist_stilts.model.encoder import LoadReport
 from dist_stilts.model.heads import MLM, Head, head_name
+from dist_stilts.model.labels import parse_given
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import read_provenance
 from dist_stilts.model.saved_heads import head_for, language_model_head, load_head, matched, saved_heads
@@ -39,12 +40,19 @@ def _listed(names: list[str]) -> str:
 
 
 def carry_over(
-    model: MultiTaskModel, specs: Sequence[TaskSpec], start: str | None, revision: str | None = None, *, reuse: bool
+    model: MultiTaskModel,
+    specs: Sequence[TaskSpec],
+    start: str | None,
+    revision: str | None = None,
+    labels: str | None = None,
+    *,
+    reuse: bool,
 ) -> HeadReport:
     """Load into the model's heads what goes on from the start, as the module's rule says; the others stay as they are.
 
     Args:
         start: Hub name or local folder, None if the phase starts from nothing.
+        labels: what the start's outputs are, where their names do not tell.
 
     Raises:
         UserError: a head that goes on but has not all tensors, or labels that cannot be matched.
@@ -60,7 +68,7 @@ def carry_over(
         if saved is None and name == MLM and provenance is None:
             head = language_model_head(folder, model.encoder)
         elif saved is not None and (reuse or name == MLM):
-            head = load_head(saved, model.encoder, matched(spec, saved, {}))
+            head = load_head(saved, model.encoder, matched(spec, saved, parse_given(labels or "", saved.labels)))
         else:
             head = None
         if head is not None:
