@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from dist_stilts.conventions import fingerprint, sha256_of_file
 from dist_stilts.evaluate.predict import evaluation_dtype
+from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.provenance import Provenance, read_provenance
 from dist_stilts.parallel.world import World
 from dist_stilts.results.metrics import last_metric
 from dist_stilts.results.record import Identity, Model, Reading, ResultRecord, Scoring, Training
-from dist_stilts.tasks.sources import data_revision, fetch_model, is_available, parse_split
+from dist_stilts.tasks.sources import data_revision, is_available, parse_split
 from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def model_of(path: str) -> Model:
     """
     provenance = read_provenance(Path(path))
     if provenance is None:
-        return Model(_weights_digest(fetch_model(path, None)), path=path)
+        return Model(_weights_digest(model_folder(path)), path=path)
     return Model(provenance.digest[:12], provenance.run, path, provenance.origin)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
 from dist_stilts.model.card import write_card
+from dist_stilts.model.old_heads import is_old
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.model.saved_heads import saved_heads
 from dist_stilts.results.record import ResultRecord
@@ -29,7 +30,8 @@ def write_cards(
     first = run.lineage()[0]
     base = None if first.start == FROM_RANDOM else recipe.encoder.path
     heads = saved_heads(folder, provenance)
-    kinds = {head.folder: head.family.name for head in heads.values()}
+    # Of an older version's export, the libraries know the encoder alone.
+    kinds = {} if is_old(folder) else {head.folder: head.family.name for head in heads.values()}
     for place in {folder, *kinds}:
         write_card(
             place,
