@@ -6,7 +6,6 @@
 <out>/<recipe>/<run>/            one run: see :class:`RunFolder`
 <out>/<recipe>/study/            what is made from all runs of a study: see :class:`StudyFolder`
 <cache>/<key>/                   embeddings: see :class:`EmbeddingFolder`
-~/.cache/dist-stilts/merged/<key>/   what an adapter and its base make together
 """
 
 from __future__ import annotations
@@ -237,12 +236,6 @@ class EmbeddingFolder:
     def lock(self) -> Path:
         """Held by the program that computes embeddings here."""
         return self.path / ".lock"
-
-
-def merged_adapter(key: str) -> Path:
-    """Where the model is kept that an adapter and its base make together, below the user's cache (XDG_CACHE_HOME)."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "dist-stilts" / "merged" / key
 
 
 def prediction_file(folder: Path, task: str, split: str, language: str, suffix: str = "tsv") -> Path:

@@ -1,6 +1,6 @@
 """Adapters (peft): a base model and the small file that changes it, merged into a model folder like any other.
 
-    adapter_config.json + adapter_model.safetensors --(base model, merge_and_unload)--> cache/<key>/
+    adapter_config.json + adapter_model.safetensors --(base, merge_and_unload)--> ~/.cache/dist-stilts/merged/<key>/
 
 Whoever wants a model's folder asks :func:`model_folder` for it, so adapters are taken wherever models are. The head is
 the adapter's, or the base's; one that is in neither is refused (law 8).
@@ -8,6 +8,7 @@ the adapter's, or the base's; one that is in neither is refused (law 8).
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -18,7 +19,6 @@ import torch
 
 from dist_stilts.conventions import fingerprint
 from dist_stilts.errors import UserError, refused
-from dist_stilts.layout import merged_adapter
 from dist_stilts.parallel.once import build
 from dist_stilts.tasks.sources import fetch_model
 
@@ -53,7 +53,8 @@ def model_folder(path: str, revision: str | None = None) -> Path:
         return folder
     adapter = _read(folder)
     base = fetch_model(adapter.base_model_name_or_path, adapter.revision)
-    merged = merged_adapter(fingerprint([FORMAT, *_files(folder), *_files(base)]))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dist-stilts" / "merged"
+    merged = cache / fingerprint([FORMAT, *_files(folder), *_files(base)])
 
     def make(out: Path) -> None:
         try:
