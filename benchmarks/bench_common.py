@@ -132,7 +132,7 @@ def measure(job: Job, ranks: int = 1) -> dict[str, Any]:
 
 def rows_of(job: Job, split: str) -> tuple[Any, Any]:
     """Feature rows and the vocabulary they are of: a real split by the product's own reader, or made-up rows."""
-    from dist_stilts.data.batches import Vocabulary
+    from dist_stilts.families.masking import Vocabulary
 
     if job.data is None:
         return made_up(job), Vocabulary(1, job.vocabulary - 1, np.arange(4, job.vocabulary - 1))
@@ -149,29 +149,20 @@ def rows_of(job: Job, split: str) -> tuple[Any, Any]:
 
 def made_up(job: Job) -> Any:
     """Random ids; lengths as of XNLI in English if none is given: 39 tokens on average, 9 to 128."""
-    import pyarrow as pa
-
-    from dist_stilts.data.features import from_table, schema
+    from dist_stilts.data.prepare import in_memory
+    from dist_stilts.families.encoding import feature_row
+    from dist_stilts.tasks.spec import Row
 
     rng = np.random.default_rng(job.seed)
     lengths = np.exp(rng.normal(3.55, 0.45, 2500)).astype(int).clip(9, 128)
     lengths = np.full(500, job.length) if job.length else lengths
     span = job.task == "squad_v1"
-    rows = [
-        {
-            "input_ids": rng.integers(4, job.vocabulary - 1, length),
-            "lengths": [length],
-            "labels": sorted(rng.integers(1, length, 2).tolist()) if span else [int(rng.integers(3))],
-            "offsets": [],
-            "example": row,
-            "first_word": 0,
-            "truncated": 0,
-            "id": str(row),
-            "group": str(row),
-        }
-        for row, length in enumerate(lengths.tolist())
-    ]
-    return from_table(pa.Table.from_pylist(rows, schema=schema()))
+    rows = []
+    for number, length in enumerate(lengths.tolist()):
+        ids = rng.integers(4, job.vocabulary - 1, length).tolist()
+        labels = sorted(rng.integers(1, length, 2).tolist()) if span else [int(rng.integers(3))]
+        rows.append(feature_row(Row(str(number), str(number)), number, [ids], labels))
+    return in_memory(rows)
 
 
 def mean_length(features: Any) -> float:

@@ -78,6 +78,7 @@ def start_ours(job: Job, features: Any, vocabulary: Any, world: Any, steps: int)
     from dist_stilts.data.batches import Stream, words_used
     from dist_stilts.data.mixture import plan as plan_mixture
     from dist_stilts.data.mixture import probabilities
+    from dist_stilts.families.kinds import family_of
     from dist_stilts.model.encoder import load_encoder
     from dist_stilts.model.heads import head_name
     from dist_stilts.model.multitask import MultiTaskModel
@@ -117,7 +118,7 @@ def start_ours(job: Job, features: Any, vocabulary: Any, world: Any, steps: int)
     plan = derive(config, sizes, world.size)
     engine = start_engine(model, deepspeed_config(config.deepspeed, config, plan), config, world)
     batches = (job.batch_size, int(config.max_micro_tokens), job.seed, 0.0, packs(model.encoder))
-    stream = Stream(spec.name, spec.family, features, rows, vocabulary, *batches)
+    stream = Stream(spec.name, family_of(spec), features, rows, vocabulary, *batches)
     mixture = plan_mixture(probabilities(sizes), plan.steps, job.seed)
     return engine, Work([stream], [head_name(spec)], mixture, plan, config, job.seed)
 

@@ -24,6 +24,7 @@ import torch
 from bench_common import Job, new_config, rows_of
 
 from dist_stilts.data.batches import Stream, to_device
+from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
@@ -106,7 +107,7 @@ def encoder_with_head(job: Job) -> MultiTaskModel:
 
 def random_stream(job: Job) -> Stream:
     features, words = rows_of(job, "train")
-    return Stream("xnli", "sequence", features, np.arange(ROWS), words, ROWS, ROWS * LENGTH, 0, 0.15)
+    return Stream("xnli", family_of(get_task("xnli")), features, np.arange(ROWS), words, ROWS, ROWS * LENGTH, 0, 0.15)
 
 
 def train_step(engine: Any, stream: Stream, world: World) -> None:

@@ -8,12 +8,12 @@ programs call some of them, and answers with the field if there is one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from importlib import resources
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from textwrap import shorten
+from typing import Any, TypeVar
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -21,9 +21,12 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from dist_stilts.conventions import KIB
 from dist_stilts.errors import UserError, near, nearest
+from dist_stilts.recipe_keys import NAME, Key, keys_of, sections
 
 T = TypeVar("T")
 SHIPPED = "dist_stilts.recipes"
+FEW, SHOWN, ELLIPSIS = 6, 90, "…"
+"""Keys that a message explains one by one; characters of what it says of each; what stands for the rest."""
 OTHER_NAMES = {
     **dict.fromkeys(("model", "model_name", "model_name_or_path"), "path"),
     **dict.fromkeys(("dir", "folder", "data_dir"), "root"),
@@ -129,7 +132,7 @@ def _merge(base: Any, changes: Any, where: Any) -> Any:
         return OmegaConf.merge(base, changes)
     except ConfigKeyError as error:
         key = str(error.full_key or error.key)
-        hint = _known_key(key.rpartition(".")[2], error.object_type, OmegaConf.get_type(base))
+        hint = _known_key(key, error.object_type, OmegaConf.get_type(base))
         raise UserError(f"unknown key '{key}'", where=where(key), fix=hint) from None
     except OmegaConfBaseException as error:
         key = str(error.full_key or "")
@@ -139,22 +142,40 @@ def _merge(base: Any, changes: Any, where: Any) -> Any:
         raise UserError(f"not a value: {error}", where=where("")) from None
 
 
-def _known_key(name: str, section: Any, schema: Any) -> str:
-    """The key of the section that is meant, else one of another section, else all that the section has."""
-    known = list(get_type_hints(section)) if is_dataclass(section) else []
+def _known_key(key: str, section: Any, schema: Any) -> str:
+    """What may be meant, and what it means: a key of the section, else of another one; else all that the section has.
+
+    Args:
+        key: as it was given, with the sections that it is in; section: the dataclass of the last of these.
+        schema: the dataclass of the whole.
+    """
+    above, _, name = key.rpartition(".")
+    known = {found.path.rpartition(".")[2]: found for found in _keys(section, above)}
     meant = OTHER_NAMES.get(name.lower(), name)
-    elsewhere = {path.rpartition(".")[2]: path for path in reversed(list(_paths(schema)))}
-    if not near(meant, known) and (found := near(meant, elsewhere)):
-        return f"did you mean '{elsewhere[found[0]]}'?"
-    return nearest(meant, known)
+    for place in (known, {found.path.rpartition(".")[2]: found for found in reversed(_all_keys(schema))}):
+        if found := near(meant, place):
+            return f"did you mean {_explained(place[found[0]])}?"
+    if len(known) > FEW:
+        part = f"recipes keys {above}".strip()
+        return f"{nearest(meant, known)}; `dist-stilts {part}` says what each means"
+    return f"known: {', '.join(map(_explained, known.values()))}" if known else nearest(meant, known)
 
 
-def _paths(schema: Any, above: str = "") -> Iterator[str]:
-    """The dotted key of every field of a config dataclass and of those below it that need no name of the user's."""
-    for name, kind in get_type_hints(schema).items() if is_dataclass(schema) else ():
-        yield above + name
-        for part in get_args(kind) if get_origin(kind) is UnionType else [kind]:
-            yield from _paths(part, f"{above}{name}.")
+def _keys(section: Any, above: str) -> list[Key]:
+    return keys_of(section, above) if is_dataclass(section) and isinstance(section, type) else []
+
+
+def _all_keys(schema: Any) -> list[Key]:
+    """Every key of a config dataclass and of those below it, as far as they need no name of the user's."""
+    if not (is_dataclass(schema) and isinstance(schema, type)):
+        return []
+    return [key for path, _, keys in sections(schema) if NAME not in path.split(".") for key in keys]
+
+
+def _explained(key: Key) -> str:
+    """The key and the beginning of what it means."""
+    meaning = re.split(r"[.;:] |\.$", key.meaning)[0]
+    return f"'{key.path}'{f' ({shorten(meaning, SHOWN, placeholder=ELLIPSIS)})' if meaning else ''}"
 
 
 def _to_object(merged: Any, where: Path | str) -> Any:

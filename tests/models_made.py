@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.functional import one_hot
 
-from dist_stilts.data.features import Features, from_table, schema
-from dist_stilts.data.tokenise import tokenise
-from dist_stilts.data.windows import QaLengths
-from dist_stilts.model.answers import best_spans
+from dist_stilts.data.prepare import in_memory
+from dist_stilts.families.encoding import Encoding, QaLengths
+from dist_stilts.families.features import Features
+from dist_stilts.families.kinds import family_of
 from dist_stilts.model.export import export
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
@@ -23,10 +24,8 @@ def features_of(
     spec: TaskSpec, rows: list[Any], tokenizer: Any, max_length: int = 64, qa: QaLengths | None = None
 ) -> Features:
     """Rows of a task as a model reads them."""
-    import pyarrow as pa
-
-    made = tokenise(spec.family, spec.labels, rows, tokenizer, max_length, qa=qa or QaLengths(max_length, 4, 12))
-    return from_table(pa.Table.from_pylist(list(made), schema()))
+    how = Encoding(spec.labels, max_length, qa=qa or QaLengths(max_length, 4, 12))
+    return in_memory(family_of(spec).encode(rows, tokenizer, how))
 
 
 def export_model(
@@ -53,16 +52,14 @@ class Oracle:
     def eval(self) -> None:
         """Nothing to switch."""
 
-    def predict(self, _: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def logits(self, _: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         rows = [tuple(ids.tolist()) for ids in batch["input_ids"].split(batch["lengths"].tolist())]
-        return torch.tensor([label for row in rows for label in self.labels[row] if label >= 0])
-
-    def answers(
-        self, _: str, batch: dict[str, torch.Tensor], context: torch.Tensor, n_best: int, longest: int
-    ) -> torch.Tensor:
-        logits = torch.full((*context.shape, 2), float("-inf"))
-        for number, ids in enumerate(batch["input_ids"].split(batch["lengths"].tolist())):
-            first, last = self.labels[tuple(ids.tolist())]
+        if batch["labels"].ndim == 1:
+            labels = [int(label) for row in rows for label in self.labels[row] if label >= 0]
+            return one_hot(torch.tensor(labels)).float()
+        logits = torch.full((len(rows), int(batch["lengths"].max()), 2), float("-inf"))
+        for number, ids in enumerate(rows):
+            first, last = self.labels[ids]
             logits[number, : len(ids)] = 0.0
             logits[number, first, 0] = logits[number, last, 1] = 5.0
-        return best_spans(logits, context, n_best, longest)
+        return logits

@@ -21,6 +21,7 @@ from dist_stilts.errors import UserError
 from dist_stilts.results.order import intermediate_place, target_place
 from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.spec import RETRIEVAL
+from dist_stilts.tasks.specs_text import PLAIN_TEXT
 
 AVERAGE, WITHOUT_RETRIEVAL = "average", "average without retrieval"
 BASELINE, CHANGE, BEST = "baseline", "change", "best"
@@ -142,7 +143,7 @@ def is_retrieval(target: str) -> bool:
 
 def base_tasks(tasks: str) -> str:
     """An intermediate phase's tasks without masked language modelling: what it shares with its variants."""
-    return ",".join(dict.fromkeys(task for task in tasks.split(",") if task != "mlm"))
+    return ",".join(dict.fromkeys(task for task in tasks.split(",") if task != PLAIN_TEXT))
 
 
 def _phases(scores: pd.DataFrame, size: int | None) -> list[tuple[str, str, int]]:

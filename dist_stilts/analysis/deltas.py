@@ -31,6 +31,7 @@ from dist_stilts.analysis.delta_rows import (
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.numbers import ABSENT, COLLAPSED, plus_minus
 from dist_stilts.report.render import Sheet, write_as
+from dist_stilts.tasks.specs_text import PLAIN_TEXT
 
 AVERAGES = (AVERAGE, WITHOUT_RETRIEVAL)
 
@@ -121,7 +122,7 @@ def _variants(rows: Sequence[Row]) -> Iterator[str]:
         if row.kind == CHANGE:
             groups.setdefault(base_tasks(row.tasks), []).append(row)
     for group in groups.values():
-        forms = [row.intermediate + (" (with MLM)" if "mlm" in row.tasks.split(",") else "") for row in group]
+        forms = [row.intermediate + (" (with MLM)" if PLAIN_TEXT in row.tasks.split(",") else "") for row in group]
         if len(group) > 1:
             yield f"the same tasks in several forms: {', '.join(forms)}"
         elif forms != [group[0].intermediate]:

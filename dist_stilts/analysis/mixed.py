@@ -44,7 +44,7 @@ def logit_cells(scores: pd.DataFrame) -> pd.DataFrame:
         unit, language, size, score (logit) and x = log2(size), for sizes beyond 0.
     """
     some = scores[scores["size"] > 0]
-    right = some["value"] / 100 * some["count"]
+    right = some["value"].clip(lower=0) / 100 * some["count"]  # of correlations, the only ones below 0
     sums = some.assign(right=right, wrong=some["count"] - right).groupby(["unit", "language", "size"], as_index=False)
     cells = sums[["right", "wrong"]].sum()
     cells["score"] = np.log((cells["right"] + 0.5) / (cells["wrong"] + 0.5))

@@ -5,9 +5,12 @@ A batch is a dictionary of tensors, in which all segments lie one behind another
     input_ids   ``[tokens]`` int64
     lengths     ``[segments]`` int64 tokens of each; it stays on the host, where shapes are decided
     bounds      ``[segments + 1]`` int32 the first token of each, and the number of all
-    labels      ``[rows]`` class or choice; ``[targets]`` of the tokens that are predicted; ``[rows, 2]`` first and last
-                token of the answer; -100 = hidden
-    targets     tagging and masked language modelling only: ``[targets]`` places of the tokens that are predicted
+    token_types ``[tokens]`` int64, 1 from a segment's second text on; absent where all are 0
+    labels      and whatever else the kind of task has beside them, by its ``collate`` in
+                :mod:`dist_stilts.families`: ``[rows]`` class or choice, -100 = hidden; ``[rows]`` float32 number;
+                ``[rows, labels]`` float32 yes or no; ``[targets]`` of the tokens that are predicted; ``[rows, 2]``
+                first and last token of the answer
+    targets     ``[targets]`` places of the tokens that are predicted
     segments    multiple choice only: ``[rows, choices]`` each choice's segment, -1 = no such choice
 """
 
@@ -20,59 +23,26 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from dist_stilts.data.features import Features
-from dist_stilts.data.masking import mask, number_of_targets
 from dist_stilts.data.order import deal, deal_by_length, global_batch
-from dist_stilts.tasks.spec import IGNORED, Family
-
-Batch = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The ids that masking needs."""
-
-    pad: int
-    mask: int
-    ordinary: np.ndarray
-
-    @classmethod
-    def of(cls, tokenizer: object) -> Vocabulary:
-        """Read them off a Hugging Face tokenizer."""
-        special = tokenizer.all_special_ids  # type: ignore[attr-defined]
-        ordinary = np.setdiff1d(np.arange(len(tokenizer)), special)  # type: ignore[arg-type]
-        return cls(tokenizer.pad_token_id, tokenizer.mask_token_id, ordinary)  # type: ignore[attr-defined]
-
-    def is_ordinary(self, ids: np.ndarray) -> np.ndarray:
-        """Whether each id is neither special nor padding; a table look-up, for it is asked at every step."""
-        return self._table[np.minimum(ids, len(self._table) - 1)]
-
-    @cached_property
-    def _table(self) -> np.ndarray:
-        table = np.zeros(self.ordinary.max() + 2, bool)  # the last place stands for all ids above
-        table[self.ordinary] = True
-        return table
+from dist_stilts.families.family import Batch, Family
+from dist_stilts.families.features import Features
+from dist_stilts.families.masking import Masking, Vocabulary
 
 
-def collate(features: Features, rows: Sequence[int] | np.ndarray, family: Family) -> Batch:
+def collate(features: Features, rows: Sequence[int] | np.ndarray, kind: Family) -> Batch:
     """Pack rows one behind another."""
     lengths = [features.lengths[row] for row in rows]
-    labels = [features.labels[row] for row in rows]
     batch = _packed(np.concatenate([features.input_ids[row] for row in rows]), np.concatenate(lengths))
-    if family == "token":
-        per_token = np.concatenate(labels).astype(np.int64)
-        batch["targets"] = np.flatnonzero(per_token != IGNORED)
-        batch["labels"] = per_token[batch["targets"]]
-    elif family == "span":
-        batch["labels"] = np.array([label if len(label) else [IGNORED] * 2 for label in labels], np.int64)
-    elif family in ("sequence", "choice"):
-        batch["labels"] = np.array([label[0] if len(label) else IGNORED for label in labels], np.int64)
-    if family == "choice":
-        counts = np.array([len(row_lengths) for row_lengths in lengths])
-        offsets = np.cumsum(counts) - counts
-        choice = np.arange(counts.max())
-        batch["segments"] = np.where(choice < counts[:, None], offsets[:, None] + choice, -1)
+    if features.has_second:
+        batch["token_types"] = _token_types(batch, np.concatenate([features.second[row] for row in rows]))
+    batch |= kind.collate(features, rows, lengths)
     return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+def _token_types(batch: dict[str, np.ndarray], second: np.ndarray) -> np.ndarray:
+    """0 in the first text of a segment, 1 from its second on."""
+    begins = batch["bounds"][:-1] + second
+    return (np.arange(len(batch["input_ids"])) >= np.repeat(begins, batch["lengths"])).astype(np.int64)
 
 
 def plain(flat: np.ndarray, lengths: np.ndarray) -> Batch:
@@ -84,29 +54,6 @@ def _packed(flat: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
     lengths = lengths.astype(np.int64)
     bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return {"input_ids": flat.astype(np.int64), "lengths": lengths, "bounds": bounds}
-
-
-def masked(
-    batch: Batch, places: np.ndarray, epochs: np.ndarray, vocabulary: Vocabulary, seed: int, rate: float
-) -> Batch:
-    """Turn a batch of plain text into a masked-language-model batch."""
-    flat, lengths = batch["input_ids"].numpy(), batch["lengths"].numpy()
-    real = np.arange(lengths.max()) < lengths[:, None]
-    ids = np.full(real.shape, vocabulary.pad)
-    ids[real] = flat
-    ids, labels = mask(
-        ids,
-        vocabulary.is_ordinary(ids),
-        places,
-        epochs,
-        seed=seed,
-        rate=rate,
-        mask_id=vocabulary.mask,
-        ordinary_ids=vocabulary.ordinary,
-    )
-    targets = np.flatnonzero(labels[real] != IGNORED)
-    made = {"input_ids": ids[real], "targets": targets, "labels": labels[real][targets]}
-    return {**batch, **{name: torch.from_numpy(array) for name, array in made.items()}}
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
@@ -147,7 +94,7 @@ class Stream:
     """
 
     task: str
-    family: Family
+    kind: Family
     features: Features
     rows: np.ndarray
     vocabulary: Vocabulary
@@ -157,6 +104,11 @@ class Stream:
     mlm_rate: float
     packs: bool = True
 
+    @cached_property
+    def masking(self) -> Masking:
+        """How masked language modelling chooses tokens."""
+        return Masking(self.vocabulary, self.seed, self.mlm_rate)
+
     def step(self, turn: int, rank: int, ranks: int) -> Step:
         """The ``turn``-th batch of this task as rank ``rank`` of ``ranks`` sees it; pure."""
         places, epochs = global_batch(self.seed, len(self.rows), self.batch_size, turn)
@@ -165,7 +117,8 @@ class Stream:
         batches = [self._batch(places[share], epochs[share]) for share in own]
         tokens = [len(batch["input_ids"]) for batch in batches]
         slots = tokens if self.packs else [padded_places(batch) for batch in batches]
-        return Step(batches, self._targets(rows), sum(tokens), sum(slots))
+        targets = self.kind.targets(self.features, rows, self.masking)  # known without asking the other ranks
+        return Step(batches, targets, sum(tokens), sum(slots))
 
     def _dealt(self, rows: np.ndarray, ranks: int) -> list[list[np.ndarray]]:
         """For each rank and micro-batch, positions in the global batch."""
@@ -176,20 +129,8 @@ class Stream:
         return deal_by_length(places, ranks, self.micro_tokens)
 
     def _batch(self, places: np.ndarray, epochs: np.ndarray) -> Batch:
-        batch = collate(self.features, self.rows[places], self.family)
-        if self.family != "mlm":
-            return batch
-        # Keyed by place and not by row: a row that an epoch holds several times is masked anew each time.
-        return masked(batch, places, epochs, self.vocabulary, self.seed, self.mlm_rate)
-
-    def _targets(self, rows: np.ndarray) -> int:
-        """Predictions in the global batch, known to every rank without asking the others."""
-        if self.family == "mlm":
-            ordinary = np.array([self.vocabulary.is_ordinary(self.features.input_ids[row]).sum() for row in rows])
-            return int(number_of_targets(ordinary, self.mlm_rate).sum())
-        if self.family == "token":
-            return int(sum((self.features.labels[row] >= 0).sum() for row in rows))
-        return sum(int((self.features.labels[row] >= 0).any()) for row in rows)
+        batch = collate(self.features, self.rows[places], self.kind)
+        return self.kind.in_training(batch, places, epochs, self.masking)
 
 
 def padded_places(batch: Batch) -> int:

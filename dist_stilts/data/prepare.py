@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,18 @@ from weakref import WeakKeyDictionary
 
 from dist_stilts.config import plain
 from dist_stilts.conventions import OnProgress, fingerprint
-from dist_stilts.data.features import Features, from_table, open_features, schema
 from dist_stilts.data.parallel_map import in_order
-from dist_stilts.data.tokenise import sentences, tokenise
-from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
+from dist_stilts.families.encoding import Encoding, FeatureRow, QaLengths, feature_row
+from dist_stilts.families.family import Family
+from dist_stilts.families.features import Features, from_table, open_features, schema
+from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import is_complete, split_in_names
 from dist_stilts.parallel.once import build
 from dist_stilts.tasks.sources import data_revision, stream_rows
-from dist_stilts.tasks.spec import Family, Row, TaskSpec
+from dist_stilts.tasks.spec import Row, TaskSpec, TextRow
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 """Raise it when tokenisation changes what it writes."""
 EXAMPLES_PER_CHUNK = 2000
 DATA, META = "data.arrow", "meta.json"
@@ -41,8 +42,7 @@ class Wanted:
 
     Attributes:
         root: folder of local data, or None for the Hub.
-        max_length: most tokens per text or pair; qa: the lengths that question answering has instead.
-        inputs: ``full`` or ``hypothesis``; see :func:`dist_stilts.data.tokenise.tokenise`.
+        max_length, inputs, qa: see :class:`dist_stilts.families.encoding.Encoding`.
     """
 
     spec: TaskSpec
@@ -109,7 +109,7 @@ def cache_name(wanted: Wanted, revision: str, tokenizer_hash: str) -> str:
             wanted.spec.name,
             wanted.split,
             wanted.language,
-            plain(wanted.qa) if wanted.spec.family == "span" else wanted.max_length,
+            plain(wanted.qa) if family_of(wanted.spec).windowed else wanted.max_length,
             wanted.inputs,
             wanted.spec.labels,
             revision,
@@ -135,28 +135,35 @@ def tokenizer_digest(tokenizer: Any) -> str:
 
 
 def encode_texts(texts: Sequence[str], tokenizer: Any, max_length: int) -> Features:
-    """Tokenise plain sentences in memory, for embedding; one row each."""
+    """Tokenise plain sentences in memory, for embedding; one row each. What does not fit is cut off and counted."""
+    return in_memory(_sentences(texts, tokenizer, max_length))
+
+
+def in_memory(rows: Iterable[FeatureRow]) -> Features:
+    """Feature rows that are not kept."""
     import pyarrow as pa
 
-    return from_table(pa.Table.from_pylist(list(sentences(texts, tokenizer, max_length)), schema()))
+    return from_table(pa.Table.from_pylist(list(rows), schema()))
+
+
+def _sentences(texts: Sequence[str], tokenizer: Any, max_length: int) -> Iterator[FeatureRow]:
+    for number, ids in enumerate(tokenizer(list(texts), truncation=False)["input_ids"]):
+        cut = ids if len(ids) <= max_length else [*ids[: max_length - 1], ids[-1]]
+        yield feature_row(TextRow(str(number), str(number), ""), number, [cut], truncated=len(ids) - len(cut))
 
 
 @dataclass(frozen=True)
 class _Tokenise:
     """Chunks of examples to Arrow tables, whose numbers begin at 0; goes to the workers as a whole."""
 
-    family: Family
-    labels: tuple[str, ...]
+    kind: Family
     tokenizer: Any
-    max_length: int
-    inputs: str
-    qa: QaLengths
+    how: Encoding
 
     def __call__(self, chunk: Sequence[Row]) -> Any:
         import pyarrow as pa
 
-        rows = tokenise(self.family, self.labels, chunk, self.tokenizer, self.max_length, self.inputs, self.qa)
-        return pa.Table.from_pylist(list(rows), schema())
+        return pa.Table.from_pylist(list(self.kind.encode(chunk, self.tokenizer, self.how)), schema())
 
 
 def _write(folder: Path, wanted: Wanted, tokenizer: Any, progress: OnProgress | None) -> None:
@@ -164,12 +171,13 @@ def _write(folder: Path, wanted: Wanted, tokenizer: Any, progress: OnProgress | 
 
     started, quirks = time.perf_counter(), Counter[str]()
     rows, total = _examples(wanted, quirks)
-    work = _Tokenise(wanted.spec.family, wanted.spec.labels, tokenizer, wanted.max_length, wanted.inputs, wanted.qa)
+    kind, how = family_of(wanted.spec), Encoding(wanted.spec.labels, wanted.max_length, wanted.inputs, wanted.qa)
+    work = _Tokenise(kind, tokenizer, how)
     counts = dict.fromkeys(("examples", "rows", "tokens", "truncated_rows", "truncated_tokens", "words"), 0)
     with pa.OSFile(str(folder / DATA), "wb") as sink, pa.ipc.new_stream(sink, schema()) as writer:
         for table, size in in_order(work, _chunks(rows)):
             writer.write_table(_numbered(table, counts["examples"], counts["words"]))
-            _count(counts, table, size, wanted.spec.family == "token")
+            _count(counts, table, size, kind)
             if progress:
                 progress(f"tokenising {wanted.title}", counts["examples"], total)
     if progress and not total:
@@ -182,7 +190,7 @@ def _write(folder: Path, wanted: Wanted, tokenizer: Any, progress: OnProgress | 
 def _examples(wanted: Wanted, quirks: Counter[str]) -> tuple[Iterator[Row], int]:
     """The examples and their number; plain text may be larger than memory: it is streamed, its number not known (0)."""
     rows = stream_rows(wanted.spec, wanted.root, wanted.split, wanted.language, quirks)
-    if wanted.spec.family == "mlm":
+    if not family_of(wanted.spec).has_gold:
         return rows, 0
     known = list(rows)
     return iter(known), len(known)
@@ -209,11 +217,11 @@ def _numbered(table: Any, examples: int, words: int) -> Any:
     return table
 
 
-def _count(counts: dict[str, int], table: Any, examples: int, tagged: bool) -> None:
+def _count(counts: dict[str, int], table: Any, examples: int, kind: Family) -> None:
     features = from_table(table)
     counts["examples"] += examples
     counts["rows"] += len(features)
     counts["tokens"] += int(features.tokens.sum())
     counts["truncated_rows"] += int((features.truncated > 0).sum())
     counts["truncated_tokens"] += int(features.truncated.sum())
-    counts["words"] += features.words if tagged else 0
+    counts["words"] += kind.words(features)

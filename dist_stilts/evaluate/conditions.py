@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from dist_stilts.conventions import fingerprint, sha256_of_file
 from dist_stilts.evaluate.predict import evaluation_dtype
+from dist_stilts.families.kinds import family_of
 from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.provenance import Provenance, read_provenance
 from dist_stilts.parallel.world import World
 from dist_stilts.results.metrics import last_metric
 from dist_stilts.results.record import Identity, Model, Reading, ResultRecord, Scoring, Training
-from dist_stilts.tasks.sources import data_revision, is_available, parse_split
+from dist_stilts.tasks.sources import base_of, data_revision, is_available, parse_split
 from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
+from dist_stilts.tasks.specs_text import PLAIN_TEXT
 
 if TYPE_CHECKING:
     from dist_stilts.evaluate.suite import Job, Unit
@@ -49,7 +51,7 @@ def training_of(provenance: Provenance | None, phase: str | None = None, role: s
     last = {**(trained[-1] if trained else {}), **({} if phase is None else {"phase": phase, "role": role})}
     own = [entry for entry in trained if all(entry.get(key) == last.get(key) for key in ("phase", "role"))]
     before = [entry for entry in trained if entry.get("role") == "intermediate"]
-    labelled = [entry for entry in before if entry["task"] != "mlm"] or before  # plain text is no English task data
+    labelled = [entry for entry in before if entry["task"] != PLAIN_TEXT] or before
     return Training(
         run=provenance.run if provenance else "",
         phase=last.get("phase") or "",
@@ -66,7 +68,7 @@ def training_of(provenance: Provenance | None, phase: str | None = None, role: s
 def reading(job: Job, spec: TaskSpec, layer: int | None, world: World) -> Reading:
     """How a task's texts are read, and pairs found."""
     dtype = str(evaluation_dtype(job.config.dtype, world.device)).removeprefix("torch.")
-    if spec.family == "span":
+    if spec.family not in RETRIEVAL and family_of(spec).windowed:
         return Reading(job.inputs, None, max_length=job.qa.max_length, stride=job.qa.stride, dtype=dtype)
     settings = job.config.retrieval
     pooling = settings.reads if spec.family in RETRIEVAL else ""
@@ -117,6 +119,6 @@ def _last(unit: Unit, job: Job, world: World, model: Model) -> Identity:
 def _revision(unit: Unit, job: Job) -> str:
     """That of the unit's texts; "" where they are gone, and whether they changed cannot be seen."""
     name = parse_split(unit.split).name
-    if job.root and not is_available(unit.spec, job.root, name, unit.language):
+    if base_of(unit.spec, job.root) and not is_available(unit.spec, job.root, name, unit.language):
         return ""
     return data_revision(unit.spec, job.root, unit.split, unit.language)

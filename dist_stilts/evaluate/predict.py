@@ -9,70 +9,38 @@ import numpy as np
 import torch
 
 from dist_stilts.data.batches import collate, scoring_batches, to_device
-from dist_stilts.data.features import Features
 from dist_stilts.errors import UserError
+from dist_stilts.families.features import Features
+from dist_stilts.families.kinds import family_of
+from dist_stilts.families.score import Decoding
 from dist_stilts.model.heads import head_name
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import sum_by_index
 from dist_stilts.parallel.world import World
-from dist_stilts.tasks.spec import IGNORED, TaskSpec
+from dist_stilts.tasks.spec import TaskSpec
+
+DECODING = Decoding()
 
 
-def predict(model: Any, spec: TaskSpec, features: Features, world: World, batch_size: int) -> np.ndarray:
+@torch.no_grad()
+def predict(
+    model: Any, spec: TaskSpec, features: Features, world: World, batch_size: int, decoding: Decoding = DECODING
+) -> np.ndarray:
     """Predict a whole split, the same on every rank and at every number of ranks.
 
     Returns:
-        ``[examples]`` class or choice; for tagging ``[words]`` tags of all words in file order. int64. Questions have
-        answers instead: :func:`predict_answers`.
+        ``[predictions, *shape]`` in file order, as the task's kind decodes them (:mod:`dist_stilts.families`): a class
+        or choice per example, a tag per word, the best answers of each window.
     """
-    values, places = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    kind = family_of(spec)
+    values = [np.empty((0, *kind.shape(spec, decoding)), kind.prediction_dtype)]
+    places = [np.empty(0, np.int64)]
     model.eval()
     for rows in _own_batches(features, batch_size, world):
-        batch = to_device(collate(features, rows, spec.family), world.device)
-        values.append(model.predict(head_name(spec), batch).cpu().numpy())
-        places.append(_places(features, rows, spec))
-    size = features.words if spec.family == "token" else features.examples
-    return sum_by_index(np.concatenate(values), np.concatenate(places), size)
-
-
-def predict_answers(
-    model: Any,
-    spec: TaskSpec,
-    features: Features,
-    world: World,
-    batch_size: int,
-    n_best: int,
-    longest: int,
-) -> np.ndarray:
-    """Find the best answers in every window of a split, the same on every rank and at every number of ranks.
-
-    Returns:
-        ``[windows, 1 + 3 n_best]`` float64 as of :func:`dist_stilts.model.answers.best_spans`, but with the first
-        character of each answer and the one after its last in the place of tokens.
-    """
-    values, places = [np.empty((0, 1 + 3 * n_best))], [np.empty(0, np.int64)]
-    model.eval()
-    for rows in _own_batches(features, batch_size, world):
-        batch = to_device(collate(features, rows, spec.family), world.device)
-        offsets = np.full((len(rows), int(batch["lengths"].max()), 2), -1)
-        for place, row in enumerate(rows):
-            offsets[place, : len(features.offsets[row]) // 2] = features.offsets[row].reshape(-1, 2)
-        context = torch.from_numpy(offsets[..., 0] >= 0).to(world.device)
-        found = model.answers(head_name(spec), batch, context, n_best, longest).cpu().numpy()
-        values.append(_in_characters(found, offsets))
-        places.append(rows)
-    return sum_by_index(np.concatenate(values), np.concatenate(places), len(features))
-
-
-def _in_characters(found: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    spans = found[:, 1:].reshape(len(found), -1, 3)
-    real = np.isfinite(spans[..., 2])
-    tokens = np.where(real[..., None], spans[..., :2], 0).astype(np.int64)
-    window = np.arange(len(found))[:, None]
-    first = np.where(real, offsets[window, tokens[..., 0], 0], 0)
-    after = np.where(real, offsets[window, tokens[..., 1], 1], 0)
-    spans = np.stack([first, after, spans[..., 2]], axis=2)
-    return np.concatenate([found[:, :1], spans.reshape(len(found), -1)], axis=1)
+        batch = to_device(collate(features, rows, kind), world.device)
+        values.append(kind.decode(model.logits(head_name(spec), batch), features, rows, decoding))
+        places.append(kind.places(features, rows))
+    return sum_by_index(np.concatenate(values), np.concatenate(places), kind.predictions(features))
 
 
 def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:
@@ -92,11 +60,3 @@ def _own_batches(features: Features, batch_size: int, world: World) -> Iterator[
         if len(rows):
             yield rows
     preemption.check()
-
-
-def _places(features: Features, rows: np.ndarray, spec: TaskSpec) -> np.ndarray:
-    """Global number of each prediction of a batch, in the order in which the model gives them."""
-    if spec.family != "token":
-        return features.example[rows]
-    words = [int((features.labels[row] != IGNORED).sum()) for row in rows]
-    return np.concatenate([features.first_word[row] + np.arange(n) for row, n in zip(rows, words, strict=True)])

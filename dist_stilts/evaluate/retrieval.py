@@ -24,7 +24,7 @@ from dist_stilts.data.prepare import tokenizer_digest
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.centred import Centred
 from dist_stilts.evaluate.embedding import Embedder, Reading
-from dist_stilts.evaluate.scores import Score, outcomes
+from dist_stilts.families.score import Score, outcomes
 from dist_stilts.model.encoder import most_tokens
 from dist_stilts.model.pooling import POOLINGS
 from dist_stilts.model.provenance import weights_digest

@@ -12,19 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from dist_stilts.conventions import JsonObject, OnProgress
-from dist_stilts.data.features import Features
 from dist_stilts.data.prepare import Wanted, prepare
-from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
-from dist_stilts.evaluate.answers import answer_scores
 from dist_stilts.evaluate.conditions import model_of, reading, scoring, training_of, unscored
 from dist_stilts.evaluate.embedding import Embedder
-from dist_stilts.evaluate.predict import evaluation_dtype, predict, predict_answers
+from dist_stilts.evaluate.predict import evaluation_dtype, predict
 from dist_stilts.evaluate.retrieval import (
     RetrievalConfig,
     open_embedder,
@@ -32,7 +29,10 @@ from dist_stilts.evaluate.retrieval import (
     score_tatoeba,
     wanted_layers,
 )
-from dist_stilts.evaluate.scores import Score, labelled_scores
+from dist_stilts.families.encoding import QaLengths
+from dist_stilts.families.features import Features
+from dist_stilts.families.kinds import family_of
+from dist_stilts.families.score import Decoding, Score
 from dist_stilts.layout import layer_folder, prediction_file, write_text
 from dist_stilts.model.encoder import load_tokenizer, number_of_layers
 from dist_stilts.model.fine_tuned import load_model
@@ -40,10 +40,11 @@ from dist_stilts.model.provenance import Provenance
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.results.files import append, read
-from dist_stilts.results.record import THRESHOLD, Model, ResultRecord, Scoring, Training
+from dist_stilts.results.record import PERCENT, THRESHOLD, Model, ResultRecord, Scoring, Training
 from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.sources import (
     available_languages,
+    base_of,
     check_language,
     check_source,
     data_revision,
@@ -53,7 +54,7 @@ from dist_stilts.tasks.sources import (
     parse_split,
     task,
 )
-from dist_stilts.tasks.spec import RETRIEVAL, SpanRow, TaskSpec
+from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
 
 
 @dataclass
@@ -204,8 +205,8 @@ def units(job: Job) -> Iterator[Unit]:
     """Expand the job's tasks into units, languages in the order of the task, English first."""
     for name, wanted in job.tasks.items():
         spec = task(name, job.root)
-        if spec.family == "mlm":
-            raise UserError("mlm has no score to evaluate", fix="Leave it out of evaluate")
+        if spec.family not in RETRIEVAL and not family_of(spec).has_gold:
+            raise UserError(f"{name} has no score to evaluate", fix="Leave it out of evaluate")
         check_source(spec, job.root)
         for split in wanted.splits:
             layers = layers_of(job) if spec.family in RETRIEVAL else (None,)
@@ -224,14 +225,14 @@ def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str
         for language in wanted:
             check_language(spec, root, language)
         return wanted
-    if root is None:
+    if base_of(spec, root) is None:
         return list(known_languages(spec, root))
     found = available_languages(spec, root, parse_split(split).name)
     if not found:
         raise UserError(
             f"no files of {spec.name} {split} in any language",
             where=root,
-            fix=f"Expected below {root / spec.folders[0]}: {' or '.join(spec.layouts)}",
+            fix=f"Expected {f'below {root / spec.folders[0]}' if root else 'there'}: {' or '.join(spec.layouts)}",
         )
     return found
 
@@ -262,8 +263,10 @@ def score(
         health=found.health,
         reading=reading(job, unit.spec, unit.layer, world),
     )
-    percent = {name: None if value is None else 100 * value for name, value in found.values.items()}
-    records = [replace(about, metric=name, value=value) for name, value in percent.items()]
+    records = [
+        replace(about, metric=name, value=value, unit=found.units.get(name, PERCENT))
+        for name, value in found.recorded.items()
+    ]
     if found.threshold is not None:
         records.append(replace(about, metric="threshold", value=found.threshold, unit=THRESHOLD))
     return [replace(record, main=record.metric == unit.spec.metric) for record in records]
@@ -271,13 +274,10 @@ def score(
 
 def score_rows(model: Any, wanted: Wanted, features: Features, world: World, config: EvaluationConfig) -> Score:
     """Score a task with labelled rows; every rank gets the same."""
-    spec = wanted.spec
-    if spec.family != "span":
-        predicted = predict(model, spec, features, world, config.batch_size)
-        return labelled_scores(spec, features, predicted)
-    found = predict_answers(model, spec, features, world, config.batch_size, config.n_best, config.longest_answer)
-    questions = cast("list[SpanRow]", load_rows(spec, wanted.root, wanted.split, wanted.language))
-    return answer_scores(spec, wanted.language, questions, features, found, config.n_best)
+    spec, decoding = wanted.spec, Decoding(config.n_best, config.longest_answer)
+    predicted = predict(model, spec, features, world, config.batch_size, decoding)
+    rows = partial(load_rows, spec, wanted.root, wanted.split, wanted.language)
+    return family_of(spec).score(spec, wanted.language, features, predicted, rows)
 
 
 def write_predictions(unit: Unit, job: Job, found: Score) -> None:
@@ -286,7 +286,8 @@ def write_predictions(unit: Unit, job: Job, found: Score) -> None:
     if unit.layer is not None and job.config.retrieval.sweeps:
         folder = layer_folder(folder, unit.layer)
     where = partial(prediction_file, folder, unit.spec.name, unit.split, unit.language)
-    write_text(where("json" if unit.spec.family == "span" else "tsv"), "\n".join(found.predictions) + "\n")
+    suffix = "tsv" if unit.spec.family in RETRIEVAL else family_of(unit.spec).prediction_suffix
+    write_text(where(suffix), "\n".join(found.predictions) + "\n")
     for suffix, content in found.beside.items():
         write_text(where(suffix), content)
 

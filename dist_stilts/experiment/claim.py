@@ -16,6 +16,7 @@ import yaml
 from dist_stilts.config import differences, dump
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
+from dist_stilts.experiment.identity import trained_content
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.status import RunStatus, State, evaluation_id, read_status, versions, write_status
 from dist_stilts.layout import RunFolder, write_text
@@ -117,7 +118,8 @@ def check_folder(run: Run, folder: RunFolder) -> None:
         return
     there = yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {}
     if there.get("run_id") != run.id:
-        changed = differences(there.get("run", {}), json.loads(json.dumps(run.content)))
+        before = there.get("run") or {}
+        changed = differences(trained_content(before) if before else {}, json.loads(json.dumps(run.content)))
         raise UserError(
             f"the folder holds another run ({'; '.join(changed[:3]) or 'other content'})",
             where=folder.path,

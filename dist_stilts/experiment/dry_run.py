@@ -5,19 +5,14 @@ Works before any data or model is there: what is not known is taken from publish
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from dist_stilts.config import dump
-from dist_stilts.errors import UserError
 from dist_stilts.experiment.estimate import describe_memory, longest
+from dist_stilts.experiment.forecast import rows_of
 from dist_stilts.experiment.launch import launch_command
 from dist_stilts.experiment.plan import Run, expand, folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.experiment.training_data import data_root
-from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.sources import parse_split, stream_rows
 from dist_stilts.train.engine import deepspeed_config
 from dist_stilts.train.plan import derive, task_probabilities
 
@@ -77,23 +72,3 @@ def _trained(task: str, size: int | None, chance: float) -> str:
     """One task with its rows, and its share of the steps if there are others."""
     rows = "unknown rows" if size is None else f"{size:,} rows"
     return f"{task} ({rows})" if chance == 1 else f"{task} ({rows}, {chance:.1%} of the steps)"
-
-
-def rows_of(run: Run, recipe: Recipe, task: str) -> int | None:
-    """Training rows of a task: the run's subset, what is on disk, or the published number; None if none is known."""
-    size = run.size or _all_rows(run, recipe, task)
-    return size and size - run.skipped_rows
-
-
-def _all_rows(run: Run, recipe: Recipe, task: str) -> int | None:
-    spec, wanted, root = get_task(task), run.tasks[task], data_root(recipe)
-    if root is not None and Path(root).is_dir() and wanted.languages != ["all"]:
-        try:
-            parts = (stream_rows(spec, root, wanted.split, language, Counter()) for language in wanted.languages)
-            return sum(1 for part in parts for _ in part)
-        except UserError:
-            return None
-    part = parse_split(wanted.split)
-    if part.name == "train" and "train" in spec.sizes:
-        return round(spec.sizes["train"] * (part.hi - part.lo) / 100) * len(wanted.languages)
-    return None

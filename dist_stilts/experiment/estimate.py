@@ -19,10 +19,11 @@ from dist_stilts.errors import UserError
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
 from dist_stilts.experiment.training_data import tokenizer_name
+from dist_stilts.families.family import Family
+from dist_stilts.families.kinds import family_of
 from dist_stilts.model.encoder import architecture, build, load_tokenizer, read_architecture
 from dist_stilts.model.heads import fresh_head, head_name
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.spec import Family
 from dist_stilts.train.engine import deepspeed_config
 from dist_stilts.train.memory import engine_parts, training_dtype
 from dist_stilts.train.plan import AUTO, BatchPlan, derive
@@ -37,22 +38,34 @@ GPU = torch.device("cuda")
 
 def describe_memory(recipe: Recipe, runs: Sequence[Run], ranks: int) -> list[str]:
     """What the run that takes most takes, part by part; one line if the encoder is not known here."""
-    trained = [run for run in runs if run.tasks]
     try:
-        encoders = {start: unfilled_encoder(recipe, start) for start in {_is_fresh(run) for run in trained}}
+        most = most_memory(recipe, runs, ranks)
     except UserError as error:
         return [f"not known: {error}"]
+    if most is None:
+        return ["nothing is trained"]
+    run, parameters, parts = most
+    return [
+        f"{parameters / 1e6:,.4g} M parameters in the encoder; most memory is taken by {run.name}:",
+        *(f"{size / GIB:7.2f} GiB  {part}" for part, size in parts.items()),
+        f"{sum(parts.values()) / GIB:7.2f} GiB  together, all word embeddings trained; without CUDA's own",
+    ]
+
+
+def most_memory(recipe: Recipe, runs: Sequence[Run], ranks: int) -> tuple[Run, int, dict[str, float]] | None:
+    """The run that takes most memory, the parameters of its encoder and its parts in bytes; None if nothing is trained.
+
+    Raises:
+        UserError: nothing on this host says what the encoder is.
+    """
+    # Runs of one phase train alike, whatever their size and seed: the first stands for all.
+    trained = list({(run.phase, _is_fresh(run)): run for run in reversed(runs) if run.tasks}.values())[::-1]
+    encoders = {start: unfilled_encoder(recipe, start) for start in {_is_fresh(run) for run in trained}}
     estimates = {run.name: memory(run, recipe, encoders[_is_fresh(run)], ranks) for run in trained}
     if not estimates:
-        return ["nothing is trained"]
-    most = max(estimates, key=lambda name: sum(estimates[name].values()))
-    start = next(_is_fresh(run) for run in trained if run.name == most)
-    parameters = sum(_sizes(encoders[start]))
-    return [
-        f"{parameters / 1e6:,.4g} M parameters in the encoder; most memory is taken by {most}:",
-        *(f"{size / GIB:7.2f} GiB  {part}" for part, size in estimates[most].items()),
-        f"{sum(estimates[most].values()) / GIB:7.2f} GiB  together, all word embeddings trained; without CUDA's own",
-    ]
+        return None
+    most = max(trained, key=lambda run: sum(estimates[run.name].values()))
+    return most, sum(_sizes(encoders[_is_fresh(most)])), estimates[most.name]
 
 
 def memory(run: Run, recipe: Recipe, encoder: Any, ranks: int) -> dict[str, float]:
@@ -74,7 +87,7 @@ def memory(run: Run, recipe: Recipe, encoder: Any, ranks: int) -> dict[str, floa
         f"activations of at most {tokens:,} tokens{', most computed again' if again else ''}": (
             tokens * config.hidden_size * kept * dtype.itemsize
         ),
-        **_scores(round(tokens * run.train.mlm_rate) if _has(run, "mlm") else 0, config.vocab_size),
+        **_scores(round(tokens * run.train.mlm_rate) if _predicts_words(run) else 0, config.vocab_size),
     }
 
 
@@ -85,11 +98,16 @@ def _scores(masked: int, words: int) -> dict[str, float]:
 
 def longest(run: Run, recipe: Recipe) -> int:
     """Most tokens of a text that the run trains on."""
-    return max(recipe.data.max_length, recipe.data.qa.max_length if _has(run, "span") else 0)
+    windowed = any(kind.windowed for kind in _kinds(run))
+    return max(recipe.data.max_length, recipe.data.qa.max_length if windowed else 0)
 
 
-def _has(run: Run, family: Family) -> bool:
-    return any(get_task(task).family == family for task in run.tasks)
+def _predicts_words(run: Run) -> bool:
+    return any(kind.predicts_words for kind in _kinds(run))
+
+
+def _kinds(run: Run) -> list[Family]:
+    return [family_of(get_task(task)) for task in run.tasks]
 
 
 def most_tokens(plan: BatchPlan, length: int) -> int:

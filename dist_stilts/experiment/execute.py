@@ -27,16 +27,17 @@ if TYPE_CHECKING:
     from dist_stilts.report.table import Table
 
 
-def pending(recipe: Recipe, wanted: str = "all") -> list[Run]:
-    """The chosen runs that are not done, parents first; parents of chosen runs are included."""
+def needed(recipe: Recipe, wanted: str = "all") -> list[Run]:
+    """The chosen runs and what they start from, parents first."""
     runs = expand(recipe)
-    chosen = {run.name for run in select(runs, wanted)}
-    needed = {ancestor.name for run in runs if run.name in chosen for ancestor in run.lineage()}
-    return [
-        run
-        for run in runs
-        if run.name in needed and not is_done(run, folder_of(recipe).run(run.name), recipe.evaluation)
-    ]
+    chosen = {ancestor.name for run in select(runs, wanted) for ancestor in run.lineage()}
+    return [run for run in runs if run.name in chosen]
+
+
+def pending(recipe: Recipe, wanted: str = "all") -> list[Run]:
+    """Those of the :func:`needed` runs that are not done."""
+    folder = folder_of(recipe)
+    return [run for run in needed(recipe, wanted) if not is_done(run, folder.run(run.name), recipe.evaluation)]
 
 
 def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:

@@ -76,9 +76,9 @@ class PhaseHooks:
         collapsed: dict[str, str] = {}
         for name, (wanted, found) in self.data.dev.items():
             score = score_rows(module, wanted, found.features, self.world, self.scoring)
-            logged |= {f"{name}/{metric}": 100 * value for metric, value in score.values.items() if value is not None}
-            if (value := score.values[wanted.spec.metric]) is not None:
-                main.append(100 * value)
+            logged |= {f"{name}/{metric}": value for metric, value in score.recorded.items() if value is not None}
+            if (value := score.recorded[wanted.spec.metric]) is not None:
+                main.append(value)
             if score.degenerate:
                 collapsed[name] = score.degenerate
         if logged:

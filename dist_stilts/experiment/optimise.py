@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import gc
 import json
-import math
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from dist_stilts.experiment.hooks import PhaseHooks
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import TRUNK
 from dist_stilts.experiment.training_data import TrainingData, streams
+from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.model.encoder import checkpoint_activations
 from dist_stilts.model.flops import training_flops_per_token
@@ -189,14 +189,10 @@ def announce(run: Run, folder: RunFolder, data: TrainingData, plan: BatchPlan, s
 
 
 def losses_of_guessing(data: TrainingData) -> dict[str, float]:
-    """The loss of guessing, in nats, of the tasks that have classes or choices."""
-    found = {}
-    for spec, features, rows in zip(data.specs, data.features, data.rows, strict=True):
-        if spec.family == "sequence":
-            found[spec.name] = math.log(len(spec.labels))
-        elif spec.family == "choice":
-            found[spec.name] = float(np.mean([math.log(len(features.lengths[row])) for row in rows[:1000]]))
-    return found
+    """The loss of guessing of the tasks whose kind knows it."""
+    parts = zip(data.specs, data.features, data.rows, strict=True)
+    found = {spec.name: family_of(spec).loss_of_guessing(spec, features, rows) for spec, features, rows in parts}
+    return {task: loss for task, loss in found.items() if loss is not None}
 
 
 def flops_per_token(model: MultiTaskModel, data: TrainingData, work: Work) -> float | None:
@@ -204,7 +200,7 @@ def flops_per_token(model: MultiTaskModel, data: TrainingData, work: Work) -> fl
     costs, weights = [], []
     for task, (spec, features, rows) in enumerate(zip(data.specs, data.features, data.rows, strict=True)):
         lengths = np.concatenate([features.lengths[row] for row in rows[:1000]]).astype(float)
-        predicted = work.config.mlm_rate if spec.family == "mlm" else 0.0
+        predicted = work.config.mlm_rate if family_of(spec).predicts_words else 0.0
         costs.append(training_flops_per_token(model.encoder.config, (lengths**2).sum() / lengths.sum(), predicted))
         weights.append((work.mixture.task == task).sum() * features.tokens[rows].mean())
     known = [cost for cost in costs if cost is not None]

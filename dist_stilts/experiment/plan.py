@@ -1,9 +1,11 @@
-"""A recipe's phases as a list of runs, parents first: which starts from which, under what name and identity. Pure."""
+"""A recipe's phases as a list of runs, parents first: which starts from which, under what name and identity.
+
+Pure, but for folders of older versions that hold runs of users' own tasks: these are known again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ from dist_stilts.conventions import fingerprint
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.experiment.branches import branched
+from dist_stilts.experiment.identity import recognised, stated, trained_content
 from dist_stilts.experiment.run_config import FRESH, FROM_ENCODER, FROM_RANDOM, REUSE, ROLES, TRUNK, Recipe, TrainTask
+from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import RecipeFolder
 from dist_stilts.tasks.registry import INTERMEDIATE, MULTI, get_task
 from dist_stilts.tasks.sources import parse_split
-from dist_stilts.tasks.spec import TRAINABLE
+from dist_stilts.tasks.spec import RETRIEVAL
 from dist_stilts.train.plan import OPERATIONAL, SAME_TRAINING, TrainConfig
 
 FULL, BETWEEN = "full", "..."
@@ -36,6 +40,8 @@ class Run:
         size: training rows; None = all.
         heads: ``fresh``, or ``reuse`` for those of the start that fit.
         head_seed: of fresh heads.
+        scored: entries of ``own_tasks`` that it is scored on, of which training knows nothing.
+        id_there: the identity that an older version gave it, if its folder has another.
     """
 
     name: str
@@ -54,6 +60,8 @@ class Run:
     data: dict[str, Any]
     heads: str
     head_seed: int
+    scored: dict[str, Any] = field(default_factory=dict)
+    id_there: str = ""
 
     @property
     def content(self) -> dict[str, Any]:
@@ -70,7 +78,7 @@ class Run:
             **({"heads": self.heads} if self.heads != FRESH else {}),
             **({"head_seed": self.head_seed} if self.head_seed != self.seed else {}),
         }
-        return {
+        content = {
             "phase": self.phase,
             "role": self.role,
             "start": self.start,
@@ -80,18 +88,24 @@ class Run:
             "data": self.data,
             **(training if self.tasks else {}),
         }
+        return trained_content(content)
 
     @cached_property
     def id(self) -> str:
         """Hash of :attr:`content`, the parent's id included: the same run, the same id."""
-        return fingerprint(self.content)
+        return self.id_there or fingerprint(self.content)
 
     @property
     def origin(self) -> str:
         """``random`` if the encoder was never pretrained, else ``pretrained``; MLM counts as pretraining."""
-        if self.start == FROM_ENCODER or "mlm" in self.tasks:
+        if self.start == FROM_ENCODER or not all(family_of(get_task(name)).has_gold for name in self.tasks):
             return "pretrained"
         return self.parent.origin if self.parent else "random"
+
+    @property
+    def own_tasks(self) -> bool:
+        """Whether it, or one that it starts from, is trained on files of the user's own."""
+        return any(run.data["own_tasks"] for run in self.lineage())
 
     @property
     def continues(self) -> bool:
@@ -141,7 +155,12 @@ def folder_of(recipe: Recipe) -> RecipeFolder:
 
 
 def expand(recipe: Recipe) -> list[Run]:
-    """List all runs of a recipe, parents before children.
+    """List all runs of a recipe, parents before children, as its folder knows them; errors as for :func:`planned`."""
+    return recognised(planned(recipe), folder_of(recipe))
+
+
+def planned(recipe: Recipe) -> list[Run]:
+    """List all runs of a recipe, parents before children, whatever its folder holds.
 
     Raises:
         UserError: unknown start, task, split or role; phases that start from each other.
@@ -187,7 +206,7 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
     tasks = _named(config.tasks)
     for name, task in tasks.items():
         spec = get_task(name)
-        if spec.family not in TRAINABLE:
+        if spec.family in RETRIEVAL:
             raise UserError(f"{where}.tasks: {name} is retrieval and trains nothing", fix="Put it under evaluate")
         for split in (task.split, *([task.dev] if task.dev else [])):
             parse_split(split)
@@ -201,7 +220,8 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
         parents += [(run.name, run) for run in made[start] if run.role != TRUNK] if start in made else [(start, None)]
     train = merge_into(recipe.train, config.train, f"{where}.train")
     _check_selection(phase, train, tasks)
-    own = {name: plain(task) for name, task in recipe.data.own_tasks.items() if name in tasks}
+    entries = {name: stated(plain(task)) for name, task in recipe.data.own_tasks.items()}
+    own = {name: entry for name, entry in entries.items() if name in tasks}
     encoder = {key: value for key, value in plain(recipe.encoder).items() if value is not None}
     runs = [
         Run(
@@ -221,6 +241,7 @@ def _runs_of(recipe: Recipe, phase: str, made: dict[str, list[Run]]) -> list[Run
             data={**plain(recipe.data), "own_tasks": own},
             heads=config.heads,
             head_seed=recipe.seed if recipe.head_seed is None else recipe.head_seed,
+            scored={name: entry for name, entry in entries.items() if name in config.evaluate},
         )
         for start, parent in parents
         for size in sizes
@@ -261,7 +282,7 @@ def half_decades(high: int) -> list[int]:
 def has_dev(name: str, train: TrainTask) -> bool:
     """Whether a task's progress is scored. TyDiQA has no dev: what is only the default is not missed."""
     spec = get_task(name)
-    return bool(train.dev) and spec.family != "mlm" and (train.dev != "dev" or "dev" in spec.splits)
+    return bool(train.dev) and family_of(spec).has_gold and (train.dev != "dev" or "dev" in spec.splits)
 
 
 def _check_selection(phase: str, train: TrainConfig, tasks: dict[str, TrainTask]) -> None:
@@ -279,8 +300,9 @@ def _check_selection(phase: str, train: TrainConfig, tasks: dict[str, TrainTask]
 
 
 def _named(tasks: dict[str, TrainTask]) -> dict[str, TrainTask]:
-    """Put the nine intermediate tasks in the place of ``multi``; what is said of one of them by name goes before."""
-    if MULTI not in tasks:
-        return tasks
-    own = {name: task for name, task in tasks.items() if name != MULTI}
-    return {**dict.fromkeys(INTERMEDIATE, tasks[MULTI]), **own}
+    """Put the nine intermediate tasks in the place of ``multi``; what is said of one of them by name goes before.
+    Languages that are not named are each task's source language."""
+    if MULTI in tasks:
+        own = {name: task for name, task in tasks.items() if name != MULTI}
+        tasks = {**dict.fromkeys(INTERMEDIATE, tasks[MULTI]), **own}
+    return {name: replace(task, languages=task.languages or [get_task(name).source]) for name, task in tasks.items()}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from dist_stilts.conventions import ENGLISH
-from dist_stilts.data.windows import QaLengths
 from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig
+from dist_stilts.families.encoding import QaLengths
 from dist_stilts.model.encoder import EncoderConfig
 from dist_stilts.tasks.read_own import OwnTask
 from dist_stilts.train.plan import TrainConfig
@@ -25,6 +24,7 @@ class SimulateConfig:
     """A simulated multilingual world as data."""
 
     seed: int = 0
+    """Of grammars, words and texts: another seed, another world."""
     placebo: bool = False
     """Every language has English grammar: distances mean nothing, and no analysis may find that they do."""
     scale: float = 1.0
@@ -36,7 +36,7 @@ class DataConfig:
     """Where the data are and how they are cut into tokens."""
 
     root: str | None = None
-    """Folder with one sub-folder per task; null = the Hub."""
+    """Folder with one sub-folder per task; null = the Hub. Own files that are named by whole paths need none."""
     simulate: SimulateConfig | None = None
     """Make a simulated world and use it as root."""
     max_length: int = 256
@@ -53,10 +53,11 @@ class TrainTask:
 
     split: str = "train"
     """Split or slice (`dev[:60%]`); slices are cut by groups of rows that are parallel across languages."""
-    languages: list[str] = field(default_factory=lambda: [ENGLISH])
-    """Language codes, or `all`."""
+    languages: list[str] = field(default_factory=list)
+    """Language codes, or `all`; none = English, or the source language of a task of your own."""
     dev: str | None = "dev"
-    """English split on which progress is scored; null = none, and a task without `dev` has none by default."""
+    """Split on which progress is scored, in the same language as training by default: English, or the source language
+    of a task of your own; null = none, and a task without `dev` has none by default."""
     sampling: float | None = None
     """Languages are sampled in proportion to their rows to this power; null = 0.3 for mlm, 1 for all else."""
     share: float | None = None
@@ -131,6 +132,7 @@ class Recipe:
     name: str = "experiment"
     """Folder below `out`; without one, the recipe's file gives its name."""
     out: str = "runs"
+    """Folder for the runs; a relative one is looked for below the current folder."""
     ranks: int | None = None
     """Processes; null = one per GPU, or 2 without GPUs. `--ranks` wins."""
     seed: int = 0

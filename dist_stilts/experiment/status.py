@@ -155,8 +155,9 @@ def is_done(run: Run, folder: RunFolder, scoring: EvaluationConfig) -> bool:
 
 
 def evaluation_id(run: Run, scoring: EvaluationConfig) -> str:
-    """Identity of what is scored after the run, and how."""
-    return fingerprint([{name: plain(task) for name, task in run.evaluate.items()}, plain(scoring)])
+    """Identity of what is scored after the run, and how; the user's own files are named in it."""
+    own = [run.scored] if run.scored else []
+    return fingerprint([{name: plain(task) for name, task in run.evaluate.items()}, plain(scoring), *own])
 
 
 def versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The training rows of one run: splits, languages, nested subsets, as streams; and English dev beside them."""
+"""The training rows of one run: splits, languages, nested subsets, as streams; and dev in the source language."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dist_stilts.conventions import ENGLISH, OnProgress, fingerprint
-from dist_stilts.data.batches import Stream, Vocabulary
-from dist_stilts.data.features import Features, concatenated
+from dist_stilts.conventions import OnProgress, fingerprint
+from dist_stilts.data.batches import Stream
 from dist_stilts.data.mixture import repeated
 from dist_stilts.data.prepare import Prepared, Wanted, prepare
 from dist_stilts.data.subsets import subset
@@ -20,13 +19,13 @@ from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import languages_of
 from dist_stilts.experiment.plan import Run, folder_of, has_dev
 from dist_stilts.experiment.run_config import Recipe
+from dist_stilts.families.features import Features, concatenated
+from dist_stilts.families.kinds import family_of
+from dist_stilts.families.masking import Vocabulary
 from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import load_bitext, task
-from dist_stilts.tasks.spec import RETRIEVAL, Family, TaskSpec
-
-MLM_SAMPLING = 0.3
-"""Exponent by which languages share masked language modelling (Conneau et al. 2020, section 3.1)."""
+from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class TrainingData:
 
     Attributes:
         specs: the tasks; rows: ``[n]`` feature rows of each that are trained on; examples: how many examples these are.
-        dev: English dev per task name, as it was asked for and as it was found.
+        dev: dev in the source language per task name, as it was asked for and as it was found.
         revision: identity of the data and of the choice of rows.
         truncated: share of rows per task that lost tokens.
     """
@@ -87,12 +86,12 @@ def to_train_on(run: Run, recipe: Recipe) -> dict[str, list[Wanted]]:
 
 
 def to_watch(run: Run, recipe: Recipe) -> dict[str, Wanted]:
-    """English dev of each of the run's tasks that have it."""
+    """Dev, in its source language, of each of the run's tasks that have it."""
     found = {}
     for name, train in run.tasks.items():
         spec = task(name, data_root(recipe))
         if train.dev and has_dev(name, train):
-            found[spec.name] = _wanted(run, recipe, spec, train.dev, ENGLISH)
+            found[spec.name] = _wanted(run, recipe, spec, train.dev, spec.source)
     return found
 
 
@@ -167,7 +166,7 @@ def load_training_data(
     for name, parts in to_train_on(run, recipe).items():
         spec, opened = parts[0].spec, [open_(part) for part in parts]
         joined = concatenated([part.features for part in opened])
-        if spec.family != "mlm" and joined.lacks_gold:
+        if family_of(spec).has_gold and family_of(spec).lacks_gold(joined):
             raise UserError(f"{parts[0].title} has rows without gold", fix="Train on a split that has it in every row")
         chosen = chosen_examples(joined, run, spec)
         specs.append(spec)
@@ -185,7 +184,7 @@ def streams(data: TrainingData, run: Run, tokenizer: Any, micro_tokens: int, pac
     return [
         Stream(
             spec.name,
-            spec.family,
+            family_of(spec),
             features,
             rows,
             vocabulary,
@@ -200,7 +199,7 @@ def streams(data: TrainingData, run: Run, tokenizer: Any, micro_tokens: int, pac
 
 
 def chosen_examples(features: Features, run: Run, spec: TaskSpec) -> np.ndarray:
-    """Numbers of the examples that the run trains on: all, or a subset stratified by :func:`classes_of`.
+    """Numbers of the examples that the run trains on: all, or a subset stratified as its kind says.
 
     A trunk's segment has those of its subset that the segments before it did not have.
 
@@ -221,30 +220,15 @@ def chosen_examples(features: Features, run: Run, spec: TaskSpec) -> np.ndarray:
             fix=f"Lower phases.{run.phase}.sizes",
         )
     _, first_row = np.unique(features.example, return_index=True)
-    ids, classes = [features.ids[row] for row in first_row], classes_of(features, spec.family)
-    return subset(ids, classes, size, run.subset_seed, run.skipped_rows)
-
-
-def classes_of(features: Features, family: Family) -> list[int]:
-    """What subsets of the examples are stratified by: class, right choice, whether a question has its answer; else 0.
-
-    A question has its answer if any of its windows holds it: the first need not.
-
-    Returns:
-        One class per example.
-    """
-    examples, first_row = np.unique(features.example, return_index=True)
-    if family == "span":
-        answered = {int(features.example[row]) for row in range(len(features)) if features.labels[row].any()}
-        return [int(example in answered) for example in examples.tolist()]
-    return [int(features.labels[row][0]) if len(features.labels[row]) == 1 else 0 for row in first_row]
+    ids = [features.ids[row] for row in first_row]
+    return subset(ids, family_of(spec).strata(features), size, run.subset_seed, run.skipped_rows)
 
 
 def _sampled(rows: np.ndarray, parts: Sequence[Prepared], run: Run, name: str) -> np.ndarray:
     """The rows of an epoch, with those of smaller languages repeated as the task's sampling asks for."""
     exponent = run.tasks[name].sampling
     if exponent is None:
-        exponent = MLM_SAMPLING if get_task(name).family == "mlm" else 1.0
+        exponent = family_of(get_task(name)).sampling
     if exponent == 1.0 or len(parts) == 1:
         return rows
     ends = np.cumsum([len(part.features) for part in parts])

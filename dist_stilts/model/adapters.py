@@ -20,7 +20,7 @@ import torch
 from dist_stilts.conventions import fingerprint
 from dist_stilts.errors import UserError, refused
 from dist_stilts.parallel.once import build
-from dist_stilts.tasks.sources import fetch_model
+from dist_stilts.tasks.hub import fetch_model
 
 CONFIG = "adapter_config.json"
 CLASSES = {
@@ -42,7 +42,7 @@ FORMAT = 1
 
 
 def model_folder(path: str, revision: str | None = None) -> Path:
-    """The folder of a model, as :func:`dist_stilts.tasks.sources.fetch_model` gives it; of an adapter, what it and its
+    """The folder of a model, as :func:`dist_stilts.tasks.hub.fetch_model` gives it; of an adapter, what it and its
     base make together, which is kept in the user's cache.
 
     Raises:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dist_stilts.tasks.spec import Family
-
 
 @dataclass(frozen=True)
 class Use:
@@ -37,7 +35,7 @@ _PIPELINE = 'from transformers import pipeline\nMODEL = "..."  # this folder, or
 _CLASSIFIER = _PIPELINE + 'classifier = pipeline("text-classification", model=MODEL, {options})\n'
 _PAIR = 'print(classifier({"text": "Es regnet.", "text_pair": "Das Wetter ist gut."}))  # one text: without text_pair'
 
-USES: Mapping[Family, Use] = {
+USES: Mapping[str, Use] = {
     "sequence": Use(
         "text-classification",
         "classifier of texts or of pairs of texts",

@@ -17,7 +17,7 @@ from torch import nn
 from dist_stilts.conventions import sha256_of_text
 from dist_stilts.errors import UserError
 from dist_stilts.families.family import Batch, Family
-from dist_stilts.families.kinds import KINDS
+from dist_stilts.families.kinds import family_of
 from dist_stilts.model.labels import Match
 from dist_stilts.model.packing import is_real, segments_of, to_grid
 from dist_stilts.tasks.spec import TaskSpec
@@ -145,7 +145,7 @@ def fresh_head(spec: TaskSpec, encoder: Any) -> Head:
     Raises:
         UserError: transformers has no model of this kind for the encoder's architecture.
     """
-    return new_head(KINDS[spec.family], spec.labels, encoder)
+    return new_head(family_of(spec), spec.labels, encoder)
 
 
 def new_head(family: Family, labels: Sequence[str], encoder: Any) -> Head:

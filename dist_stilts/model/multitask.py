@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from dist_stilts.families.family import Batch
-from dist_stilts.model.answers import best_spans
 from dist_stilts.model.heads import Head, fresh_head, head_name
 from dist_stilts.model.packing import encode, start_packing
 from dist_stilts.tasks.spec import TaskSpec
@@ -39,13 +38,3 @@ class MultiTaskModel(nn.Module):
         """Logits of a batch, fp32; see :data:`dist_stilts.families.family.Reads` for their shapes."""
         logits: torch.Tensor = self.heads[head](encode(self.encoder, batch), batch)
         return logits
-
-    @torch.no_grad()
-    def predict(self, head: str, batch: Batch) -> torch.Tensor:
-        """The best class, choice or tag: ``[rows]``, or ``[targets]`` for tagging."""
-        return self.logits(head, batch).argmax(-1)
-
-    @torch.no_grad()
-    def answers(self, head: str, batch: Batch, context: torch.Tensor, n_best: int, longest: int) -> torch.Tensor:
-        """The best answers in each window: ``[rows, 1 + 3 n_best]`` float64, see :func:`best_spans`."""
-        return best_spans(self.logits(head, batch), context, n_best, longest)

@@ -1,6 +1,7 @@
 """What sentence-transformers reads beside an export, so that it makes of a text the embedding that was scored.
 
-    Transformer -> WeightedLayerPooling (below the last layer) -> WordWeights (no special tokens) -> Pooling -> Normalize
+    Transformer -> WeightedLayerPooling (below the last layer) -> WordWeights (no special tokens) -> Pooling
+    -> Normalize
 
 A special token that is written out in a text counts for us and not for WordWeights, which knows tokens by their ids.
 """
@@ -11,13 +12,14 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dist_stilts.layout import write_text
-from dist_stilts.model.encoder import load_tokenizer, read_architecture
+from dist_stilts.model.encoder import build, load_tokenizer, most_tokens, read_architecture
 
 CONFIG = "config.json"
 MODULE_WEIGHTS = "model.safetensors"
@@ -41,13 +43,12 @@ class SentenceReading:
     notes: tuple[str, ...] = ()
 
     def said(self) -> str:
-        """The reading as a sentence, for people."""
-        tokens = f"all tokens{'' if self.special_tokens else ' but the special ones'}"
-        what = "the first token" if self.pooling == "cls" else f"the mean of {tokens}"
-        layer = "the last layer" if self.layer is None else f"layer {self.layer} (0: embeddings)"
-        length = f" Longer texts are cut at {self.max_length} tokens." if self.max_length else ""
-        first = f"`SentenceTransformer` makes of a text what was scored in retrieval: {what} in {layer}, of length one."
-        return " ".join([first + length, *self.notes])
+        """The reading as a sentence or more, for people."""
+        tokens = "all tokens" if self.special_tokens else "all tokens but the special ones"
+        pooled = "the first token" if self.pooling == "cls" else f"the mean of {tokens}"
+        layer = "the last layer" if self.layer is None else f"layer {self.layer} (0 is that of the embeddings)"
+        cut = f"; texts are cut at {self.max_length} tokens" if self.max_length else ""
+        return " ".join([f"`SentenceTransformer(MODEL)` gives {pooled} in {layer}, of length one{cut}.", *self.notes])
 
 
 def write_pooling(folder: Path, reading: SentenceReading) -> None:
@@ -73,7 +74,9 @@ def _modules(folder: Path, reading: SentenceReading) -> Iterator[tuple[str, dict
     depth, width = config.num_hidden_layers, {"word_embedding_dimension": config.hidden_size}
     layer = depth if reading.layer is None else min(reading.layer, depth)
     states = {"config_args": {"output_hidden_states": True}} if layer < depth else {}
-    length = {"max_seq_length": reading.max_length} if reading.max_length else {}
+    with torch.device("meta"):
+        positions = most_tokens(build(config))
+    length = {"max_seq_length": min(reading.max_length, positions)} if reading.max_length else {}
     yield "Transformer", {**length, "do_lower_case": False, **states}
     if layer < depth:
         yield "WeightedLayerPooling", {**width, "layer_start": layer, "num_hidden_layers": depth}
@@ -97,7 +100,5 @@ def _word_weights(tokenizer: Any) -> dict[str, Any]:
     """Nothing for the tokens that the tokenizer puts around a text, one for all others."""
     words: Sequence[str] = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     encoded = tokenizer("a", return_special_tokens_mask=True)
-    around = [
-        number for number, special in zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True) if special
-    ]
+    around = compress(encoded["input_ids"], encoded["special_tokens_mask"])
     return {"vocab": words, "word_weights": {words[number]: 0.0 for number in around}, "unknown_word_weight": 1.0}

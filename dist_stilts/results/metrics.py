@@ -12,7 +12,7 @@ from dist_stilts.tasks.spec import TaskSpec
 
 READ_FIRST = ("em_and_f1", "acc_and_f1", "f1", "accuracy")
 """What people read: of several that a task has, the first is its own score, and the others stand beside it."""
-LAST = {"token": "accuracy", "tatoeba": "accuracy_from_foreign", "bucc": "threshold"}
+LAST = {"tatoeba": "accuracy_from_foreign", "bucc": "threshold"}
 
 
 def last_metric(spec: TaskSpec) -> str:

@@ -19,8 +19,9 @@ import pandas as pd
 from dist_stilts.analysis.pretraining import pretraining
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.evaluate.suite import EvalTask
+from dist_stilts.families.kinds import family_of
 from dist_stilts.tasks import sources
-from dist_stilts.tasks.spec import RETRIEVAL, ChoiceRow, PairRow, Row, SpanRow, TaggedRow, TaskSpec, TextRow
+from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
 
 MOST_TEXTS = 1000
 """Different texts per language that are looked at: the first ones of its target."""
@@ -150,10 +151,11 @@ def _read(spec: TaskSpec, root: Path | None, split: str, language: str, *, paral
         return _translations(sources.load_bitext(spec, root, split, language))
     rows = sources.load_rows(spec, root, split, language)
     english = sources.load_rows(spec, root, split, ENGLISH) if _is_there(spec, root, split, ENGLISH) else []
+    texts_of = family_of(spec).texts
     if not parallel:
-        return Texts(_first(map(_texts_of, rows)), _first(map(_texts_of, english)), parallel=False)
+        return Texts(_first(map(texts_of, rows)), _first(map(texts_of, english)), parallel=False)
     by_id = {row.id: row for row in english}
-    pairs = (zip(_texts_of(row), _texts_of(by_id[row.id]), strict=True) for row in rows if row.id in by_id)
+    pairs = (zip(texts_of(row), texts_of(by_id[row.id]), strict=True) for row in rows if row.id in by_id)
     return _paired(pair for row in pairs for pair in row)
 
 
@@ -172,19 +174,3 @@ def _paired(pairs: Iterable[tuple[str, str]]) -> Texts:
 
 def _first(rows: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for row in rows for text in row))[:MOST_TEXTS]
-
-
-def _texts_of(row: Row) -> tuple[str, ...]:
-    """All that is written in a row."""
-    match row:
-        case PairRow():
-            return row.text_a, row.text_b
-        case ChoiceRow():
-            return row.prompt, *row.choices
-        case SpanRow():
-            return row.question, row.context
-        case TaggedRow():
-            return (" ".join(row.words),)
-        case TextRow():
-            return (row.text,)
-    return ()

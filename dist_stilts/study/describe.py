@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dist_stilts.experiment.forecast import Cost, hours
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.report.columns import aligned
 from dist_stilts.report.numbers import ABSENT, short_size
 from dist_stilts.report.progress import duration
-from dist_stilts.study.forecast import Cost, hours, measured_rates
-from dist_stilts.study.progress import BLOCKED, DONE, FAILED, RUNNING, Standing, degenerate, line, seconds_left
+from dist_stilts.study.progress import (
+    BLOCKED,
+    DONE,
+    FAILED,
+    RUNNING,
+    Standing,
+    degenerate,
+    line,
+    measured_rates,
+    seconds_left,
+)
 
 
 def plan_rows(

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.evaluate.suite import EvalTask
-from dist_stilts.experiment.plan import Run, expand
+from dist_stilts.experiment.identity import recognised
+from dist_stilts.experiment.plan import Run, folder_of, planned
 from dist_stilts.experiment.run_config import FROM_RANDOM, TRUNK, Recipe
 from dist_stilts.experiment.training_data import data_root
 from dist_stilts.simulate.languages import languages as simulated
@@ -35,7 +36,7 @@ def study_runs(recipe: Recipe) -> list[Run]:
     for name, seeds in (("seeds", study.seeds), ("subset_seeds", study.subset_seeds)):
         if len(set(seeds)) < len(seeds):
             raise UserError(f"study.{name}: a seed stands there twice", fix="Name each once")
-    plain = expand(_sized(recipe))
+    plain = planned(_sized(recipe))
     if 0 in study.sizes and not any(run.evaluate and not _after_intermediate(run) for run in plain):
         raise UserError(
             "study.sizes has 0, but every phase that is scored comes after an intermediate one",
@@ -48,7 +49,7 @@ def study_runs(recipe: Recipe) -> list[Run]:
             for run in plain:
                 own[run.name] = _varied(run, recipe, seed, subset_seed, own)
             varied |= {run.name: run for run in own.values() if run.name not in varied}
-    return list(varied.values())
+    return recognised(list(varied.values()), folder_of(recipe))
 
 
 def _sized(recipe: Recipe) -> Recipe:

@@ -112,6 +112,14 @@ def seconds_left(runs: Sequence[Run], standings: Mapping[str, Standing], workers
     return total / max(1, workers)
 
 
+def measured_rates(standings: Mapping[str, Standing], ranks: int) -> float | None:
+    """Training tokens per second and rank of the runs that are done; None before there is one."""
+    closings = (standing.status.closing for standing in standings.values() if standing.state == DONE)
+    figures = [closing for closing in closings if closing]
+    seconds = sum(figure.training_seconds for figure in figures)
+    return sum(figure.tokens for figure in figures) / seconds / ranks if seconds else None
+
+
 def line(runs: Sequence[Run], standings: Mapping[str, Standing]) -> str:
     """All of it in one line: ``12 of 43 done, 2 running, 1 failed, 1 degenerate``."""
     found = counts(standings)

@@ -74,6 +74,7 @@ def retrieval_spec(name: str, family: str, files: Mapping[str, Any], languages: 
         read_bitext=partial(_read, family, files),
         layouts=tuple(" + ".join(paths) for paths in files.values()),
         splits=tuple(split for split in _SPLITS if split in files),
+        rootless=all(Path(path).is_absolute() for paths in files.values() for path in paths),
         licence="that of your data",
     )
 

@@ -2,45 +2,62 @@
 
     family     fields                      written as
     sequence   text_a, text_b, label       text_b may be left out: one text to classify, and ``PairRow.text_b`` is ""
+    regression text_a, text_b, value       a number, which is neither infinite nor NaN
+    multilabel text_a, text_b, labels      a list, as JSON too; or, with ``separator`` stated, text with it between
     choice     prompt, choices, label      a list, or several columns; label: index from 0, letter, or the choice's text
     token      words, tags                 lists, or text with spaces between
     span       question, context, answers  {"text": [...], "answer_start": [...]} or [{"text": ..., "start": ...}]
     mlm        text
 
-Every family may have ``id`` and ``group``. Promises a row or a UserError naming where: what can be read in two ways is
+Every family may have ``id`` and ``group``, and a text may stand in several columns, which a space joins (but for
+``context``, in which answers are counted). Promises a row or a UserError naming where: what can be read in two ways is
 refused, never guessed.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, shown, text_field
-from dist_stilts.tasks.rows_json import Names, checked_answer, choice_row, tagged_row, whole_number
-from dist_stilts.tasks.spec import Answer, PairRow, Row, SpanRow, TextRow
+from dist_stilts.tasks.rows_json import (
+    Names,
+    checked_answer,
+    choice_row,
+    finite_number,
+    several_labels,
+    tagged_row,
+    whole_number,
+)
+from dist_stilts.tasks.spec import Answer, PairRow, RegressionRow, Row, SpanRow, TextRow
 
 Values = Mapping[str, Any]
 """Our fields to what the file holds; ``None`` for what is withheld or left out."""
 
 
 class Fields(NamedTuple):
-    """A family's fields: those that every file has, those that it may do without, and the one that is gold."""
+    """A family's fields: those that every file has, those that it may do without, the one that is gold, and the texts
+    that may stand in several columns."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
     gold: str = ""
+    joined: tuple[str, ...] = ()
 
 
 FIELDS = {
-    "sequence": Fields(("text_a", "label"), ("text_b", "id", "group"), gold="label"),
-    "choice": Fields(("prompt", "choices", "label"), ("id", "group"), gold="label"),
-    "token": Fields(("words", "tags"), ("id", "group"), gold="tags"),
-    "span": Fields(("question", "context", "answers"), ("id", "group"), gold="answers"),
-    "mlm": Fields(("text",), ("id", "group")),
+    "sequence": Fields(("text_a", "label"), ("text_b", "id", "group"), "label", ("text_a", "text_b")),
+    "regression": Fields(("text_a", "value"), ("text_b", "id", "group"), "value", ("text_a", "text_b")),
+    "multilabel": Fields(("text_a", "labels"), ("text_b", "id", "group"), "labels", ("text_a", "text_b")),
+    "choice": Fields(("prompt", "choices", "label"), ("id", "group"), "label", ("prompt",)),
+    "token": Fields(("words", "tags"), ("id", "group"), "tags"),
+    "span": Fields(("question", "context", "answers"), ("id", "group"), "answers", ("question",)),
+    "mlm": Fields(("text",), ("id", "group"), joined=("text",)),
 }
+_NUMBER = re.compile(r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def own_row(family: str, values: Values, names: Names, labels: Sequence[str], where: Where) -> Row:
@@ -74,11 +91,50 @@ def text_of(value: Any, field: str, where: Where) -> str:
     return text_field({field: value}, field, where)
 
 
+def joined(values: Sequence[Any], field: str, where: Where) -> str:
+    """Return the texts of several columns as one, a space between; what is empty or missing is passed over."""
+    return " ".join(text for value in values if value is not None and (text := text_of(value, field, where)))
+
+
+def _texts(values: Values, where: Where) -> tuple[str, str]:
+    text_b = values["text_b"]
+    return text_of(values["text_a"], "text_a", where), "" if text_b is None else text_of(text_b, "text_b", where)
+
+
 def _pair(values: Values, names: Names, labels: Sequence[str], where: Where) -> Row:
-    text_a = text_of(values["text_a"], "text_a", where)
-    text_b = "" if values["text_b"] is None else text_of(values["text_b"], "text_b", where)
-    label = None if values["label"] is None else name_of(values["label"], "label", where)
-    return PairRow(*names, text_a, text_b, label if label is None else _allowed(label, "label", labels, where))
+    texts, label = _texts(values, where), values["label"]
+    if label is None:
+        return PairRow(*names, *texts, None)
+    if not labels and _is_fraction(label):
+        fix = "Numbers are predicted by family: regression (field value); classes so called are listed under labels"
+        raise UserError(f"label {shown(label)} is a number, not a class", where=where, fix=fix)
+    return PairRow(*names, *texts, _allowed(name_of(label, "label", where), "label", labels, where))
+
+
+def _is_fraction(label: Any) -> bool:
+    """Whether a label is a number that is not whole; whole numbers are classes."""
+    if isinstance(label, str) and _NUMBER.fullmatch(label):
+        label = float(label)
+    return isinstance(label, float) and label % 1 != 0 and label - label == 0
+
+
+def _number(values: Values, names: Names, _labels: Sequence[str], where: Where) -> Row:
+    value = values["value"]
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    return RegressionRow(
+        *names, *_texts(values, where), None if value is None else finite_number(value, "value", where)
+    )
+
+
+def _several(values: Values, names: Names, labels: Sequence[str], where: Where) -> Row:
+    given = values["labels"]
+    if given is not None:
+        given = _unpacked(given, "labels", where)
+        if not isinstance(given, list | tuple):
+            raise UserError(f"labels is no list ({shown(given)})", where=where, fix='Give a list: ["a", "b"] or []')
+        given = tuple(_allowed(name_of(label, "a label", where), "label", labels, where) for label in given)
+    return several_labels(names, _texts(values, where), given, where)
 
 
 def _choice(values: Values, names: Names, _labels: Sequence[str], where: Where) -> Row:
@@ -131,6 +187,8 @@ def _split(value: Any, field: str, where: Where) -> list[Any]:
 def _allowed(label: str, field: str, labels: Sequence[str], where: Where) -> str:
     if labels and label not in labels:
         fix = nearest(label[:40], labels)
+        if label.startswith("B-") and f"I-{label[2:]}" in labels:
+            fix = "List it under labels: tags are read as IOB2, where every chunk begins with B"
         if {"True", "False"} & set(labels):
             fix = "Quote the labels in the recipe: unquoted yes, no, on and off are true and false in YAML"
         raise UserError(f"unknown {field} {shown(label)}", where=where, fix=fix)
@@ -176,7 +234,8 @@ def _unpacked(value: Any, field: str, where: Where) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{field} is neither a list nor JSON ({shown(value)})", where=where) from error
+        fix = "Say what stands between labels: separator, beside columns" if field == "labels" else ""
+        raise UserError(f"{field} is neither a list nor JSON ({shown(value)})", where=where, fix=fix) from error
 
 
 def _text(values: Values, names: Names, _labels: Sequence[str], where: Where) -> Row:
@@ -185,6 +244,8 @@ def _text(values: Values, names: Names, _labels: Sequence[str], where: Where) ->
 
 _MAKERS: dict[str, Callable[[Values, Names, Sequence[str], Where], Row]] = {
     "sequence": _pair,
+    "regression": _number,
+    "multilabel": _several,
     "choice": _choice,
     "token": _tagged,
     "span": _span,

@@ -6,7 +6,7 @@ Promises: one record at a time, whatever the file's size; what is wrong in a fil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -16,12 +16,17 @@ from dist_stilts.tasks.archives import PACKED
 from dist_stilts.tasks.files import Where, exists, read_csv_rows, read_json_lines, read_table, shown
 
 
-def format_of(name: str) -> str:
-    """Return the suffix that says how to read a file; UserError if it is none that is known."""
+def suffix_of(name: str) -> str:
+    """Return a file's suffix, whether it is packed or not."""
     path = PurePath(name)
-    suffix = PurePath(path.stem).suffix if path.suffix in PACKED else path.suffix
-    if suffix not in _READERS or (suffix == ".parquet" and path.suffix != suffix):
-        raise UserError(f"no way to read {shown(name)}", fix=f"Known: {', '.join(_READERS)}")
+    return PurePath(path.stem).suffix if path.suffix in PACKED else path.suffix
+
+
+def format_of(name: str, others: Sequence[str] = ()) -> str:
+    """Return the suffix that says how to read a file; UserError if it is none of a table and none of ``others``."""
+    suffix = suffix_of(name)
+    if suffix not in (*_READERS, *others) or (suffix == ".parquet" and PurePath(name).suffix != suffix):
+        raise UserError(f"no way to read {shown(name)}", fix=f"Known: {', '.join((*_READERS, *others))}")
     return suffix
 
 

@@ -1,18 +1,22 @@
 """Our own rows as JSON objects, one a line: what ``dist-stilts translate`` writes and every task can read back.
 
     {"family": "sequence", "id": "7", "group": "7", "text_a": "...", "text_b": "...", "label": "neutral"}
+    {"family": "regression", "id": "7", "group": "7", "text_a": "...", "text_b": "...", "value": 3.5}
+    {"family": "multilabel", "id": "7", "group": "7", "text_a": "...", "text_b": "...", "labels": ["...", "..."]}
     {"family": "choice",   "id": "7", "group": "7", "prompt": "...", "choices": ["...", "..."], "label": 0}
     {"family": "token",    "id": "7", "group": "7", "words": ["..."], "tags": ["NOUN"]}
     {"family": "span",     "id": "7", "group": "7", "question": "...", "context": "...",
                            "answers": [{"text": "...", "start": 12}]}
     {"family": "mlm",      "id": "7", "group": "7", "text": "..."}
 
-``label``, ``tags`` and ``answers`` are ``null`` where gold is withheld. Promises: ``row_from_json(row_to_json(row))``
-is the row, and nothing but such an object is read: no key too many, none too few, every answer where it says it is.
+``label``, ``value``, ``labels``, ``tags`` and ``answers`` are ``null`` where gold is withheld.
+Promises: ``row_from_json(row_to_json(row))`` is the row, and nothing but such an object is read: no key too many, none
+too few, every answer where it says it is.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,13 +24,25 @@ from typing import Any
 
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, read_json_lines, require_new, shown, text_field
-from dist_stilts.tasks.spec import Answer, ChoiceRow, PairRow, Row, SpanRow, TaggedRow, TextRow
+from dist_stilts.tasks.spec import (
+    Answer,
+    ChoiceRow,
+    MultiLabelRow,
+    PairRow,
+    RegressionRow,
+    Row,
+    SpanRow,
+    TaggedRow,
+    TextRow,
+)
 
 Names = tuple[str, str]
 """A row's id and group."""
 
 ROW_TYPES: dict[str, type[Row]] = {
     "sequence": PairRow,
+    "regression": RegressionRow,
+    "multilabel": MultiLabelRow,
     "choice": ChoiceRow,
     "token": TaggedRow,
     "span": SpanRow,
@@ -83,6 +99,28 @@ def whole_number(value: object, what: str, where: Where) -> int:
     return value
 
 
+def finite_number(value: object, what: str, where: Where) -> float:
+    """Return ``value``, which must be a number that is neither infinite nor NaN (``true`` is none)."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+        raise UserError(f"{what} is no finite number ({shown(value)})", where=where)
+    return float(value)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond what a float holds
+        return False
+
+
+def several_labels(names: Names, texts: tuple[str, str], labels: tuple[str, ...] | None, where: Where) -> MultiLabelRow:
+    """Make a row with any number of labels; UserError if one stands there twice."""
+    if labels is not None and len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise UserError(f"label {shown(twice)} stands there twice", where=where)
+    return MultiLabelRow(*names, *texts, labels)
+
+
 def choice_row(names: Names, prompt: str, choices: tuple[str, ...], label: int | None, where: Where) -> ChoiceRow:
     """Make a multiple-choice row; UserError if there are fewer than two choices or the label is none of them."""
     if len(choices) < 2:
@@ -118,10 +156,23 @@ def _names(record: dict[str, Any], where: Where) -> Names:
     return text_field(record, "id", where), text_field(record, "group", where)
 
 
+def _texts(record: dict[str, Any], where: Where) -> tuple[str, str]:
+    return text_field(record, "text_a", where), text_field(record, "text_b", where)
+
+
 def _pair(record: dict[str, Any], where: Where) -> Row:
     label = None if record["label"] is None else text_field(record, "label", where)
-    texts = text_field(record, "text_a", where), text_field(record, "text_b", where)
-    return PairRow(*_names(record, where), *texts, label)
+    return PairRow(*_names(record, where), *_texts(record, where), label)
+
+
+def _number(record: dict[str, Any], where: Where) -> Row:
+    value = None if record["value"] is None else finite_number(record["value"], "value", where)
+    return RegressionRow(*_names(record, where), *_texts(record, where), value)
+
+
+def _labels(record: dict[str, Any], where: Where) -> Row:
+    labels = None if record["labels"] is None else text_list(record, "labels", where)
+    return several_labels(_names(record, where), _texts(record, where), labels, where)
 
 
 def _choice(record: dict[str, Any], where: Where) -> Row:
@@ -161,6 +212,8 @@ def _text(record: dict[str, Any], where: Where) -> Row:
 
 _PARSERS: dict[str, Callable[[dict[str, Any], Where], Row]] = {
     "sequence": _pair,
+    "regression": _number,
+    "multilabel": _labels,
     "choice": _choice,
     "token": _tagged,
     "span": _span,

@@ -1,4 +1,4 @@
-"""Where rows come from: files below a data root or, without one, the Hub. No other module touches the network.
+"""Where rows come from: files below a data root or, without one, the Hub.
 
 Promises: the same (task, split, language) gives the same rows in the same order; a slice of a split falls on the same
 groups in every language; what cannot be had is one UserError that says what was expected, where, and what to do.
@@ -18,11 +18,25 @@ from dist_stilts.conventions import ENGLISH, sha256_of_text, text_hash
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.layout import translation_file
 from dist_stilts.tasks.files import digest, exists, parse_object, read_whole, shown
+from dist_stilts.tasks.hub import hub_config, hub_rows, table_records, table_revision
 from dist_stilts.tasks.languages import TRANSLATABLE, in_order
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.rows_json import read_rows
-from dist_stilts.tasks.spec import RETRIEVAL, Bitext, HubSource, PairRow, Quirk, Row, TaggedRow, TaskSpec
+from dist_stilts.tasks.spec import (
+    RETRIEVAL,
+    Bitext,
+    HubSource,
+    HubTable,
+    MultiLabelRow,
+    PairRow,
+    Quirk,
+    Row,
+    TaggedRow,
+    TaskSpec,
+)
 
+_MOST_NAMED = 8
+"""Labels that are reported one by one."""
 _SPLIT = re.compile(r"(?P<name>\w+)(\[((?P<lo>\d{1,3})%)?:((?P<hi>\d{1,3})%)?\])?")
 
 
@@ -55,6 +69,11 @@ def in_slice(task: str, group: str, split: Split) -> bool:
     return split.lo << 64 <= place < split.hi << 64
 
 
+def base_of(spec: TaskSpec, root: Path | None) -> Path | None:
+    """The folder below which a task's files are looked for; None is the Hub. Whole paths need no data root."""
+    return Path("/") if root is None and spec.rootless else root
+
+
 def known_languages(spec: TaskSpec, root: Path | None) -> tuple[str, ...]:
     """Return the task's languages and, if it has more than one, the simulated ones that ``world.json`` declares."""
     if root is None and spec.hub:
@@ -66,16 +85,22 @@ def known_languages(spec: TaskSpec, root: Path | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*spec.languages, *(code for code in _simulated(root) if code not in pivot))))
 
 
-def available_languages(spec: TaskSpec, root: Path, split: str) -> list[str]:
+def available_languages(spec: TaskSpec, root: Path | None, split: str) -> list[str]:
     """Return the publishers' languages whose files for the split are on disk, English first, then alphabetical."""
     name = _check_split(spec, split).name
     return [code for code in in_order(known_languages(spec, root)) if is_available(spec, root, name, code)]
 
 
-def is_available(spec: TaskSpec, root: Path, split: str, lang: str) -> bool:
-    """Whether all files of a split in a language are on disk, a translation of it included."""
+def is_available(spec: TaskSpec, root: Path | None, split: str, lang: str) -> bool:
+    """Whether all files of a split in a language are on disk, a translation of it included. What a recipe says that the
+    Hub has is taken to be there; a task of ours that would be read from the Hub is not on disk."""
     if spec.parts:
         return all(is_available(part, root, split, lang) for part in _parts(spec))
+    if split in spec.tables:
+        return spec.tables[split].has(lang)
+    root = base_of(spec, root)
+    if root is None:
+        return False
     if spec.family in RETRIEVAL:
         return all(map(exists, spec.find(task_folder(spec, root), split, lang)))
     return all(map(exists, _files(spec, root, split, lang)[0]))
@@ -92,33 +117,46 @@ def check_language(spec: TaskSpec, root: Path | None, lang: str) -> None:
 
 def check_source(spec: TaskSpec, root: Path | None) -> None:
     """Raise UserError if there is no data folder and the Hub does not have the task either."""
-    if root is None:
+    if base_of(spec, root) is None:
         for part in _parts(spec) or [spec]:
             hub_source(part)
 
 
 def task(name: str, root: Path | None) -> TaskSpec:
-    """Return the task of that name; its labels, where they are open, are those of the English training rows, sorted.
+    """Return the task of that name; its labels, where they are open, are those of the training rows, sorted.
 
     Raises:
-        UserError: unknown task; open labels, and no English training rows to read them from.
+        UserError: unknown task; open labels, and no training rows in the source language to read them from.
     """
     spec = get_task(name)
     if not spec.open_labels or spec.labels:
         return spec
-    revision = data_revision(spec, root, "train", ENGLISH)
+    revision = data_revision(spec, root, "train", spec.source)
     return replace(spec, labels=_open_labels(spec.name, root, revision))
 
 
 @lru_cache(maxsize=16)
 def _open_labels(name: str, root: Path | None, _revision: str) -> tuple[str, ...]:
-    found: set[str] = set()
-    for row in load_rows(get_task(name), root, "train", ENGLISH):
-        if isinstance(row, TaggedRow):
-            found.update(row.tags or ())
-        elif isinstance(row, PairRow) and row.label is not None:
-            found.add(row.label)
-    return tuple(sorted(found))
+    spec = get_task(name)
+    rows = load_rows(spec, root, "train", spec.source)
+    return tuple(sorted(set().union(*map(gold_labels, rows))))
+
+
+def gold_labels(row: Row) -> set[str]:
+    """The classes, labels or tags of a row; none where gold is withheld, and of other kinds of rows."""
+    if isinstance(row, TaggedRow):
+        return set(row.tags or ())
+    if isinstance(row, MultiLabelRow):
+        return set(row.labels or ())
+    return {row.label} if isinstance(row, PairRow) and row.label is not None else set()
+
+
+def _unseen(label: str, quirks: Counter[str]) -> str:
+    """What to count a label under that no training row has: by its name, if not too many others are."""
+    what = "which no training row has"
+    named = f"label {shown(label)}, {what}"
+    too_many = sum(known.endswith(what) for known in quirks) >= _MOST_NAMED and named not in quirks
+    return f"other label, {what}" if too_many else named
 
 
 def task_folder(spec: TaskSpec, root: Path) -> Path:
@@ -138,7 +176,7 @@ def stream_rows(spec: TaskSpec, root: Path | None, split: str, lang: str, quirks
         root: the data folder; ``None`` asks the Hub.
         split: ``dev``, or a slice of it as :func:`parse_split` reads it.
         lang: one of the task's languages, or any into which its English rows were translated.
-        quirks: counts what the readers mended or left out.
+        quirks: counts what the readers mended or left out, and rows whose gold no training row has.
 
     Raises:
         UserError: unknown split or language, missing or bad files, no row left.
@@ -151,6 +189,8 @@ def stream_rows(spec: TaskSpec, root: Path | None, split: str, lang: str, quirks
             quirks[row.what] += 1
         else:
             empty = False
+            if spec.open_labels and spec.labels and (new := gold_labels(row) - set(spec.labels)):
+                quirks[_unseen(min(new), quirks)] += 1
             yield row
     if empty:
         raise UserError(f"{spec.name} {split} for '{lang}' holds no example", where=root and task_folder(spec, root))
@@ -163,9 +203,26 @@ def _rows(spec: TaskSpec, root: Path | None, part: Split, lang: str) -> Iterator
                 mark = f"{other.name}/"
                 yield row if isinstance(row, Quirk) else replace(row, id=mark + row.id, group=mark + row.group)
         return
-    for row in _hub_rows(spec, part.name, lang) if root is None else _local_rows(spec, root, part.name, lang):
+    for row in _rows_of_split(spec, root, part.name, lang):
         if isinstance(row, Quirk) or in_slice(spec.name, row.group, part):
             yield row
+
+
+def _rows_of_split(spec: TaskSpec, root: Path | None, split: str, lang: str) -> Iterable[Row | Quirk]:
+    if spec.read_table and (table := _table(spec, split, lang)):
+        return spec.read_table(table_records(spec.name, table, lang), split)
+    base = base_of(spec, root)
+    return hub_rows(spec, hub_source(spec), split, lang) if base is None else _local_rows(spec, base, split, lang)
+
+
+def _table(spec: TaskSpec, split: str, lang: str) -> HubTable | None:
+    """The data set of the Hub that is a split, if one is; UserError if it has no such language."""
+    table = spec.tables.get(split)
+    if table and not table.has(lang):
+        have = ", ".join(code for code in spec.languages if table.has(code)) or "none"
+        fix = f"Name one under own_tasks.{spec.name}.files.{split}.config; languages there: {have}"
+        raise UserError(f"{spec.name} {split} has no config for '{lang}' of {table.path}", fix=fix)
+    return table
 
 
 def _parts(spec: TaskSpec) -> list[TaskSpec]:
@@ -178,19 +235,19 @@ def _local_rows(spec: TaskSpec, root: Path, split: str, lang: str) -> Iterator[R
 
 
 def _files(spec: TaskSpec, root: Path, split: str, lang: str) -> tuple[list[Path], Callable[[], Iterator[Row | Quirk]]]:
-    """The files of a split in a language, and what reads them: the publishers', else a translation of the English ones,
+    """The files of a split in a language, and what reads them: the publishers', else a translation of the source's,
     either as ``dist-stilts translate`` writes it or, below a folder called like the language, in their own layout."""
     if spec.read is None:
         raise UserError(f"{spec.name} is a retrieval task without labelled rows", fix="Use it for evaluation only")
     folder, read = task_folder(spec, root), spec.read
     files = spec.find(folder, split, lang)
-    if lang != ENGLISH and (not all(map(exists, files)) or files == spec.find(folder, split, ENGLISH)):
+    if lang != spec.source and (not all(map(exists, files)) or files == spec.find(folder, split, spec.source)):
         translated = translation_file(folder, split, lang)
-        same_layout = spec.find(folder / lang, split, ENGLISH)
-        # A file that is named by its whole path is the English one, whatever the folder.
-        if same_layout != spec.find(folder, split, ENGLISH) and all(map(exists, same_layout)):
-            return same_layout, lambda: read(folder / lang, split, ENGLISH)
-        # English files are not the language's own: where these are missing, a translation is what is expected.
+        same_layout = spec.find(folder / lang, split, spec.source)
+        # A file that is named by its whole path is the source language's, whatever the folder.
+        if same_layout != spec.find(folder, split, spec.source) and all(map(exists, same_layout)):
+            return same_layout, lambda: read(folder / lang, split, spec.source)
+        # These files are not the language's own: where these are missing, a translation is what is expected.
         if exists(translated) or (lang not in spec.languages and not set(_simulated(root)) & {lang}):
             return [translated], lambda: read_rows(translated)
     return files, lambda: read(folder, split, lang)
@@ -204,6 +261,7 @@ def load_bitext(spec: TaskSpec, root: Path | None, split: str, lang: str) -> Bit
         raise UserError(f"{spec.name} cannot be sliced ({shown(split)})", fix=f"Use {part.name}")
     if spec.read_bitext is None:
         raise UserError(f"{spec.name} is not a retrieval task", fix="Use tatoeba, bucc2018 or one of your own")
+    root = base_of(spec, root)
     if root is None:
         raise _not_on_hub(spec)
     _require_files(spec, root, part.name, lang)
@@ -216,10 +274,13 @@ def file_digests(spec: TaskSpec, root: Path | None, split: str, lang: str) -> di
     check_language(spec, root, lang)
     if spec.parts:
         return {key: value for other in _parts(spec) for key, value in file_digests(other, root, split, lang).items()}
-    if root is None:
+    if table := _table(spec, part.name, lang):
+        return {f"{table.path}/{table.config_of(lang) or 'default'}/{table.split}": table_revision(table)}
+    base = base_of(spec, root)
+    if base is None:
         hub = hub_source(spec)
-        return {f"{hub.path}/{_config(hub, lang) or 'default'}/{part.name}": hub.revision}
-    return {_name_below(path, root): digest(path) for path in _require_files(spec, root, part.name, lang)}
+        return {f"{hub.path}/{hub_config(hub, lang) or 'default'}/{part.name}": hub.revision}
+    return {_name_below(path, root): digest(path) for path in _require_files(spec, base, part.name, lang)}
 
 
 def _check_split(spec: TaskSpec, text: str) -> Split:
@@ -230,8 +291,8 @@ def _check_split(spec: TaskSpec, text: str) -> Split:
     return part
 
 
-def _name_below(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+def _name_below(path: Path, root: Path | None) -> str:
+    return path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name
 
 
 def _require_files(spec: TaskSpec, root: Path, split: str, lang: str) -> list[Path]:
@@ -240,9 +301,10 @@ def _require_files(spec: TaskSpec, root: Path, split: str, lang: str) -> list[Pa
     missing = [f"{path} (or compressed, or in an archive)" for path in files if not exists(path)]
     if missing:
         here = ", ".join(available_languages(spec, root, split)) or "none"
+        way = "Put it there" if spec.rootless else "Put it there or set data.root=DIR"
         raise UserError(
             f"{spec.name} {split} for '{lang}' is not on disk: expected {' and '.join(missing)}",
-            fix=f"Put it there or set data.root=DIR; languages on disk: {here}",
+            fix=f"{way}; languages on disk: {here}",
         )
     return files
 
@@ -268,72 +330,13 @@ def hub_source(spec: TaskSpec) -> HubSource:
 
 
 def _not_on_hub(spec: TaskSpec) -> UserError:
-    inside = "your files" if spec.folders[0] == "." else f"DIR/{spec.folders[0]}/"
-    fix = f"Set data.root=DIR (or --data DIR), with {inside} in it"
+    own = spec.folders[0] == "."
+    fix = f"Set data.root=DIR (or --data DIR), with {'your files' if own else f'DIR/{spec.folders[0]}/'} in it"
+    fix += ", or name them by their whole paths" if own else ""
     return UserError(f"{spec.name} is read from local files only", fix=fix)
-
-
-def _config(hub: HubSource, lang: str) -> str | None:
-    return hub.config.format(lang=hub.codes.get(lang, lang)) if hub.config else None
-
-
-def _hub_rows(spec: TaskSpec, split: str, lang: str) -> list[Row | Quirk]:
-    hub = hub_source(spec)
-    if split not in hub.splits:
-        raise UserError(f"{hub.path} has no split '{split}'", fix=nearest(split, hub.splits))
-    try:
-        import datasets
-
-        records = datasets.load_dataset(hub.path, _config(hub, lang), split=hub.splits[split], revision=hub.revision)
-        kept = (record for record in records if hub.keeps is None or hub.keeps(record, lang))
-        rows = [hub.to_row(number, record, split) for number, record in enumerate(kept)]
-    # datasets and the network below it raise dozens of types; to the user they are one fact with one remedy.
-    except Exception as error:
-        reason = (str(error).splitlines() or [""])[0][:200]
-        raise UserError(
-            f"cannot load {spec.name} {split} for '{lang}' from the Hub repository {hub.path} "
-            f"({type(error).__name__}: {reason})",
-            fix=f"Set data.root=DIR (or --data DIR), with DIR/{spec.folders[0]}/ in it, to read local files",
-        ) from error
-    return [Quirk("row without gold") if row is None else row for row in rows]
 
 
 def data_revision(spec: TaskSpec, root: Path | None, split: str, lang: str) -> str:
     """Return a short hash of :func:`file_digests`: equal data, equal revision, wherever the files lie."""
     digests = sorted(file_digests(spec, root, split, lang).items())
     return sha256_of_text(repr(digests))[:12]
-
-
-def fetch_model(path: str, revision: str | None) -> Path:
-    """Return the folder of a model: ``path`` itself if it is one, else its snapshot from the Hub (or the Hub's cache).
-
-    Raises:
-        UserError: neither a folder nor a model that the Hub can be asked for now.
-    """
-    folder = Path(path)
-    if folder.is_dir():
-        return folder
-    if path.startswith((".", "/", "~")) or path.count("/") > 1:
-        raise UserError(
-            "no such model folder", where=path, fix="Give a folder that exists, or a Hub name like owner/model"
-        )
-    return _snapshot(path, revision)
-
-
-def _snapshot(name: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    wanted = ["*.json", "*.txt", "*.model", "model*.safetensors", "adapter_model.*"]
-    try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, etag_timeout=10))
-        if not any(folder.glob("model*.safetensors")):  # older models have no other form
-            wanted = [*wanted, "pytorch_model*.bin*"]
-            folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, etag_timeout=10))
-        return folder
-    except Exception as error:  # many types, one fact and one remedy, as above
-        raise UserError(
-            f"cannot get the model '{name}' from the Hub ({type(error).__name__})",
-            fix=f"Run `hf download {name}` where there is a network, or give a local folder",
-        ) from error

@@ -5,10 +5,12 @@ A reader turns a public file into examples; everything after it sees only these 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from dist_stilts.conventions import ENGLISH, JsonObject
 
 Family = Literal["mlm", "sequence", "regression", "multilabel", "choice", "token", "span", "tatoeba", "bucc"]
 IGNORED = -100
@@ -17,7 +19,6 @@ UNSEEN = -1
 """The label id of a gold tag that the training data do not have: predicted, never rightly; never trained on."""
 WITHHELD = -2
 """The label id of a word whose tag is withheld: predicted, and not scored; never trained on."""
-TRAINABLE: tuple[Family, ...] = ("mlm", "sequence", "regression", "multilabel", "choice", "token", "span")
 RETRIEVAL: tuple[Family, ...] = ("tatoeba", "bucc")
 
 
@@ -160,11 +161,42 @@ class HubSource:
 
 
 @dataclass(frozen=True, slots=True)
+class HubTable:
+    """A split of a user's task that is a data set of the Hub.
+
+    Attributes:
+        path: the repository; config: its configuration, ``{lang}`` is filled in, or that of each language; split: its
+            own name of the split; revision: the commit, None for the newest; language: what it is in, if config does
+            not tell.
+    """
+
+    path: str
+    config: str | Mapping[str, str] | None
+    split: str
+    revision: str | None = None
+    language: str = ENGLISH
+
+    def config_of(self, lang: str) -> str | None:
+        """The configuration that has a language, if the data set has any."""
+        return self.config.replace("{lang}", lang) if isinstance(self.config, str) else (self.config or {}).get(lang)
+
+    def has(self, lang: str) -> bool:
+        """Whether a language is in the data set, as far as the recipe tells."""
+        if isinstance(self.config, Mapping):
+            return lang in self.config
+        return lang == self.language or "{lang}" in (self.config or "")
+
+
+Records = Iterable[tuple[tuple[Path, int], JsonObject]]
+"""Where a row of a table is, and what its columns hold."""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSpec:
     """One task, as pure data.
 
     Attributes:
-        family: which head, batch and metric it uses.
+        family: its kind (:mod:`dist_stilts.families`), or the way in which it searches.
         languages: the languages that its publishers offer (ISO 639-1), English first where it has it.
         metric: the main score's name, as the field writes it.
         folders: the names that its folder below the data root may have; the first is the one messages ask for.
@@ -175,15 +207,20 @@ class TaskSpec:
         parts: a task made of the rows of other tasks, which have its family and labels, has these instead of a reader.
         labels: the classes or tags, in id order; empty for ``mlm``, ``choice``, ``span``, retrieval, and while unread.
         no_answer: questions may have no answer in their context.
-        open_labels: the labels are those of the English training rows (see :func:`dist_stilts.tasks.sources.task`).
+        open_labels: the labels are those of the source language's training rows (see
+            :func:`dist_stilts.tasks.sources.task`).
+        source: the language that is trained on unless a phase says otherwise, and that dev is in.
         head: tasks with the same head train and use one; by default a task's own.
         trained_on: the task whose English ``train`` split is this one's training source, if it has none itself.
         sizes: published numbers of English rows per split, where they are published.
+        rootless: its files are named by whole paths, or come from the Hub: it needs no data root.
+        tables: splits that are data sets of the Hub, whether there is a data root or not; ``read_table``, given a
+            split's records and its name, makes their rows.
         hub, licence, citation: provenance.
     """
 
     name: str
-    family: Family
+    family: str
     languages: tuple[str, ...]
     metric: str
     folders: tuple[str, ...]
@@ -194,11 +231,15 @@ class TaskSpec:
     parts: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     open_labels: bool = False
+    source: str = ENGLISH
     no_answer: bool = False
     head: str = ""
     splits: tuple[str, ...] = ("train", "dev", "test")
     trained_on: str = ""
     sizes: Mapping[str, int] = field(default_factory=dict)
+    rootless: bool = False
+    tables: Mapping[str, HubTable] = field(default_factory=dict)
+    read_table: Callable[[Records, str], Iterator[Row | Quirk]] | None = None
     hub: HubSource | None = None
     licence: str = ""
     citation: str = ""

@@ -7,9 +7,11 @@ from dist_stilts.tasks.read_bitext import TATOEBA_LANGUAGES, find_bucc2018, find
 from dist_stilts.tasks.read_text import find_text, read_text
 from dist_stilts.tasks.spec import TaskSpec
 
+PLAIN_TEXT = "mlm"
+"""The task of plain text, which has no labels: no English task data."""
 SPECS = (
     TaskSpec(
-        name="mlm",
+        name=PLAIN_TEXT,
         family="mlm",
         languages=XTREME_LANGUAGES,
         metric="loss",

@@ -18,8 +18,9 @@ import torch
 from torch.func import functional_call
 
 from dist_stilts.conventions import GIB
-from dist_stilts.data.batches import Batch, Stream, collate, masked, padded_places, to_device
+from dist_stilts.data.batches import Stream, collate, padded_places, to_device
 from dist_stilts.errors import UserError
+from dist_stilts.families.family import Batch
 from dist_stilts.layout import write_text
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.collectives import broadcast_value, least
@@ -115,12 +116,10 @@ def heaviest(stream: Stream, tokens: int) -> Batch:
     features = stream.features
     longest = np.array([features.lengths[row].max() for row in stream.rows])
     worst = np.lexsort((features.tokens[stream.rows], longest))[-1]
-    row = collate(features, stream.rows[[worst]], stream.family)
+    row = collate(features, stream.rows[[worst]], stream.kind)
     chosen = np.full(-(-tokens // places(row, stream)), worst)
-    batch = collate(features, stream.rows[chosen], stream.family)
-    if stream.family == "mlm":
-        return masked(batch, chosen, np.arange(len(chosen)), stream.vocabulary, stream.seed, stream.mlm_rate)
-    return batch
+    batch = collate(features, stream.rows[chosen], stream.kind)
+    return stream.kind.in_training(batch, chosen, np.arange(len(chosen)), stream.masking)
 
 
 def places(batch: Batch, stream: Stream) -> int:

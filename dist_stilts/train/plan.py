@@ -32,15 +32,17 @@ class TrainConfig:
     checkpoint_activations: bool = False
     """Compute each block's activations again in the backward pass: less memory, about a third more time."""
     learning_rate: float = 1e-5
-    """Peak."""
+    """Peak learning rate."""
     schedule: str = "linear"
     """Decay after warm-up: `linear` or `cosine` to zero, or `constant`."""
     warmup: float = 0.1
     """Share of the steps over which the learning rate rises from zero."""
     weight_decay: float = 0.01
-    """Not on biases and layer norms."""
+    """AdamW's weight decay; none on biases and layer norms."""
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    """AdamW's decay rates of the running means of gradients and of their squares."""
     eps: float = 1e-8
+    """AdamW's epsilon, which is added to the root of the squares' mean."""
     max_grad_norm: float = 1.0
     """Clip once per optimiser step; 0 = never."""
     mlm_rate: float = 0.15

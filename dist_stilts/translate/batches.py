@@ -7,11 +7,8 @@ the memory is enough shows at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-
-from dist_stilts.tasks.spec import Row
-from dist_stilts.translate.rows import texts_of
 
 _BOUNDARIES = tuple(map(re.compile, (r"\n\s*", r"[.!?…][\"'”’)\]]*\s+", r"[,;:—–]\s+", r"\s+")))
 """Where an English text is cut, the best first: after a paragraph, a sentence, a clause, a word."""
@@ -37,14 +34,13 @@ class Plan:
         return space.join(translations[piece] for piece in self.pieces[text]) if text in self.pieces else text
 
 
-def plan(rows: Sequence[Row], length: Callable[[str], int], limit: int, batch_size: int) -> Plan:
-    """Plan the translation of some rows.
+def plan(texts: Iterable[str], length: Callable[[str], int], limit: int, batch_size: int) -> Plan:
+    """Plan the translation of some texts.
 
     Args:
         length: the number of tokens of a text, special tokens included.
         limit: the most tokens that a piece may have.
     """
-    texts = dict.fromkeys(text for row in rows for text in texts_of(row) if text.strip())
     lengths: dict[str, int] = {}
 
     def measure(piece: str) -> int:
@@ -52,7 +48,7 @@ def plan(rows: Sequence[Row], length: Callable[[str], int], limit: int, batch_si
             lengths[piece] = length(piece)
         return lengths[piece]
 
-    pieces = {text: pieces_of(text, measure, limit) for text in texts}
+    pieces = {text: pieces_of(text, measure, limit) for text in dict.fromkeys(texts) if text.strip()}
     different = dict.fromkeys(piece for some in pieces.values() for piece in some)
     ordered = sorted(different, key=lambda piece: (-measure(piece), piece))
     return Plan(pieces, [ordered[at : at + batch_size] for at in range(0, len(ordered), batch_size)])

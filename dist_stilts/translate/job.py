@@ -14,6 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,18 @@ import torch
 from dist_stilts.config import differences
 from dist_stilts.conventions import ENGLISH, OnProgress, fingerprint
 from dist_stilts.errors import UserError
+from dist_stilts.families.family import Family
+from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import translation_file, translation_parts, translation_record, write_text
 from dist_stilts.parallel.collectives import barrier, broadcast_value
 from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.world import World
 from dist_stilts.tasks.files import sha256
+from dist_stilts.tasks.hub import fetch_model
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.rows_json import row_to_json
-from dist_stilts.tasks.sources import fetch_model, load_rows, parse_split, task_folder
-from dist_stilts.tasks.spec import TRAINABLE, Row, TaskSpec
+from dist_stilts.tasks.sources import load_rows, parse_split, task_folder
+from dist_stilts.tasks.spec import RETRIEVAL, Row, TaskSpec
 from dist_stilts.translate.batches import Plan, plan
 from dist_stilts.translate.parts import appending, read
 from dist_stilts.translate.rows import translated
@@ -119,7 +123,7 @@ def translate(
                     for target in targets:
                         translator.require(target)
                 how = _how(request, folder, translator)
-                record = Work(rows, language, file, what, how, translator, world).run(progress)
+                record = Work(family_of(spec), rows, language, file, what, how, translator, world).run(progress)
             outcomes.append(Outcome(file, record, made))
     return outcomes
 
@@ -128,6 +132,7 @@ def translate(
 class Work:
     """One file to be made: ``what`` decides its content, ``how`` the last digits of the model's arithmetic at most."""
 
+    kind: Family
     rows: list[Row]
     language: str
     file: Path
@@ -143,7 +148,8 @@ class Work:
         if not broadcast_value(held is not None):
             raise UserError("another program is translating this", where=self.file)
         try:
-            plan_ = plan(self.rows, self.translator.length, self.translator.limit, self.how["batch_size"])
+            texts = (text for row in self.rows for text in self.kind.to_translate(row))
+            plan_ = plan(texts, self.translator.length, self.translator.limit, self.how["batch_size"])
             self._translate(plan_, parts, progress)
             barrier()
             record = broadcast_value(self._write(plan_, parts) if self.world.is_main else {})
@@ -184,7 +190,8 @@ class Work:
         }
         texts = {piece: one.text for piece, one in pieces.items()}
         counts: Counter[str] = Counter()
-        rows = [translated(row, lambda text: plan_.join(text, texts, self.language), counts) for row in self.rows]
+        say = partial(plan_.join, translations=texts, language=self.language)
+        rows = [translated(self.kind, row, say, counts) for row in self.rows]
         lines = [json.dumps(row_to_json(row), ensure_ascii=False) + "\n" for row in rows if row]
         if not lines:
             raise UserError(f"none of {len(rows)} rows came through ({dict(counts)})", fix="Try another model")
@@ -215,9 +222,9 @@ def _targets(languages: list[str]) -> list[str]:
 
 
 def _translatable(spec: TaskSpec) -> list[TaskSpec]:
-    if spec.family not in TRAINABLE:
+    if spec.family in RETRIEVAL:
         raise UserError(f"{spec.name} is a retrieval task: it has no English rows to translate")
-    if spec.family == "token":
+    if not family_of(spec).translatable:
         raise UserError(
             f"{spec.name} cannot be translated: its tags are of words, and a translation has others",
             fix="Translate a task of whole texts",

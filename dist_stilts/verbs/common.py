@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dist_stilts.conventions import installed_version
+from dist_stilts.conventions import ENGLISH, installed_version
 from dist_stilts.errors import UserError
 from dist_stilts.parallel.launchers import own_rank
 from dist_stilts.report.progress import say
@@ -19,6 +19,7 @@ __all__ = ["Json", "Overrides", "RecipeName", "completed_by", "load_recipe", "sa
 
 if TYPE_CHECKING:
     from dist_stilts.experiment.run_config import Recipe
+    from dist_stilts.tasks.read_own import OwnTask
 
 RecipeName = Annotated[
     str,
@@ -67,9 +68,19 @@ def load_recipe(name: str, overrides: list[str] | None) -> Recipe:
         raise UserError(f"name: '{recipe.name}' is no name of a folder", where=path, fix="Give the recipe a name")
     for task, own in recipe.data.own_tasks.items():
         register(own_spec(task, own))
+        _say_what_is_the_source(task, own)
     if own_rank() == 0 and not any(override.startswith("name=") for override in overrides or []):
         _say_what_is_left_alone(recipe, path.stem)
     return recipe
+
+
+def _say_what_is_the_source(task: str, own: OwnTask) -> None:
+    """Say so if an own task's source language is not English although it has English."""
+    from dist_stilts.tasks.registry import get_task
+
+    source = get_task(task).source
+    if own_rank() == 0 and source != ENGLISH and ENGLISH in own.languages:
+        say(f"note: {task} is trained on in '{source}', the first of its languages")
 
 
 def _say_what_is_left_alone(recipe: Recipe, stem: str) -> None:

@@ -54,11 +54,11 @@ def evaluate(
     """Score a model on tasks. Example: `dist-stilts evaluate --model runs/quickstart/pretrain/model --tasks tatoeba
     --data runs/quickstart/world --layer all --out scores`
     """
-    from dist_stilts.data.windows import QaLengths
     from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
     from dist_stilts.experiment.status import versions
+    from dist_stilts.families.encoding import QaLengths
     from dist_stilts.layout import ScoresFolder
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import started

@@ -6,12 +6,14 @@ import json
 import shlex
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.verbs.common import Json, Overrides, RecipeName, completed_by, load_recipe, say
+from dist_stilts.verbs.rehearsal import DryRun, Verbose, check_verbose, rehearse
 
 if TYPE_CHECKING:
     from dist_stilts.experiment.plan import Run
@@ -62,9 +64,9 @@ def plan(
 
     Example: `dist-stilts study plan xstilts_large`
     """
+    from dist_stilts.experiment.forecast import check_sizes, cost
     from dist_stilts.study.describe import plan_lines, plan_rows, totals
     from dist_stilts.study.design import study_runs
-    from dist_stilts.study.forecast import check_sizes, cost
     from dist_stilts.study.progress import look
 
     config = load_recipe(recipe, overrides)
@@ -92,6 +94,8 @@ def run(
     no_gpus: NoGpus = False,
     slurm_option: SlurmOptions = None,
     wait: Wait = False,
+    dry_run: DryRun = False,
+    verbose: Verbose = False,
 ) -> None:
     """Do every run of a study that is not done, then write the report; again = go on, and try again what failed.
 
@@ -101,8 +105,8 @@ def run(
     Example: `dist-stilts study run quickstart_study --workers 2`
     """
     from dist_stilts.experiment import execute
+    from dist_stilts.experiment.forecast import check_sizes
     from dist_stilts.study.design import study_runs
-    from dist_stilts.study.forecast import check_sizes
     from dist_stilts.study.progress import DONE, look, requeue
     from dist_stilts.study.slurm import Request, parse_options
     from dist_stilts.study.supervise import Supervisor, summary, workers_on
@@ -110,9 +114,13 @@ def run(
     config = load_recipe(recipe, overrides)
     of_slurm = {"--partition": partition, "--hours": hours, "--no-gpus": no_gpus, "--slurm-option": slurm_option}
     _check_slurm(slurm, workers, {**of_slurm, "--wait": wait})
+    check_verbose(verbose, dry_run)
     options = parse_options(slurm_option or [])
     ranks, workers = _places(config, ranks, workers)
     runs = study_runs(config)
+    if dry_run:
+        rehearse(config, runs, ranks, partial(_every_run, runs, config, ranks) if verbose else None)
+        return
     left = [run for run in runs if look(runs, config)[run.name].state != DONE]
     execute.check_before_start(config, left, ranks)
     code = 0
@@ -208,6 +216,15 @@ def _submit(runs: list[Run], config: Recipe, request: Request, arguments: list[s
     say(f"in Slurm's queue as job {job}: {len(tasks)} tasks of {request.hours:g} h")
     say("\n".join(slurm.where_to_look(tasks, config, shlex.join(arguments))))
     return slurm.wait(runs, config, request.workers, lambda: slurm.is_queued(job)) if wait else 0
+
+
+def _every_run(runs: list[Run], config: Recipe, ranks: int) -> str:
+    """The lines of every run, and the memory that the largest takes."""
+    from dist_stilts.experiment.dry_run import describe_run
+    from dist_stilts.experiment.estimate import describe_memory
+
+    lines = [line for run in runs for line in describe_run(run, config, ranks)]
+    return "\n".join([*lines, "", "# memory per GPU (estimate)", *describe_memory(config, runs, ranks)])
 
 
 def _report(config: Recipe) -> None:

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ import typer
 
 from dist_stilts.errors import UserError
 from dist_stilts.verbs.common import Overrides, RecipeName, completed_by, load_recipe, say
+from dist_stilts.verbs.rehearsal import DryRun, Verbose, check_verbose, rehearse
 
 
 def train(
@@ -64,9 +66,8 @@ def run(
     hostfile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Run on the hosts in it, over ssh: a line each, NAME slots=N.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print phases, steps, memory and commands; run nothing.")
-    ] = False,
+    dry_run: DryRun = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run all phases of a recipe through the deepspeed launcher; again = continue, or nothing if all is done.
 
@@ -82,11 +83,13 @@ def run(
     config = load_recipe(recipe, overrides)
     if hostfile:
         ranks = slots_of(hostfile, ranks)
+    check_verbose(verbose, dry_run)
     ranks = ranks or execute.default_ranks(config)
     if dry_run:
         from dist_stilts.experiment.dry_run import describe
 
-        print(describe(config, recipe, overrides or [], ranks))
+        details = partial(describe, config, recipe, overrides or [], ranks) if verbose else None
+        rehearse(config, execute.needed(config, phase), ranks, details)
         return
     left = execute.pending(config, phase)
     execute.check_before_start(config, left, ranks)

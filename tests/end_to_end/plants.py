@@ -31,13 +31,13 @@ def slow_evaluation(seconds: float) -> None:
     """Make each batch of an evaluation take so long."""
     from dist_stilts.model.multitask import MultiTaskModel
 
-    whole = MultiTaskModel.predict
+    whole = MultiTaskModel.logits
 
-    def predict(self: MultiTaskModel, *arguments: Any) -> Any:
+    def logits(self: MultiTaskModel, *arguments: Any) -> Any:
         time.sleep(seconds)
         return whole(self, *arguments)
 
-    MultiTaskModel.predict = predict  # type: ignore[method-assign]
+    MultiTaskModel.logits = logits  # type: ignore[method-assign]
 
 
 def plant_failing_run(name: str) -> None:

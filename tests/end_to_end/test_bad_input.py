@@ -51,7 +51,7 @@ def real(world: Path, tiny: Path, tmp_path: Path) -> tuple[str, ...]:
     [
         ("quickstrat", ["quickstart"]),
         ("nowhere/mine.yaml", ["no such recipe file"]),
-        ("learning_rat: 1e-5", ["mine.yaml:3", "'learning_rate'"]),
+        ("learning_rat: 1e-5", ["mine.yaml:3", "'train.learning_rate' (Peak learning rate)"]),
         ("batch_size: many", ["mine.yaml:3", "train.batch_size"]),
     ],
 )
@@ -160,7 +160,7 @@ def test_a_hostfile_that_makes_no_sense_is_named_with_its_line(refused: Callable
         ("plan", "study.sizes_of.mnli=[40,999999]", "999,999 rows of mnli train, there are 392,702"),
         ("plan", "study.sizes_of.mnli=[...,40]", "'...' needs a smaller number before"),
         ("plan", "study.languages=[qaz]", "no task of the study has 'qaz'"),
-        ("plan", "study.seed=[0,1]", "did you mean 'seeds'?"),
+        ("plan", "study.seed=[0,1]", "did you mean 'study.seeds' ("),
         ("report", "seed=3", "no run of the study that scores anything is done"),
         ("run", "study.seeds=[1,1]", "study.seeds: a seed stands there twice"),
     ],

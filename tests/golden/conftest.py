@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
-from dist_stilts.data.features import Features
 from dist_stilts.data.prepare import encode_texts, prepare
 from dist_stilts.evaluate.embedding import Reading
 from dist_stilts.evaluate.retrieval import RetrievalConfig
 from dist_stilts.evaluate.suite import EvaluationConfig, Job, Unit, rows_of, score
-from dist_stilts.model.answers import best_spans
+from dist_stilts.families.features import Features
 from dist_stilts.parallel.world import current
 from dist_stilts.tasks.sources import load_bitext, task, task_folder
 from dist_stilts.tasks.spec import RETRIEVAL
@@ -67,17 +67,15 @@ class Scripted:
     def eval(self) -> None:
         """Nothing to switch."""
 
-    def predict(self, _: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return torch.tensor([label for said in self._said(batch) for label in said])
-
-    def answers(
-        self, _: str, batch: dict[str, torch.Tensor], context: torch.Tensor, n_best: int, longest: int
-    ) -> torch.Tensor:
-        logits = torch.zeros(*context.shape, 2)
-        for row, (first, last) in enumerate(self._said(batch)):
+    def logits(self, _: str, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        said = self._said(batch)
+        if batch["labels"].ndim == 1:
+            return one_hot(torch.tensor([label for row in said for label in row])).float()
+        logits = torch.zeros(len(said), int(batch["lengths"].max()), 2)
+        for row, (first, last) in enumerate(said):
             # Surer that there is no answer than of any: what one window holds must prevail over the others.
             logits[row, first, 0] = logits[row, last, 1] = 5.0 if last else 6.0
-        return best_spans(logits, context, n_best, longest)
+        return logits
 
     def _said(self, batch: dict[str, torch.Tensor]) -> list[list[int]]:
         segments = batch["input_ids"].split(batch["lengths"].tolist())

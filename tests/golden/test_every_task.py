@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from dist_stilts.data.batches import Vocabulary, collate, masked
-from dist_stilts.data.windows import QaLengths
+from dist_stilts.data.batches import collate
 from dist_stilts.evaluate.official import LANGUAGES, suffix
 from dist_stilts.evaluate.submission import score_folder
-from dist_stilts.families.kinds import KINDS
+from dist_stilts.families.encoding import QaLengths
+from dist_stilts.families.kinds import family_of
+from dist_stilts.families.masking import Masking, Vocabulary
 from dist_stilts.layout import prediction_file, write_text
 from dist_stilts.tasks.registry import all_tasks, get_task
 from dist_stilts.tasks.spec import IGNORED, RETRIEVAL
@@ -317,11 +318,12 @@ def test_masked_words_cost_nothing_if_known_and_the_log_of_the_vocabulary_if_not
     golden: Any, word_tokenizer: Any
 ) -> None:
     _, features, _ = golden.features("mlm", case_of("mlm"))
-    rows, vocabulary = np.arange(3), Vocabulary.of(word_tokenizer)
-    batch = masked(collate(features, rows, "mlm"), rows, np.zeros(3, int), vocabulary, seed=0, rate=0.5)
+    rows, kind = np.arange(3), family_of(get_task("mlm"))
+    masking = Masking(Vocabulary.of(word_tokenizer), seed=0, rate=0.5)
+    batch = kind.in_training(collate(features, rows, kind), rows, np.zeros(3, int), masking)
     targets = batch["labels"]
     assert len(targets) == 3 + 1 + 1  # half of 6, of 2, and one of one
     nothing = torch.zeros(len(targets), len(word_tokenizer))
-    assert KINDS["mlm"].loss_sum(nothing, batch).item() == pytest.approx(5 * math.log(len(word_tokenizer)))
+    assert kind.loss_sum(nothing, batch).item() == pytest.approx(5 * math.log(len(word_tokenizer)))
     everything = nothing.scatter(1, targets[:, None], 100.0)
-    assert KINDS["mlm"].loss_sum(everything, batch).item() == pytest.approx(0.0, abs=1e-6)
+    assert kind.loss_sum(everything, batch).item() == pytest.approx(0.0, abs=1e-6)

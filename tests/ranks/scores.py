@@ -9,8 +9,11 @@ import tiny
 import torch
 
 from dist_stilts.data.batches import collate
-from dist_stilts.data.features import Features
-from dist_stilts.evaluate.predict import predict, predict_answers
+from dist_stilts.evaluate.predict import predict
+from dist_stilts.families.best_spans import best_spans
+from dist_stilts.families.features import Features
+from dist_stilts.families.kinds import family_of
+from dist_stilts.families.score import Decoding
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import World
@@ -20,7 +23,7 @@ from dist_stilts.tasks.spec import TaskSpec
 TASKS = ("xnli", "commonsenseqa", "udpos")
 QA = get_task("squad_v1")
 BATCH_SIZE = 4
-N_BEST, LONGEST = 5, 6
+DECODING = Decoding(n_best=5, longest=6)
 MANY, FEW = 23, 3  # 23 rows divide evenly by nothing; 3 rows are one batch, so all ranks but one have none
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -37,7 +40,7 @@ def score(world: World) -> dict[Any, np.ndarray]:
                 results[spec.name, examples, name] = predict(model, spec, features, world, BATCH_SIZE)
             questions = tiny.random_features("span", examples, seed=examples)
             model.train()
-            results[QA.name, examples, name] = predict_answers(model, QA, questions, world, BATCH_SIZE, N_BEST, LONGEST)
+            results[QA.name, examples, name] = predict(model, QA, questions, world, BATCH_SIZE, DECODING)
     return results
 
 
@@ -54,14 +57,16 @@ def one_by_one() -> dict[Any, np.ndarray]:
 
 
 def _predict_row(model: MultiTaskModel, spec: TaskSpec, features: Features, row: int) -> np.ndarray:
-    return model.predict(head_name(spec), collate(features, [row], spec.family)).numpy()
+    with torch.no_grad():
+        return model.logits(head_name(spec), collate(features, [row], family_of(spec))).argmax(-1).numpy()
 
 
 def _answer_row(model: MultiTaskModel, features: Features, row: int) -> np.ndarray:
-    batch = collate(features, [row], "span")
+    batch = collate(features, [row], family_of(QA))
     offsets = features.offsets[row].reshape(-1, 2)
     context = torch.from_numpy(offsets[:, 0] >= 0)[None]
-    found = model.answers(head_name(QA), batch, context, N_BEST, LONGEST).numpy()
+    with torch.no_grad():
+        found = best_spans(model.logits(head_name(QA), batch), context, DECODING.n_best, DECODING.longest).numpy()
     spans = found[:, 1:].reshape(-1, 3)
     for span in spans:
         real = np.isfinite(span[2])

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import nn
 
-from dist_stilts.data.batches import Stream, Vocabulary
-from dist_stilts.data.features import Features, from_table, schema
+from dist_stilts.data.batches import Stream
+from dist_stilts.data.prepare import in_memory
+from dist_stilts.families.encoding import FeatureRow, feature_row
+from dist_stilts.families.features import Features
+from dist_stilts.families.kinds import family_of
+from dist_stilts.families.masking import Vocabulary
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.spec import IGNORED, Family
+from dist_stilts.tasks.spec import IGNORED, Row
 from dist_stilts.train.plan import TrainConfig
 
 signal.alarm(330)  # the last resort, if the tests were killed and cannot end their ranks
@@ -92,40 +95,31 @@ def stream(task: str, budget: int = 10**6, packs: bool = True) -> Stream:
     spec = get_task(task)
     features = random_features(spec.family, ROWS[task], seed=len(task))
     rows = np.arange(len(features))
-    return Stream(task, spec.family, features, rows, VOCABULARY, BATCH_SIZE, budget, 5, 0.15, packs)
+    return Stream(task, family_of(spec), features, rows, VOCABULARY, BATCH_SIZE, budget, 5, 0.15, packs)
 
 
-def random_features(family: Family, examples: int, seed: int) -> Features:
+def random_features(family: str, examples: int, seed: int) -> Features:
     """Rows of 4 to 20 random tokens; choices differ in number, a tagged sentence or a context may be several rows."""
     rng = np.random.default_rng(seed)
-    rows: list[dict[str, Any]] = []
+    rows: list[FeatureRow] = []
     words = 0
     for example in range(examples):
         for _ in range(rng.integers(1, 4) if family in ("token", "span") else 1):
             lengths = rng.integers(4, 21, rng.integers(2, 6) if family == "choice" else 1)
             labels = _labels(family, lengths, rng)
-            rows.append(
-                {
-                    "input_ids": np.concatenate([_segment(length, rng) for length in lengths]),
-                    "lengths": lengths,
-                    "labels": labels,
-                    "offsets": _offsets(int(lengths[0])) if family == "span" else [],
-                    "example": example,
-                    "first_word": words,
-                    "truncated": 0,
-                    "id": str(len(rows)),
-                    "group": str(example),
-                }
-            )
+            segments = [_segment(length, rng).tolist() for length in lengths]
+            offsets = _offsets(int(lengths[0])) if family == "span" else []
+            row = Row(str(len(rows)), str(example))
+            rows.append(feature_row(row, example, segments, labels, offsets=offsets, first_word=words))
             words += sum(label != IGNORED for label in labels) if family == "token" else 0
-    return from_table(pa.Table.from_pylist(rows, schema=schema()))
+    return in_memory(rows)
 
 
 def _segment(length: int, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([[0], rng.choice(VOCABULARY.ordinary, length - 2), [2]])
 
 
-def _labels(family: Family, lengths: np.ndarray, rng: np.random.Generator) -> list[int]:
+def _labels(family: str, lengths: np.ndarray, rng: np.random.Generator) -> list[int]:
     if family == "mlm":
         return []
     if family == "span":

@@ -14,8 +14,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from trainings import Training
 from transformers import Trainer, TrainingArguments
 
-from dist_stilts.data.batches import Batch, collate
+from dist_stilts.data.batches import collate
 from dist_stilts.data.order import global_batch
+from dist_stilts.families.family import Batch
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import World, started
 from dist_stilts.train.plan import BatchPlan, TrainConfig, derive, learning_rate
@@ -93,7 +94,7 @@ class InOurOrder(Trainer):
 
     def batch(self, rows: list[int]) -> Batch:
         """Rows in the order they come; ours are shared out by length."""
-        return collate(self.stream.features, rows, self.stream.family)
+        return collate(self.stream.features, rows, self.stream.kind)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> list[int]:
         stream = self.stream

@@ -42,7 +42,7 @@ def tokenizer(world: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def bert_tokenizer() -> Any:
-    """A word-level tokenizer that adds special tokens as BERT does: pairs are ``[CLS] a [SEP] b [SEP]``."""
+    """A word-level tokenizer that adds special tokens and token types as BERT does: ``[CLS] a [SEP] b [SEP]``."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -54,7 +54,8 @@ def bert_tokenizer() -> Any:
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
-    return PreTrainedTokenizerFast(tokenizer_object=backend, **names)
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(tokenizer_object=backend, model_input_names=inputs, **names)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from dist_stilts.errors import UserError
 @dataclass
 class Train:
     learning_rate: float = 1e-3
+    """Peak; see `schedule`."""
     epochs: float = 2.0
     steps: int | None = None
     schedule: str = "linear"
@@ -60,9 +61,12 @@ def test_file_wins_over_defaults_and_overrides_over_file(recipe: Path) -> None:
     [
         (
             "name: mine\n\ntrain:\n  epochs: 1\n  learning_rat: 1.0\n",
-            r":5: unknown key 'train\.learning_rat'.*'learning_rate'\?",
+            r":5: unknown key 'train\.learning_rat'.*'train\.learning_rate' \(Peak\)\?",
         ),
-        ("phases:\n  xnli:\n    train: {}\n    size: [3]\n", r":4: unknown key 'phases\.xnli\.size'.*'sizes'\?"),
+        (
+            "phases:\n  xnli:\n    train: {}\n    size: [3]\n",
+            r":4: unknown key 'phases\.xnli\.size'.*'phases\.xnli\.sizes'\?",
+        ),
         ("name: mine\ntrain:\n  schedule: cosine\n  epochs: many\n", r":4: wrong value for 'train\.epochs'.*many"),
         ("name: mine\ntrain:\n  epochs: [1\n  steps: 3\n", r":[34]: not valid YAML"),
         ("name: mine\nname: yours\n", r":2: .*duplicate key"),
@@ -93,7 +97,7 @@ def test_override_reaches_the_training_of_a_phase(recipe: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("train.epoch=1", r"override train\.epoch=1: unknown key 'train\.epoch'.*'epochs'\?"),
+        ("train.epoch=1", r"override train\.epoch=1: unknown key 'train\.epoch'.*'train\.epochs'\?"),
         ("train.steps=few", r"override train\.steps=few: wrong value for 'train\.steps'"),
         *((text, r"is not an override.*key=value") for text in ("train.steps", "=3", "")),
     ],
@@ -157,10 +161,26 @@ def test_what_is_no_amount_of_memory_is_refused(text: str) -> None:
 
 @dataclass
 class Trainer:
+    """How a phase trains. All of it."""
+
     batch_size: int = 8
     learning_rate: float = 1e-3
+    """Peak learning rate."""
     max_micro_tokens: int | str = "auto"
+    """Most tokens
+    at once; the rest follows."""
     epochs: float = 2.0
+    save_every: int = 500
+    keep: int = 1
+    """Of checkpoints."""
+    eps: float = 1e-8
+
+
+@dataclass
+class Where:
+    host: str = "here"
+    port: int | None = None
+    """A free one; null: any."""
 
 
 @dataclass
@@ -168,28 +188,35 @@ class Parts:
     out: str = "runs"
     train: Trainer = field(default_factory=Trainer)
     dev: Trainer | None = None
+    where: Where = field(default_factory=Where)
 
 
 @pytest.mark.parametrize(
-    ("key", "meant"),
+    ("key", "hint"),
     [
-        ("train.lr", "learning_rate"),
-        ("train.bs", "batch_size"),
-        ("train.epoch", "epochs"),
-        ("train.Learning_Rate", "learning_rate"),
-        ("train.num_train_epochs", "epochs"),
-        ("train.gradient_accumulation_steps", "max_micro_tokens"),
-        ("output_dir", "out"),
-        ("lr", "train.learning_rate"),
-        ("epochs", "train.epochs"),
-        ("train.xyz", None),
+        ("train.lr", "did you mean 'train.learning_rate' (Peak learning rate)?"),
+        ("train.bs", "did you mean 'train.batch_size'?"),
+        ("train.epoch", "did you mean 'train.epochs'?"),
+        ("train.Learning_Rate", "did you mean 'train.learning_rate' (Peak learning rate)?"),
+        ("train.num_train_epochs", "did you mean 'train.epochs'?"),
+        ("train.gradient_accumulation_steps", "did you mean 'train.max_micro_tokens' (Most tokens at once)?"),
+        ("output_dir", "did you mean 'out'?"),
+        ("lr", "did you mean 'train.learning_rate' (Peak learning rate)?"),
+        ("epochs", "did you mean 'train.epochs'?"),
+        ("trai.epochs", "did you mean 'train' (How a phase trains)?"),
+        (
+            "train.xyz",
+            "known: batch_size, epochs, eps, keep, learning_rate, max_micro_tokens, save_every; "
+            "`dist-stilts recipes keys train` says what each means",
+        ),
+        ("where.xyz", "known: 'where.host', 'where.port' (A free one)"),
     ],
 )
-def test_a_key_that_others_call_differently_or_that_stands_elsewhere_is_found(
-    tmp_path: Path, key: str, meant: str | None
+def test_a_key_that_others_call_differently_or_that_stands_elsewhere_is_found_and_explained(
+    tmp_path: Path, key: str, hint: str
 ) -> None:
     (tmp_path / "mine.yaml").write_text("out: here\n")
-    hint = f"did you mean '{meant}'?" if meant else "known: batch_size, epochs, learning_rate, max_micro_tokens"
     with pytest.raises(UserError) as error:
         load(Parts, tmp_path / "mine.yaml", [f"{key}=1"])
-    assert str(error.value) == f"override {key}=1: unknown key '{key}'. {hint}"
+    unknown = key.partition(".")[0] if key.startswith("trai.") else key
+    assert str(error.value) == f"override {key}=1: unknown key '{unknown}'. {hint}"

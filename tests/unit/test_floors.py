@@ -19,7 +19,7 @@ PACKAGE = "dist_stilts"
 ROOT = Path(__file__).parents[2]
 
 FLOORS = {
-    0: {"config", "layout", "errors", "conventions", "private_names"},
+    0: {"config", "layout", "errors", "conventions", "private_names", "recipe_keys"},
     1: {"parallel", "tasks", "simulate"},
     2: {"results"},
     3: {"report"},
@@ -153,16 +153,16 @@ def deepspeed_only_in_engine(source: Source) -> list[str]:
     return importers(source, {"deepspeed"}, "deepspeed outside train/engine.py", allowed=("train", "engine"))
 
 
-def network_only_in_sources(source: Source) -> list[str]:
-    """Only ``tasks/sources.py``, which fetches, and ``model/hub.py``, which publishes, import network libraries; only
+def network_only_in_hubs(source: Source) -> list[str]:
+    """Only ``tasks/hub.py``, which fetches, and ``model/hub.py``, which publishes, import network libraries; only
     the former names ``load_dataset``. Any module may have huggingface_hub's records of a card: they ask nobody."""
-    fetches = source.parts == ("tasks", "sources")
+    fetches = source.parts == ("tasks", "hub")
     attributes = [node for node in nodes(source) if isinstance(node, ast.Attribute) and node.attr == "load_dataset"]
     named = [node for node, name in imports(source) if name == "datasets.load_dataset"]
     libraries = (
         [] if source.parts == ("model", "hub") else importers(source, NETWORK, "network library", but=NO_NETWORK)
     )
-    found = [source.at(node, "load_dataset outside tasks/sources.py") for node in [*attributes, *named]]
+    found = [source.at(node, "load_dataset outside tasks/hub.py") for node in [*attributes, *named]]
     return [] if fetches else found + libraries
 
 
@@ -240,7 +240,7 @@ RULES: list[Rule] = [
     imports_point_down,
     torch_distributed_only_in_parallel,
     deepspeed_only_in_engine,
-    network_only_in_sources,
+    network_only_in_hubs,
     hashlib_only_in_conventions,
     english_has_a_name,
     pure_rooms_import_no_torch,
@@ -266,12 +266,12 @@ VIOLATIONS: list[tuple[Rule, str, str]] = [
     (torch_distributed_only_in_parallel, "train/loop.py", "def f():\n    from torch.distributed import barrier"),
     (torch_distributed_only_in_parallel, "train/loop.py", "import torch\ndef f():\n    torch.distributed.barrier()"),
     (deepspeed_only_in_engine, "train/loop.py", "def f():\n    import deepspeed.comm"),
-    (network_only_in_sources, "tasks/read_nli.py", "from huggingface_hub import snapshot_download"),
-    (network_only_in_sources, "data/prepare.py", "import urllib.request"),
-    (network_only_in_sources, "model/card.py", "from huggingface_hub import EvalResult, HfApi"),
-    (network_only_in_sources, "model/hub.py", "from datasets import load_dataset"),
-    (network_only_in_sources, "data/prepare.py", "from datasets import load_dataset"),
-    (network_only_in_sources, "data/prepare.py", "import datasets as d\nd.load_dataset('xnli')"),
+    (network_only_in_hubs, "tasks/read_nli.py", "from huggingface_hub import snapshot_download"),
+    (network_only_in_hubs, "data/prepare.py", "import urllib.request"),
+    (network_only_in_hubs, "model/card.py", "from huggingface_hub import EvalResult, HfApi"),
+    (network_only_in_hubs, "model/hub.py", "from datasets import load_dataset"),
+    (network_only_in_hubs, "data/prepare.py", "from datasets import load_dataset"),
+    (network_only_in_hubs, "data/prepare.py", "import datasets as d\nd.load_dataset('xnli')"),
     (hashlib_only_in_conventions, "tasks/files.py", "from hashlib import sha256"),
     (english_has_a_name, "report/table.py", "english = language == 'en'"),
     (english_has_a_name, "report/table.py", "def f(languages=('en',)):\n    pass"),
@@ -296,7 +296,7 @@ ALLOWED: list[tuple[str, str]] = [
     ("__main__.py", "from dist_stilts.experiment import plan\nimport dist_stilts.verbs"),
     ("parallel/world.py", "import torch.distributed as dist\ndist.barrier()"),
     ("train/engine.py", "import deepspeed"),
-    ("tasks/sources.py", "from huggingface_hub import snapshot_download\nfrom datasets import load_dataset"),
+    ("tasks/hub.py", "from huggingface_hub import snapshot_download\nfrom datasets import load_dataset"),
     ("model/hub.py", "from huggingface_hub import HfApi"),
     ("model/card_metadata.py", "from huggingface_hub import EvalResult, ModelCardData"),
     ("conventions.py", "import hashlib\nENGLISH = 'en'"),

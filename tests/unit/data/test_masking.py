@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dist_stilts.data.masking import mask, number_of_targets, uniform
+from dist_stilts.families.masking import mask, number_of_targets, uniform
 from dist_stilts.tasks.spec import IGNORED
 
 PAD, MASK = 1, 999

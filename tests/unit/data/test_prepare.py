@@ -12,10 +12,11 @@ import pytest
 
 from dist_stilts.data import parallel_map
 from dist_stilts.data import prepare as module
-from dist_stilts.data.features import Features, concatenated
 from dist_stilts.data.prepare import NotPrepared, Wanted, encode_texts, prepare, tokenizer_digest
-from dist_stilts.data.tokenise import tokenise
 from dist_stilts.errors import UserError
+from dist_stilts.families.encoding import Encoding
+from dist_stilts.families.features import Features, concatenated
+from dist_stilts.families.kinds import family_of
 from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import load_rows
@@ -41,9 +42,9 @@ def assert_equal(one: Features, other: Features) -> None:
 def test_what_is_read_back_is_what_was_tokenised(spec: Any, world: Path, tokenizer: Any, tmp_path: Path) -> None:
     found = prepare(wanted(world, spec=spec, split="train", max_length=10), tokenizer, tmp_path)
     examples = load_rows(spec, world, "train", "en")
-    rows = list(tokenise(spec.family, spec.labels, examples, tokenizer, 10))
+    rows = list(family_of(spec).encode(examples, tokenizer, Encoding(spec.labels, 10)))
     features = found.features
-    for name in ("input_ids", "lengths", "labels", "offsets"):
+    for name in ("input_ids", "lengths", "second", "labels", "values", "offsets"):
         assert [list(part) for part in getattr(features, name)] == [list(row[name]) for row in rows]
     for name in ("example", "first_word", "truncated"):
         assert getattr(features, name).tolist() == [row[name] for row in rows]
@@ -80,7 +81,7 @@ def test_numbers_of_words_and_of_rows_of_several_languages_run_on_without_a_gap(
     assert len(features) > features.examples
     assert features.first_word.tolist() == (np.cumsum(counts) - counts).tolist()
     lines = (world / "udpos" / "dev-en.tsv").read_text(encoding="utf-8").splitlines()
-    assert features.words == counts.sum() == len([line for line in lines if line])
+    assert family_of(UDPOS).predictions(features) == counts.sum() == len([line for line in lines if line])
     parts = [prepare(wanted(world, language=lang), tokenizer, tmp_path).features for lang in ("en", "qaa", "qab")]
     joined = concatenated(parts)
     assert len(joined) == sum(map(len, parts))
@@ -133,7 +134,7 @@ def test_a_tokenizer_that_was_used_and_saved_is_the_same_and_one_that_nobody_use
 ) -> None:
     tokenizer = load_tokenizer(str(world / "tokenizer"))
     before = tokenizer_digest(tokenizer)
-    list(tokenise("sequence", XNLI.labels, load_rows(XNLI, world, "dev", "en"), tokenizer, 8))
+    list(family_of(XNLI).encode(load_rows(XNLI, world, "dev", "en"), tokenizer, Encoding(XNLI.labels, 8)))
     tokenizer.save_pretrained(str(tmp_path))
     assert tokenizer_digest(load_tokenizer(str(tmp_path))) == before
     tokenizers = [load_tokenizer(str(world / "tokenizer")) for _ in range(3)]

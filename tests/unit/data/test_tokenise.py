@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from dist_stilts.data.tokenise import sentences, tokenise
-from dist_stilts.data.windows import QaLengths, windows
+from dist_stilts.data.prepare import encode_texts
 from dist_stilts.errors import UserError
+from dist_stilts.families.encoding import Encoding, FeatureRow, QaLengths
+from dist_stilts.families.kinds import KINDS
+from dist_stilts.families.windows import windows
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import IGNORED, Answer, ChoiceRow, PairRow, SpanRow, TaggedRow, TextRow
 
@@ -23,6 +25,10 @@ def either(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
+def encode(kind: str, rows: list[Any], tokenizer: Any, length: int, labels: Any = (), **how: Any) -> list[FeatureRow]:
+    return list(KINDS[kind].encode(rows, tokenizer, Encoding(labels, length, **how)))
+
+
 def pair(label: str | None = "neutral") -> PairRow:
     return PairRow("p-0", "p", PREMISE, HYPOTHESIS, label)
 
@@ -30,51 +36,51 @@ def pair(label: str | None = "neutral") -> PairRow:
 def tag(words: list[str], tokenizer: Any, max_length: int) -> list[dict[str, Any]]:
     tags = [UPOS[number % len(UPOS)] for number in range(len(words))]
     row = TaggedRow("s-0", "s", tuple(words), tuple(tags))
-    return list(tokenise("token", UPOS, [row], tokenizer, max_length))
+    return encode("token", [row], tokenizer, max_length, UPOS)
 
 
 def test_pairs_and_lines_are_what_the_tokenizer_makes_of_them(either: Any) -> None:
-    (row,) = tokenise("sequence", NLI, [pair()], either, 64)
+    (row,) = encode("sequence", [pair()], either, 64, NLI)
     assert list(row["input_ids"]) == either(PREMISE, HYPOTHESIS)["input_ids"]
     assert (row["lengths"], row["truncated"]) == ([len(row["input_ids"])], 0)
     assert (row["labels"], row["id"], row["group"]) == ([NLI.index("neutral")], "p-0", "p")
-    (line,) = tokenise("mlm", (), [TextRow("0", "0", PREMISE)], either, 64)
+    (line,) = encode("mlm", [TextRow("0", "0", PREMISE)], either, 64)
     assert list(line["input_ids"]) == either(PREMISE)["input_ids"]
-    assert (line["labels"], line["truncated"]) == ([], 0)
+    assert (list(line["labels"]), line["truncated"]) == ([], 0)
 
 
 def test_the_two_tokenizers_differ_in_special_tokens_and_withheld_gold_is_no_label(
     tokenizer: Any, bert_tokenizer: Any
 ) -> None:
     assert [t.num_special_tokens_to_add(pair=True) for t in (tokenizer, bert_tokenizer)] == [4, 3]
-    assert next(tokenise("sequence", NLI, [pair(None)], tokenizer, 64))["labels"] == []
-    assert next(tokenise("choice", (), [ChoiceRow("0", "0", "a", ("b", "c"), None)], tokenizer, 64))["labels"] == []
+    assert encode("sequence", [pair(None)], tokenizer, 64, NLI)[0]["labels"] == []
+    assert encode("choice", [ChoiceRow("0", "0", "a", ("b", "c"), None)], tokenizer, 64)[0]["labels"] == []
 
 
 def test_hypothesis_only_hides_the_premise_and_tokens_that_a_pair_loses_are_counted(either: Any) -> None:
-    (row,) = tokenise("sequence", NLI, [pair()], either, 64, "hypothesis")
+    (row,) = encode("sequence", [pair()], either, 64, NLI, inputs="hypothesis")
     assert list(row["input_ids"]) == either(HYPOTHESIS)["input_ids"]
     whole = len(either(PREMISE, HYPOTHESIS)["input_ids"])
-    (row,) = tokenise("sequence", NLI, [pair()], either, whole - 4)
+    (row,) = encode("sequence", [pair()], either, whole - 4, NLI)
     assert (len(row["input_ids"]), row["truncated"]) == (whole - 4, 4)
 
 
 def test_a_line_that_does_not_fit_becomes_several_rows_and_a_sentence_to_embed_is_cut_and_counted(either: Any) -> None:
     first, *inner, last = either(PREMISE)["input_ids"]
-    rows = list(tokenise("mlm", (), [TextRow("0", "0", PREMISE)], either, 5))
+    rows = encode("mlm", [TextRow("0", "0", PREMISE)], either, 5)
     assert [list(row["input_ids"]) for row in rows] == [
         [first, *inner[start : start + 3], last] for start in range(0, len(inner), 3)
     ]
     assert {row["truncated"] for row in rows} == {0}
     whole = either(PREMISE)["input_ids"]
-    (row,) = sentences([PREMISE], either, 5)
-    assert list(row["input_ids"]) == [*whole[:4], whole[-1]]
-    assert row["truncated"] == len(whole) - 5
+    cut = encode_texts([PREMISE], either, 5)
+    assert cut.input_ids[0].tolist() == [*whole[:4], whole[-1]]
+    assert cut.truncated.tolist() == [len(whole) - 5]
 
 
 def test_choices_are_what_the_tokenizer_makes_of_prompt_and_choice(either: Any) -> None:
     choices = ("a bad cat", "the lamp", "good")
-    (row,) = tokenise("choice", (), [ChoiceRow("q", "q", PREMISE, choices, 2)], either, 64)
+    (row,) = encode("choice", [ChoiceRow("q", "q", PREMISE, choices, 2)], either, 64)
     expected = [either(PREMISE, choice)["input_ids"] for choice in choices]
     assert list(row["input_ids"]) == [token for segment in expected for token in segment]
     assert row["lengths"] == [len(segment) for segment in expected]
@@ -87,13 +93,13 @@ def test_a_prompt_that_does_not_fit_loses_its_start_and_tokens_that_it_or_a_choi
     choices = ("a bad cat", "the lamp")
     whole = [either(PREMISE, choice)["input_ids"] for choice in choices]
     limit = len(whole[1]) - 2
-    (row,) = tokenise("choice", (), [ChoiceRow("q", "q", PREMISE, choices, 0)], either, limit)
+    (row,) = encode("choice", [ChoiceRow("q", "q", PREMISE, choices, 0)], either, limit)
     lost = [len(segment) - limit for segment in whole]
     assert (row["lengths"], row["truncated"]) == ([limit, limit], sum(lost))
     kept = [[segment[0], *segment[1 + dropped :]] for segment, dropped in zip(whole, lost, strict=True)]
     assert list(row["input_ids"]) == kept[0] + kept[1]
     limit = either.num_special_tokens_to_add(pair=True) + 4
-    (row,) = tokenise("choice", (), [ChoiceRow("q", "q", "the cat", (PREMISE,), 0)], either, limit)
+    (row,) = encode("choice", [ChoiceRow("q", "q", "the cat", (PREMISE,), 0)], either, limit)
     assert len(row["input_ids"]) == limit
     assert row["truncated"] == len(either("the cat", PREMISE)["input_ids"]) - limit
 
@@ -107,7 +113,7 @@ def test_first_piece_of_each_word_carries_its_tag_and_words_run_on_from_sentence
     expected = [label for number, ids in enumerate(pieces) for label in [number] + [IGNORED] * (len(ids) - 1)]
     assert row["labels"] == [IGNORED, *expected, IGNORED]
     rows = [TaggedRow(f"s-{n}", f"s-{n}", ("the", "cat"), ("DET", "NOUN")) for n in range(3)]
-    assert [row["first_word"] for row in tokenise("token", UPOS, rows, tokenizer, 64)] == [0, 2, 4]
+    assert [row["first_word"] for row in encode("token", rows, tokenizer, 64, UPOS)] == [0, 2, 4]
 
 
 def test_a_long_sentence_becomes_stretches_that_hold_every_word_once(either: Any) -> None:

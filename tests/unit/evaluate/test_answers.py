@@ -9,8 +9,9 @@ import torch
 from models_made import Oracle, features_of
 
 from dist_stilts.errors import UserError
-from dist_stilts.evaluate.answers import N_BEST, answer_scores, rank
-from dist_stilts.evaluate.predict import predict_answers
+from dist_stilts.evaluate.predict import predict
+from dist_stilts.families.answers import N_BEST, answer_scores, rank
+from dist_stilts.families.score import Decoding
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import current
 from dist_stilts.tasks.registry import get_task
@@ -32,8 +33,8 @@ ROWS = [row(0, "hot sailor"), row(1, "a bad lamp"), row(2, "the sailor lifted"),
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_gold_is_found_again_whatever_the_windows(tokenizer: Any, max_length: int, batch_size: int) -> None:
     features = features_of(V2, ROWS, tokenizer, max_length)
-    found = predict_answers(Oracle(features), V2, features, current(), batch_size, n_best=5, longest=30)
-    score = answer_scores(V2, "en", ROWS, features, found, 5)
+    found = predict(Oracle(features), V2, features, current(), batch_size, Decoding(5, 30))
+    score = answer_scores(V2, "en", ROWS, features, found)
     assert json.loads("".join(score.predictions)) == {
         "q-0": "hot sailor",
         "q-1": "a bad lamp",
@@ -47,9 +48,9 @@ def test_gold_is_found_again_whatever_the_windows(tokenizer: Any, max_length: in
 
 def test_a_task_whose_questions_have_answers_never_leaves_one_out(tokenizer: Any) -> None:
     features = features_of(V1, ROWS[3:], tokenizer)
-    found = predict_answers(Oracle(features), V1, features, current(), 4, 3, 30)
+    found = predict(Oracle(features), V1, features, current(), 4, Decoding(3, 30))
     answered = SpanRow("q-3", "p", "question 3", CONTEXT, (Answer("the", 0),))
-    score = answer_scores(V1, "en", [answered], features, found, 3)
+    score = answer_scores(V1, "en", [answered], features, found)
     assert json.loads("".join(score.predictions))["q-3"] != ""
 
 
@@ -57,7 +58,7 @@ def test_answers_do_not_depend_on_the_batch_size(tokenizer: Any, tiny_encoder: A
     torch.manual_seed(0)
     model = MultiTaskModel(tiny_encoder, [V1])
     features = features_of(V1, ROWS, tokenizer, 24)
-    small, large = (predict_answers(model, V1, features, current(), size, 5, 30) for size in (2, 64))
+    small, large = (predict(model, V1, features, current(), size, Decoding(5, 30)) for size in (2, 64))
     spans = [array[:, 1:].reshape(len(features), -1, 3) for array in (small, large)]
     assert np.allclose(spans[0][..., 2], spans[1][..., 2], atol=1e-5)
     assert np.array_equal(spans[0][:, 0, :2], spans[1][:, 0, :2])
@@ -82,12 +83,12 @@ def test_a_model_that_answers_nothing_is_labelled(tokenizer: Any) -> None:
     rows = [row(number, "hot sailor") for number in range(40)]
     features = features_of(V1, rows, tokenizer)
     nothing, always = (np.tile([null, 0, 3, 1.0], (len(features), 1)) for null in (9.0, 0.0))
-    assert "class 1 of 2" in (answer_scores(V2, "en", rows, features, nothing, 1).degenerate or "")
-    assert "class 0 of 2" in (answer_scores(V2, "en", rows, features, always, 1).degenerate or "")
-    assert answer_scores(V1, "en", rows, features, always, 1).degenerate is None
+    assert "class 1 of 2" in (answer_scores(V2, "en", rows, features, nothing).degenerate or "")
+    assert "class 0 of 2" in (answer_scores(V2, "en", rows, features, always).degenerate or "")
+    assert answer_scores(V1, "en", rows, features, always).degenerate is None
 
 
 def test_a_language_that_the_official_scorer_does_not_know_is_one_clear_error(tokenizer: Any) -> None:
     features = features_of(V1, ROWS[:1], tokenizer)
     with pytest.raises(UserError, match="mlqa in 'fr'"):
-        answer_scores(get_task("mlqa"), "fr", ROWS[:1], features, np.tile([0.0, 4, 7, 1.0], (len(features), 1)), 1)
+        answer_scores(get_task("mlqa"), "fr", ROWS[:1], features, np.tile([0.0, 4, 7, 1.0], (len(features), 1)))

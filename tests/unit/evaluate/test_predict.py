@@ -11,6 +11,7 @@ from models_made import Oracle
 from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.predict import evaluation_dtype, predict
+from dist_stilts.families.kinds import family_of
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import current
 from dist_stilts.tasks.registry import get_task
@@ -41,7 +42,7 @@ def test_predictions_do_not_depend_on_the_batch_size(
     small, large = (predict(model, spec, features, current(), size) for size in (3, 64))
     assert small.tolist() == large.tolist()
     assert len(set(small.tolist())) > 1
-    assert len(small) == (features.words if task == "udpos" else features.examples)
+    assert len(small) == (family_of(spec).predictions(features))
 
 
 def test_dtype_follows_the_device_unless_named() -> None:

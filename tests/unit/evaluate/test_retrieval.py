@@ -8,7 +8,7 @@ import pytest
 
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.retrieval import RetrievalConfig, score_bucc, score_tatoeba, wanted_layers
-from dist_stilts.evaluate.scores import Score
+from dist_stilts.families.score import Score
 from dist_stilts.parallel.world import current
 from dist_stilts.tasks.spec import Bitext
 

@@ -23,10 +23,12 @@ from dist_stilts.evaluate.suite import (
     Job,
     Unit,
     evaluate,
-    labelled_scores,
     refuse_trained_rows,
     units,
 )
+from dist_stilts.families.features import Features
+from dist_stilts.families.kinds import family_of
+from dist_stilts.families.score import Score
 from dist_stilts.layout import layer_folder
 from dist_stilts.model.encoder import new_encoder
 from dist_stilts.model.provenance import PROVENANCE, Provenance, weights_digest
@@ -35,7 +37,7 @@ from dist_stilts.results.lines import to_line
 from dist_stilts.results.record import Training
 from dist_stilts.tasks.own_pairs import pair_spec
 from dist_stilts.tasks.registry import get_task, register
-from dist_stilts.tasks.spec import PairRow, TaggedRow
+from dist_stilts.tasks.spec import PairRow, TaggedRow, TaskSpec
 
 XNLI, UDPOS = get_task("xnli"), get_task("udpos")
 TRAINING = Training(
@@ -54,19 +56,23 @@ def pairs(labels: list[str | None]) -> list[PairRow]:
     return [PairRow(str(row), str(row), "the cat", "a lamp", label) for row, label in enumerate(labels)]
 
 
+def scored(spec: TaskSpec, features: Features, predicted: Any) -> Score:
+    return family_of(spec).score(spec, "en", features, np.array(predicted), list)
+
+
 def test_a_classifier_is_scored_by_accuracy_writes_class_names_and_is_labelled_where_it_is_stuck(
     tokenizer: Any,
 ) -> None:
     features = features_of(XNLI, pairs([XNLI.labels[label] for label in (0, 1, 2, 0)]), tokenizer)
-    score = labelled_scores(XNLI, features, np.array([0, 1, 0, 0]))
+    score = scored(XNLI, features, [0, 1, 0, 0])
     assert score.values == {"accuracy": 0.75}
     assert score.predictions == [XNLI.labels[label] for label in (0, 1, 0, 0)]
     assert (score.count, score.degenerate) == (4, None)
     features = features_of(XNLI, pairs([XNLI.labels[row % 3] for row in range(30)]), tokenizer)
-    assert "class 1 of 3" in str(labelled_scores(XNLI, features, np.ones(30, np.int64)).degenerate)
+    assert "class 1 of 3" in str(scored(XNLI, features, [1] * 30).degenerate)
     features = features_of(XNLI, pairs([XNLI.labels[0], None]), tokenizer)
     with pytest.raises(UserError, match="2 predictions but 1 gold labels"):
-        labelled_scores(XNLI, features, np.array([0, 1]))
+        scored(XNLI, features, [0, 1])
 
 
 SENTENCES = [
@@ -86,7 +92,7 @@ def test_tags_are_scored_by_sentence_however_these_were_cut(tokenizer: Any, max_
     assert len(features) == 3 if max_length == 64 else len(features) > 3
     gold = [tag for sentence in SENTENCES for tag in sentence.tags]
     predicted = ["VERB" if place in (0, 12) else tag for place, tag in enumerate(gold)]
-    score = labelled_scores(UDPOS, features, np.array([UDPOS.labels.index(tag) for tag in predicted]))
+    score = scored(UDPOS, features, [UDPOS.labels.index(tag) for tag in predicted])
     assert score.count == 13
     assert score.values["accuracy"] == pytest.approx(11 / 13)
     # Spans over plain tags: neighbours of one tag would merge, and none do; 11 of 13 on both sides.
@@ -258,7 +264,7 @@ def test_a_unit_whose_records_were_only_half_written_is_scored_again(job: Job) -
     evaluate(tagging, current())
     first_line = job.results.read_text().splitlines(keepends=True)[0]
     job.results.write_text(first_line)
-    assert [record.metric for record in evaluate(tagging, current())] == ["f1", "accuracy"]
+    assert [record.metric for record in evaluate(tagging, current())] == ["accuracy", "f1"]
     assert job.results.read_text().startswith(first_line)
     assert len(job.results.read_text().splitlines()) == 2, "what was there is not written again"
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from models_made import features_of
 
-from dist_stilts.data.features import Features
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.experiment.dry_run import describe_run
@@ -19,6 +18,7 @@ from dist_stilts.experiment.plan import Run, expand
 from dist_stilts.experiment.run_config import TRUNK, PhaseConfig, Recipe, TrainTask
 from dist_stilts.experiment.start import provenance_of
 from dist_stilts.experiment.training_data import TrainingData, chosen_examples
+from dist_stilts.families.features import Features
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.results.record import Training
 from dist_stilts.tasks.registry import get_task

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from models_made import features_of
 
-from dist_stilts.data.features import Features, concatenated
-from dist_stilts.data.windows import QaLengths
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.experiment.execute import check_before_start
 from dist_stilts.experiment.plan import expand
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
-from dist_stilts.experiment.training_data import chosen_examples, classes_of, load_training_data
+from dist_stilts.experiment.training_data import chosen_examples, load_training_data
+from dist_stilts.families.encoding import QaLengths
+from dist_stilts.families.features import Features, concatenated
+from dist_stilts.families.kinds import family_of
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import Answer, PairRow, SpanRow, TaggedRow
 
@@ -32,7 +33,7 @@ def questions(tokenizer: Any) -> Features:
 def test_questions_are_classed_by_whether_any_window_holds_the_answer(questions: Features) -> None:
     _, first_row = np.unique(questions.example, return_index=True)
     assert not any(questions.labels[row].any() for row in first_row)  # the first window alone would tell nothing
-    assert classes_of(questions, "span") == [int(n % 3 > 0) for n in range(60)]
+    assert family_of(get_task("squad_v2")).strata(questions) == [int(n % 3 > 0) for n in range(60)]
 
 
 @pytest.mark.parametrize("size", [3, 15, 30])
@@ -45,7 +46,7 @@ def test_a_subset_has_its_share_of_unanswerable_questions(questions: Features, s
 
 def test_classes_are_labels_and_right_choices_where_there_is_one(tokenizer: Any) -> None:
     spec = get_task("xnli")
-    found = classes_of(features_of(spec, PAIRS, tokenizer), "sequence")
+    found = family_of(spec).strata(features_of(spec, PAIRS, tokenizer))
     assert found == [spec.labels.index("neutral"), 0]
 
 
@@ -57,8 +58,8 @@ PAIRS = [PairRow(str(n), str(n), "the cat", "a lamp", label) for n, label in enu
 def test_rows_without_gold_are_known(tokenizer: Any, task: str, rows: list[Any]) -> None:
     spec = get_task(task)
     known, withheld = (features_of(spec, [row], tokenizer) for row in rows)
-    assert (known.lacks_gold, withheld.lacks_gold) == (False, True)
-    assert concatenated([known, known, withheld]).lacks_gold
+    lacks = family_of(spec).lacks_gold
+    assert (lacks(known), lacks(withheld), lacks(concatenated([known, known, withheld]))) == (False, True, True)
 
 
 def test_rows_without_gold_are_not_trained_on(tokenizer: Any, tmp_path: Path) -> None:

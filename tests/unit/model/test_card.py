@@ -12,10 +12,10 @@ import pytest
 from huggingface_hub import ModelCard
 from results_made import record
 
+from dist_stilts.families.kinds import KINDS
 from dist_stilts.model.card import CARD, write_card
 from dist_stilts.model.card_uses import ENCODER, USES, Use
 from dist_stilts.model.provenance import Provenance
-from dist_stilts.tasks.spec import TRAINABLE
 
 DIGEST = "ab" * 32
 TRAINED = [
@@ -155,7 +155,7 @@ def test_averages_heads_and_labels_are_told(write: Write, tmp_path: Path) -> Non
     assert "`a|c`, `b`, `z`" in text
 
 
-@pytest.mark.parametrize("kind", [*TRAINABLE, None])
+@pytest.mark.parametrize("kind", [*KINDS, None])
 def test_the_code_of_a_card_runs(kind: Any, tmp_path: Path, tiny_config: dict[str, Any], tokenizer: Any) -> None:
     import transformers
 
@@ -179,4 +179,4 @@ def test_the_code_of_a_card_runs(kind: Any, tmp_path: Path, tiny_config: dict[st
 
 
 def test_every_kind_that_is_trained_has_its_use() -> None:
-    assert set(USES) == set(TRAINABLE)
+    assert set(USES) == set(KINDS)

@@ -13,8 +13,12 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
-from dist_stilts.data.batches import Batch, collate, masked, plain
-from dist_stilts.data.features import from_table, schema
+from dist_stilts.data.batches import collate, plain
+from dist_stilts.data.prepare import in_memory
+from dist_stilts.families.encoding import feature_row
+from dist_stilts.families.family import Batch
+from dist_stilts.families.kinds import family_of
+from dist_stilts.families.masking import Masking
 from dist_stilts.model import packed_attention
 from dist_stilts.model.encoder import checkpoint_activations
 from dist_stilts.model.heads import head_name
@@ -22,7 +26,7 @@ from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.packed_attention import Segments, like_length, nested_attention
 from dist_stilts.model.packing import encode, packs, segments_of, start_packing, to_grid
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.spec import TaskSpec
+from dist_stilts.tasks.spec import Row, TaskSpec
 
 LONGEST = 40
 LENGTHS = {
@@ -46,22 +50,17 @@ def encoder_of(kind: str, **more: Any) -> Any:
 
 def batch_of(task: str, lengths: list[int]) -> Batch:
     """Random tokens and labels; choices come three to a row, and fewer in the last."""
-    import pyarrow as pa
 
     spec, rng = get_task(task), np.random.default_rng(0)
     per_row = [lengths[at : at + 3] for at in range(0, len(lengths), 3)] if task == "commonsenseqa" else None
     rows = []
     for number, segments in enumerate(per_row or [[length] for length in lengths]):
-        tokens = sum(segments)
-        labels, ids = labels_of(spec, number, tokens, rng), rng.integers(4, 63, tokens)
-        rows.append({"input_ids": ids, "lengths": segments, "labels": labels, "offsets": [], "example": number})
-        rows[-1] |= {"first_word": 0, "truncated": 0, "id": str(number), "group": ""}
-    features = from_table(pa.Table.from_pylist(rows, schema()))
-    batch = collate(features, range(len(rows)), spec.family)
-    if spec.family == "mlm":
-        places = np.arange(len(rows))
-        batch = masked(batch, places, places * 0, Ids(), seed=0, rate=0.3)  # type: ignore[arg-type]
-    return batch
+        labels = labels_of(spec, number, sum(segments), rng)
+        ids = [rng.integers(4, 63, length).tolist() for length in segments]
+        rows.append(feature_row(Row(str(number), ""), number, ids, labels))
+    kind, places = family_of(spec), np.arange(len(rows))
+    masking = Masking(Ids(), seed=0, rate=0.3)  # type: ignore[arg-type]
+    return kind.in_training(collate(in_memory(rows), places, kind), places, places * 0, masking)
 
 
 def labels_of(spec: TaskSpec, number: int, tokens: int, rng: np.random.Generator) -> list[int]:

@@ -7,10 +7,10 @@ import pytest
 
 from dist_stilts.config import find_recipe, load
 from dist_stilts.errors import UserError
+from dist_stilts.experiment.forecast import TOKENS, check_sizes, cost, hours
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.study.describe import plan_lines, plan_rows, totals
 from dist_stilts.study.design import study_runs
-from dist_stilts.study.forecast import TOKENS, check_sizes, cost, hours
 from dist_stilts.study.progress import look
 
 Recipes = Callable[..., Recipe]

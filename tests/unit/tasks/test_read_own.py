@@ -16,7 +16,19 @@ from task_files import encoded, refusal, to_csv, write
 
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.read_own import OwnTask, own_spec
-from dist_stilts.tasks.spec import Answer, ChoiceRow, PairRow, Quirk, Row, SpanRow, TaggedRow, TextRow
+from dist_stilts.tasks.spec import (
+    Answer,
+    ChoiceRow,
+    HubTable,
+    MultiLabelRow,
+    PairRow,
+    Quirk,
+    RegressionRow,
+    Row,
+    SpanRow,
+    TaggedRow,
+    TextRow,
+)
 
 Records = list[dict[str, Any]]
 
@@ -196,6 +208,102 @@ def test_labels_may_be_numbers_or_truth_values(tmp_path: Path) -> None:
     assert [row.label for row in rows if isinstance(row, PairRow)] == ["0", "-1", "true"]
 
 
+def test_whole_numbers_are_classes_and_fractions_too_where_they_are_listed(tmp_path: Path) -> None:
+    for label, entry in ((3, {}), ("3", {}), ("4.0", {}), ("1.5", {"labels": ["1.5", "2.5"]}), ("1.2.3", {})):
+        row = read_one(tmp_path, "sequence", {"text_a": "a", "label": label}, **entry)
+        assert isinstance(row, PairRow)
+        assert row.label == str(label)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_number_is_read_from_every_format(tmp_path: Path, suffix: str) -> None:
+    records = [{"text_a": "a", "value": value} for value in (0.25, -3.0, 1e-3)]
+    rows = read_as(tmp_path, "regression", suffix, records)
+    assert rows == [RegressionRow(f"train-{n}", f"train-{n}", "a", "", r["value"]) for n, r in enumerate(records)]
+    for value in (None, ""):
+        row = read_one(tmp_path, "regression", {"text_a": "a", "value": value}, "test")
+        assert row == RegressionRow("test-0", "test-0", "a", "", None)
+
+
+def test_labels_are_a_list_or_text_with_what_the_entry_says_between(tmp_path: Path) -> None:
+    for cell, entry in (
+        (["x", "y"], {}),
+        ('["x", "y"]', {}),
+        ("x | y", {"separator": "|"}),
+        ("x, y", {"separator": ","}),
+    ):
+        row = read_one(tmp_path, "multilabel", {"text_a": "a", "labels": cell}, **entry)
+        assert row == MultiLabelRow("train-0", "train-0", "a", "", ("x", "y"))
+    for cell in ("", "[]", []):
+        row = read_one(tmp_path, "multilabel", {"text_a": "a", "labels": cell}, separator="|")
+        assert row == MultiLabelRow("train-0", "train-0", "a", "", ())
+    withheld = MultiLabelRow("test-0", "test-0", "a", "", None)
+    assert read_one(tmp_path, "multilabel", {"text_a": "a"}, "test") == withheld
+    assert read_one(tmp_path, "multilabel", {"text_a": "a", "labels": None}, "test") == withheld
+    said = refusal(lambda: read_one(tmp_path, "multilabel", {"text_a": "a", "labels": ""}, "test", separator="|"))
+    assert "rows.jsonl:1: labels is empty. Write []" in said
+
+
+def test_texts_may_stand_in_several_columns(tmp_path: Path) -> None:
+    record = {"title": "t", "body": "b", "note": None, "label": "x"}
+    row = read_one(tmp_path, "sequence", record, columns={"text_a": ["title", "note", "body"]})
+    assert row == PairRow("train-0", "train-0", "t b", "", "x")
+    record = {"context": "It rained.", "question": "Why?", "choices": ["x", "y"], "label": 1}
+    row = read_one(tmp_path, "choice", record, columns={"prompt": ["context", "question"]})
+    assert row == ChoiceRow("train-0", "train-0", "It rained. Why?", ("x", "y"), 1)
+    assert "no column 'titel'. did you mean 'title'?" in refusal(
+        lambda: read_one(tmp_path, "sequence", {"title": "t", "label": "x"}, columns={"text_a": ["titel", "title"]})
+    )
+
+
+def test_a_file_without_rows_is_named(tmp_path: Path) -> None:
+    for suffix, content in ((".csv", "text_a,label\n"), (".tsv", "text_a\tlabel\n"), (".jsonl", "\n\n")):
+        write(tmp_path, {f"my{suffix}": content})
+        assert f"my{suffix}:1: no rows" in refusal(read, tmp_path, OwnTask("sequence", {"train": f"my{suffix}"}))
+
+
+@pytest.mark.parametrize(
+    ("files", "languages", "source"),
+    [
+        ({"train": "t.csv"}, [], "en"),
+        ({"train": "t.csv"}, ["de"], "de"),
+        ({"train": "t.csv"}, ["en", "de"], "en"),
+        ({"train": "t.csv"}, ["de", "en"], "de"),
+        ({"train": "{lang}.csv"}, ["de", "en"], "en"),
+        ({"train": "{lang}.csv"}, ["de", "fr"], "de"),
+        ({"test": "t.csv"}, ["de", "en"], "de"),
+        ({"train": {"hub": "a/b", "config": {"fr": "x"}}}, ["de", "fr"], "fr"),
+        ({"train": {"hub": "a/b", "config": "x"}}, ["de", "en"], "de"),
+    ],
+)
+def test_the_source_language_is_english_or_the_first_that_the_files_have(
+    files: dict[str, Any], languages: list[str], source: str
+) -> None:
+    assert own_spec("mine", OwnTask("mlm", files, languages=languages)).source == source
+
+
+def test_a_name_without_a_language_is_the_source_languages_file(tmp_path: Path) -> None:
+    spec = own_spec("mine", OwnTask("mlm", {"train": "my.csv", "dev": "my.dev.csv"}, languages=["de", "en"]))
+    assert spec.find(tmp_path, "train", "de") == [tmp_path / "my.csv"]
+    assert spec.find(tmp_path, "train", "en") == [tmp_path / "my.en.csv"]
+
+
+def test_data_sets_of_the_hub_are_splits_by_config_and_language() -> None:
+    files = {
+        "train": {"hub": "a/b", "config": "{lang}_x", "revision": "abc", "split": "train[:50%]"},
+        "dev": {"hub": "a/b", "config": {"en": "eng", "de": "deu"}},
+        "test": {"hub": "c"},
+    }
+    spec = own_spec("mine", OwnTask("sequence", files))
+    assert spec.rootless
+    assert spec.languages[:2] == ("en", "af")
+    assert spec.tables["train"] == HubTable("a/b", "{lang}_x", "train[:50%]", "abc")
+    assert spec.tables["train"].config_of("fr") == "fr_x"
+    assert (spec.tables["dev"].split, spec.tables["dev"].config_of("de")) == ("validation", "deu")
+    assert [spec.tables["dev"].has(code) for code in ("de", "fr")] == [True, False]
+    assert [spec.tables["test"].has(code) for code in ("en", "de")] == [True, False]
+
+
 def test_a_name_without_a_language_is_the_english_file(tmp_path: Path) -> None:
     spec = own_spec("mine", OwnTask("mlm", {"train": "a/my.csv.gz", "dev": str(tmp_path / "x.jsonl")}))
     assert spec.find(tmp_path, "train", "en") == [tmp_path / "a/my.csv.gz"]
@@ -245,7 +353,19 @@ def test_an_entry_of_a_recipe_becomes_a_task_and_may_say_labels_and_languages() 
         (OwnTask("mlm", {"train": "t.parquet.gz"}), "no way to read 't.parquet.gz'"),
         (OwnTask("mlm", {"train": "t"}), "no way to read 't'"),
         (OwnTask("sequence", {"train": "t.csv"}, {"text_1": "a"}), "unknown field 'text_1'"),
-        (OwnTask("sequence", {"train": "t.csv"}, {"text_a": ["a", "b"]}), "'text_a' is no column's name"),
+        (OwnTask("sequence", {"train": "t.csv"}, {"label": ["a", "b"]}), "'label' is no column's name"),
+        (OwnTask("sequence", {"train": "t.csv"}, {"text_a": []}), "'text_a' is no column's name"),
+        (OwnTask("sequence", {"train": "t.csv"}, {"text_a": 0}), "'text_a' is no column's name (0)"),
+        (OwnTask("span", {"train": "t.csv"}, {"context": ["a", "b"]}), "'context' is no column's name"),
+        (OwnTask("sequence", {"train": "t.conll"}), "no way to read 't.conll'"),
+        (OwnTask("regression", {"train": "t.csv"}, labels=["a"]), "the family regression has no labels"),
+        (OwnTask("sequence", {"train": "t.csv"}, separator="|"), "the family sequence has no separator"),
+        (OwnTask("mlm", {"train": {"hub": "a/b", "name": "c"}}), "files.train: unknown key 'name'"),
+        (OwnTask("mlm", {"train": {"config": "c"}}), "files.train: None is no data set of the Hub. Give hub"),
+        (OwnTask("mlm", {"train": {"hub": "/data/x"}}), "'/data/x' is no data set of the Hub"),
+        (OwnTask("mlm", {"train": {"hub": "a/b", "config": {"en": 3}}}), "train.config: {'en': 3} is no config"),
+        (OwnTask("mlm", {"train": {"hub": "a/b", "revision": 1234567}}), "revision: 1234567 is no revision"),
+        (OwnTask("token", {"train": {"hub": "a/b"}}, {"tags": 3}), "columns by number are for files"),
         (OwnTask("choice", {"train": "t.csv"}, {"choices": [1, 2]}), "'choices' is no column's name"),
         (OwnTask("choice", {"train": "t.csv"}, labels=["a"]), "the family choice has no labels"),
         (OwnTask("token", {"train": "t.csv"}, labels=["a", "a"]), "a label occurs twice"),
@@ -260,7 +380,21 @@ def test_a_mistake_in_the_entry_is_named(own: OwnTask, message: str) -> None:
     [
         ("sequence", {"txt_a": "a", "label": "x"}, {}, "no column 'text_a'. did you mean 'txt_a'?"),
         ("sequence", {"text_a": 3, "label": "x"}, {}, "text_a is no text (3)"),
-        ("sequence", {"text_a": "a", "text_b": None, "label": 1.5}, {}, "label is no text (1.5)"),
+        ("sequence", {"text_a": "a", "text_b": None, "label": 1.5}, {}, "label 1.5 is a number, not a class"),
+        ("sequence", {"text_a": "a", "label": "0.25"}, {}, "predicted by family: regression"),
+        ("sequence", {"text_a": "a", "label": float("nan")}, {}, "label is no text (nan)"),
+        ("regression", {"text_a": "a", "value": float("nan")}, {}, "value is no finite number (nan)"),
+        ("regression", {"text_a": "a", "value": "inf"}, {}, "value is no finite number ('inf')"),
+        ("regression", {"text_a": "a", "value": "high"}, {}, "value is no finite number ('high')"),
+        ("regression", {"text_a": "a", "value": True}, {}, "value is no finite number (True)"),
+        ("regression", {"text_a": "a", "value": 10**400}, {}, "value is no finite number"),
+        ("regression", {"text_a": "a", "value": ""}, {}, "no value"),
+        ("multilabel", {"text_a": "a", "labels": "x|y"}, {}, "Say what stands between labels: separator"),
+        ("multilabel", {"text_a": "a", "labels": ["x", "x"]}, {}, "label 'x' stands there twice"),
+        ("multilabel", {"text_a": "a", "labels": "x||y"}, {"separator": "|"}, "a label is empty"),
+        ("multilabel", {"text_a": "a", "labels": ["z"]}, {"labels": ["x", "y"]}, "unknown label 'z'"),
+        ("multilabel", {"text_a": "a", "labels": None}, {}, "no labels"),
+        ("multilabel", {"text_a": "a", "labels": {"x": 1}}, {}, "labels is no list"),
         ("sequence", {"text_a": "\ud800", "label": "x"}, {}, "'text_a' holds half a surrogate pair"),
         ("sequence", {"id": "", "text_a": "a", "label": "x"}, {}, "id is empty"),
         ("sequence", {"text_a": "a", "label": "no"}, {"labels": ["noo", "yes"]}, "label 'no'. did you mean 'noo'?"),

@@ -11,7 +11,17 @@ from task_files import refusal
 
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.rows_json import read_rows, row_from_json, row_to_json
-from dist_stilts.tasks.spec import Answer, ChoiceRow, PairRow, Row, SpanRow, TaggedRow, TextRow
+from dist_stilts.tasks.spec import (
+    Answer,
+    ChoiceRow,
+    MultiLabelRow,
+    PairRow,
+    RegressionRow,
+    Row,
+    SpanRow,
+    TaggedRow,
+    TextRow,
+)
 
 WHERE = (Path("rows.jsonl"), 3)
 NAMES = {"id": "7", "group": "p1"}
@@ -41,7 +51,11 @@ def tagged_rows(draw: st.DrawFn) -> TaggedRow:
     return TaggedRow(draw(TEXT), draw(TEXT), words, draw(st.just(tags) | st.none()))
 
 
-PAIR_ROWS = st.builds(PairRow, TEXT, TEXT, TEXT, TEXT, st.none() | TEXT)
+PAIR_ROWS: st.SearchStrategy[Row] = st.builds(PairRow, TEXT, TEXT, TEXT, TEXT, st.none() | TEXT)
+NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+LABELS = st.none() | st.lists(TEXT, max_size=3, unique=True).map(tuple)
+PAIR_ROWS |= st.builds(RegressionRow, TEXT, TEXT, TEXT, TEXT, NUMBERS)
+PAIR_ROWS |= st.builds(MultiLabelRow, TEXT, TEXT, TEXT, TEXT, LABELS)
 ROWS = PAIR_ROWS | choice_rows() | tagged_rows() | span_rows() | st.builds(TextRow, TEXT, TEXT, TEXT)
 
 
@@ -68,6 +82,8 @@ def test_an_object_names_its_family_and_every_field() -> None:
 
 
 PAIR = {"family": "sequence", **NAMES, "text_a": "a", "text_b": "b", "label": "yes"}
+NUMBER = {"family": "regression", **NAMES, "text_a": "a", "text_b": "b", "value": 0.5}
+SEVERAL = {"family": "multilabel", **NAMES, "text_a": "a", "text_b": "b", "labels": ["x"]}
 CHOICE = {"family": "choice", **NAMES, "prompt": "p", "choices": ["x", "y"], "label": 1}
 TAGGED = {"family": "token", **NAMES, "words": ["a", "b"], "tags": ["X", "Y"]}
 SPAN = {"family": "span", **NAMES, "question": "q", "context": "the cat", "answers": [{"text": "cat", "start": 4}]}
@@ -77,6 +93,10 @@ SPAN = {"family": "span", **NAMES, "question": "q", "context": "the cat", "answe
     ("record", "message"),
     [
         ({**PAIR, "family": "sequense"}, "unknown family 'sequense'. did you mean 'sequence'?"),
+        ({**NUMBER, "value": "3"}, "value is no finite number ('3')"),
+        ({**NUMBER, "value": float("inf")}, "value is no finite number (inf)"),
+        ({**SEVERAL, "labels": ["x", "x"]}, "label 'x' stands there twice"),
+        ({**SEVERAL, "labels": "x"}, "no list under the key 'labels'"),
         ({**PAIR, "family": 3}, "no text under the key 'family'"),
         ({**PAIR, "txt_b": "b"}, "unknown key 'txt_b'. did you mean 'text_b'?"),
         ({key: PAIR[key] for key in PAIR if key != "label"}, "no key 'label'"),

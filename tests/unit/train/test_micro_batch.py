@@ -11,15 +11,18 @@ import torch
 from models_made import features_of
 from torch.func import functional_call
 
-from dist_stilts.data.batches import Stream, Vocabulary
-from dist_stilts.data.features import from_table, schema
-from dist_stilts.data.windows import QaLengths
+from dist_stilts.data.batches import Stream
+from dist_stilts.data.prepare import in_memory
 from dist_stilts.errors import UserError
+from dist_stilts.families.encoding import QaLengths, feature_row
+from dist_stilts.families.kinds import family_of
+from dist_stilts.families.masking import Vocabulary
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.world import World
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import load_rows
+from dist_stilts.tasks.spec import Row
 from dist_stilts.train.micro_batch import (
     counter,
     heaviest,
@@ -47,7 +50,7 @@ def works(world: Path, tokenizer: Any) -> dict[str, Work]:
         rows, lengths = load_rows(spec, world, "train", "en")[:30], QaLengths(LONGEST, stride=8, max_question=8)
         features = features_of(spec, rows, tokenizer, LONGEST, lengths)
         kept, vocabulary = np.arange(len(features))[1:], Vocabulary.of(tokenizer)
-        stream = Stream(spec.name, spec.family, features, kept, vocabulary, 8, 1000, 5, 0.15)
+        stream = Stream(spec.name, family_of(spec), features, kept, vocabulary, 8, 1000, 5, 0.15)
         found[spec.name] = (head_name(spec), stream)
     return found
 
@@ -112,14 +115,8 @@ def test_no_batch_of_the_stream_takes_more(works: dict[str, Work], task: str, pa
 
 
 def test_the_heaviest_row_is_that_of_the_longest_segment(works: dict[str, Work]) -> None:
-    import pyarrow as pa
-
-    made = [
-        {"input_ids": range(sum(lengths)), "lengths": lengths, "labels": [0], "offsets": [], "example": 0}
-        | {"first_word": 0, "truncated": 0, "id": "", "group": ""}
-        for lengths in ([9, 9, 9], [11, 4])
-    ]
-    features = from_table(pa.Table.from_pylist(made, schema()))
+    made = [feature_row(Row("", ""), 0, [[7] * length for length in row], [0]) for row in ([9, 9, 9], [11, 4])]
+    features = in_memory(made)
     stream = replace(works["commonsenseqa"][1], features=features, rows=np.arange(2))
     assert heaviest(stream, 30)["lengths"].tolist() == [11, 4, 11, 4]
     padded = replace(stream, packs=False)

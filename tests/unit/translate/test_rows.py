@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dist_stilts.families.kinds import KINDS
+from dist_stilts.families.translated_answers import find_answer, middle
 from dist_stilts.tasks.files import locate, read_whole
+from dist_stilts.tasks.rows_json import ROW_TYPES
 from dist_stilts.tasks.spec import Answer, ChoiceRow, PairRow, Row, SpanRow, TaggedRow, TextRow
-from dist_stilts.translate.answers import find_answer, middle
-from dist_stilts.translate.rows import texts_of, translated
+from dist_stilts.translate.rows import translated as translated_row
 
 WORDS = st.sampled_from(["the", "The", "cat", "cat.", "sat", "on", "a-mat", "NATO", "5", "is"])
 CONTEXTS = st.lists(WORDS, min_size=1, max_size=12)
 NORMANS = SpanRow("7", "p1", "who came", "then came the Normans over", (Answer("the Normans", 10),))
+
+
+def translated(row: Row, say: Callable[[str], str], counts: Counter[str]) -> Any:
+    (kind,) = [KINDS[name] for name, row_type in ROW_TYPES.items() if type(row) is row_type]
+    return translated_row(kind, row, say, counts)
 
 
 def backwards(text: str) -> str:
@@ -68,7 +77,7 @@ def test_rows_are_dropped_and_counted_whose_answers_are_not_found_or_texts_are_e
     assert translated(row, lambda text: "Bank", counts) == ChoiceRow("0", "0", "Bank", ("Bank", "Bank"), 0)
     assert counts == {"dropped: a translation is empty": 1, "right choice reads like another": 1}
     with pytest.raises(TypeError, match="TaggedRow"):
-        texts_of(TaggedRow("0", "0", ("a",), ("DET",)))
+        translated(TaggedRow("0", "0", ("a",), ("DET",)), backwards, counts)
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("aAßéİ .,'-ﬁ北京हि"), max_size=40)

@@ -7,20 +7,24 @@ with offsets; nothing is padded on disk.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dist_stilts.tasks.spec import IGNORED, WITHHELD
-
 COLUMNS: dict[str, str] = {
     "input_ids": "all segments one after another",
     "lengths": "tokens of each segment; one segment but for multiple choice",
-    "labels": "class or choice index; per token for tagging (-100 between words, -1 a tag that training lacks, -2 one"
-    " that is withheld); first and last token of the answer (0 0 = not in this window); empty for mlm or hidden gold",
+    "second": "place in each segment from which on token types are 1: where its second text begins; else its length",
+    "labels": "class or choice index; 1 or 0 per label where a row may have several, and how many of its labels"
+    " training lacks; per token for tagging (-100 between words, -1 a tag that training lacks, -2 a withheld one);"
+    " first and last token of the answer (0 0 = not in this window); empty for mlm, regression or hidden gold",
+    "values": "regression: the row's number; empty elsewhere, and where gold is withheld",
     "offsets": "questions: first character of each token in the context and the one after its last, (-1 -1) elsewhere",
     "example": "number of the example in its file, 0-based",
     "first_word": "tagging: number of the row's first word among all words of the file",
@@ -28,7 +32,7 @@ COLUMNS: dict[str, str] = {
     "id": "the example's id",
     "group": "the example's group (see tasks.spec.Row)",
 }
-LIST_COLUMNS = ("input_ids", "lengths", "labels", "offsets")
+LIST_COLUMNS = ("input_ids", "lengths", "second", "labels", "values", "offsets")
 
 
 def schema() -> Any:
@@ -38,6 +42,7 @@ def schema() -> Any:
     kinds = {
         **dict.fromkeys(COLUMNS, pa.int64()),
         **dict.fromkeys(LIST_COLUMNS, pa.list_(pa.int32())),
+        "values": pa.list_(pa.float64()),
         "id": pa.string(),
         "group": pa.string(),
     }
@@ -49,20 +54,30 @@ class Ragged(Sequence[np.ndarray]):
 
     def __init__(self, chunks: Sequence[Any]) -> None:
         chunks = [chunk for chunk in chunks if len(chunk)]
-        self._starts = np.cumsum([0, *(len(chunk) for chunk in chunks)])
+        self._starts = [0, *accumulate(len(chunk) for chunk in chunks)]
         self._offsets = [chunk.offsets.to_numpy() for chunk in chunks]
         self._values = [chunk.values.to_numpy() for chunk in chunks]
-        self.sizes = np.concatenate([np.diff(offsets) for offsets in self._offsets] or [np.empty(0, np.int32)])
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """``[rows]`` values of each row."""
+        return np.concatenate([np.diff(offsets) for offsets in self._offsets] or [np.empty(0, np.int32)])
+
+    @property
+    def flat(self) -> list[np.ndarray]:
+        """All values, one row behind another, in as many parts as the table has."""
+        return self._values
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return self._starts[-1]
 
     def holds(self, value: int) -> bool:
         """Whether the value occurs in any row."""
-        return any((values == value).any() for values in self._values)
+        return any((values == value).any() for values in self.flat)
 
     def __getitem__(self, row: Any) -> Any:
-        chunk = int(np.searchsorted(self._starts, row, side="right")) - 1
+        row = int(row)
+        chunk = bisect_right(self._starts, row) - 1
         offsets, local = self._offsets[chunk], row - self._starts[chunk]
         return self._values[chunk][offsets[local] : offsets[local + 1]]
 
@@ -72,7 +87,7 @@ class Features:
     """A tokenised split of one task in one language.
 
     Attributes:
-        input_ids, lengths, labels, offsets: see :data:`COLUMNS`.
+        input_ids, lengths, second, labels, values, offsets: see :data:`COLUMNS`.
         example, first_word, truncated: ``[rows]`` int64.
         ids, groups: ``[rows]`` strings.
         tokens: ``[rows]`` number of tokens.
@@ -80,7 +95,9 @@ class Features:
 
     input_ids: Ragged
     lengths: Ragged
+    second: Ragged
     labels: Ragged
+    values: Ragged
     offsets: Ragged
     example: np.ndarray
     first_word: np.ndarray
@@ -101,15 +118,12 @@ class Features:
         """Number of examples; a long tagged sentence or the context of a question is several rows."""
         return int(self.example.max()) + 1 if len(self) else 0
 
-    @property
-    def lacks_gold(self) -> bool:
-        """Whether there are rows without gold, as of a test set that withholds it; those of plain text have none."""
-        return bool((self.labels.sizes == 0).any()) or self.labels.holds(WITHHELD)
-
-    @property
-    def words(self) -> int:
-        """Tagging: number of words of all rows."""
-        return sum(int((labels != IGNORED).sum()) for labels in self.labels)
+    @cached_property
+    def has_second(self) -> bool:
+        """Whether any token is of type 1."""
+        return any(
+            (second < lengths).any() for second, lengths in zip(self.second.flat, self.lengths.flat, strict=True)
+        )
 
 
 def open_features(path: Path) -> Features:
@@ -147,12 +161,17 @@ class _Joined(Ragged):
 
     def __init__(self, parts: Sequence[Ragged]) -> None:
         self._parts = parts
-        self._starts = np.cumsum([0, *(len(part) for part in parts)])
-        self.sizes = np.concatenate([part.sizes for part in parts])
+        self._starts = [0, *accumulate(map(len, parts))]
 
-    def holds(self, value: int) -> bool:
-        return any(part.holds(value) for part in self._parts)
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        return np.concatenate([part.sizes for part in self._parts])
+
+    @property
+    def flat(self) -> list[np.ndarray]:
+        return [values for part in self._parts for values in part.flat]
 
     def __getitem__(self, row: Any) -> Any:
-        part = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return self._parts[part][int(row - self._starts[part])]
+        row = int(row)
+        part = bisect_right(self._starts, row) - 1
+        return self._parts[part][row - self._starts[part]]

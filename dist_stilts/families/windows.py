@@ -10,24 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dist_stilts.data.rows import FeatureRow, between, feature_row, join_pair
 from dist_stilts.errors import UserError
+from dist_stilts.families.encoding import FeatureRow, QaLengths, between, feature_row, join_pair, types_pairs
 from dist_stilts.tasks.spec import Answer, SpanRow
 
 NOWHERE = (-1, -1)
 """Offsets of a token that is not of the context."""
-
-
-@dataclass
-class QaLengths:
-    """How questions and their contexts are cut into windows."""
-
-    max_length: int = 384
-    """Most tokens per window, question and special tokens included."""
-    stride: int = 128
-    """Context tokens from the start of one window to the start of the next."""
-    max_question: int = 64
-    """Most tokens of the question; what is cut is counted."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +40,7 @@ def windows(rows: Sequence[SpanRow], tokenizer: Any, qa: QaLengths) -> Iterator[
     """
     contexts = _tokenised(list(dict.fromkeys(row.context for row in rows)), tokenizer)
     questions = tokenizer([row.question.strip() for row in rows], add_special_tokens=False)["input_ids"]
+    typed = types_pairs(tokenizer)
     for number, (row, whole) in enumerate(zip(rows, questions, strict=True)):
         question, context = whole[: qa.max_question], contexts[row.context]
         room = qa.max_length - len(question) - tokenizer.num_special_tokens_to_add(pair=True)
@@ -63,7 +52,7 @@ def windows(rows: Sequence[SpanRow], tokenizer: Any, qa: QaLengths) -> Iterator[
         answer = context.tokens_of(row.answers[0]) if row.answers else None
         lost = len(whole) - len(question)
         for start in _starts(len(context.ids), room, qa.stride):
-            yield _window(row, number, question, context, range(start, start + room), answer, tokenizer, lost)
+            yield _window(row, number, question, context, range(start, start + room), answer, tokenizer, lost, typed)
             lost = 0  # the question is cut once, however many windows it is asked of
 
 
@@ -94,6 +83,7 @@ def _window(
     answer: tuple[int, int] | None,
     tokenizer: Any,
     lost: int,
+    typed: bool,
 ) -> FeatureRow:
     ids, spans = context.ids[shown.start : shown.stop], context.spans[shown.start : shown.stop]
     first = 1 + len(question) + len(between(tokenizer))
@@ -103,4 +93,6 @@ def _window(
         inside = answer is not None and answer[0] in shown and answer[1] in shown
         labels = tuple(first + token - shown.start for token in answer) if answer and inside else (0, 0)
     flat = [character for span in offsets for character in span]
-    return feature_row(row, number, [join_pair(tokenizer, question, ids)], labels, offsets=flat, truncated=lost)
+    segment = join_pair(tokenizer, question, ids)
+    second = [first if typed else len(segment)]
+    return feature_row(row, number, [segment], labels, second=second, offsets=flat, truncated=lost)

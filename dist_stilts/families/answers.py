@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from dist_stilts.data.features import Features
 from dist_stilts.errors import UserError
-from dist_stilts.evaluate.scores import Score, outcomes
+from dist_stilts.families.features import Features
+from dist_stilts.families.score import Score, outcomes
 from dist_stilts.scoring.classify import degenerate_reason
 from dist_stilts.scoring.spans import squad_scores, squad_v2_scores
 from dist_stilts.tasks.spec import SpanRow, TaskSpec
@@ -22,17 +22,18 @@ Candidate = tuple[str, float]
 
 
 def answer_scores(
-    spec: TaskSpec, language: str, rows: Sequence[SpanRow], features: Features, found: np.ndarray, n_best: int
+    spec: TaskSpec, language: str, rows: Sequence[SpanRow], features: Features, found: np.ndarray
 ) -> Score:
     """Rank the answers of a split, and score them unless gold is withheld.
 
     Args:
         rows: the questions that ``features`` were made from.
-        found: see :func:`dist_stilts.evaluate.predict.predict_answers`.
+        found: the best answers in each window, see :meth:`dist_stilts.families.span.QuestionAnswering.decode`.
 
     Raises:
         UserError: a language that MLQA's scorer does not know; questions without answers where all have one.
     """
+    n_best = found.shape[1] // 3
     ranked = {
         row.id: rank(row.context, found[first:last], spec.no_answer, n_best)
         for row, (first, last) in zip(rows, _windows(features), strict=True)

@@ -7,9 +7,47 @@ state is involved, a token's fate depends neither on ranks nor on the rows besid
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
 from dist_stilts.tasks.spec import IGNORED
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The ids that masking needs."""
+
+    pad: int
+    mask: int
+    ordinary: np.ndarray
+
+    @classmethod
+    def of(cls, tokenizer: object) -> Vocabulary:
+        """Read them off a Hugging Face tokenizer."""
+        special = tokenizer.all_special_ids  # type: ignore[attr-defined]
+        ordinary = np.setdiff1d(np.arange(len(tokenizer)), special)  # type: ignore[arg-type]
+        return cls(tokenizer.pad_token_id, tokenizer.mask_token_id, ordinary)  # type: ignore[attr-defined]
+
+    def is_ordinary(self, ids: np.ndarray) -> np.ndarray:
+        """Whether each id is neither special nor padding; a table look-up, for it is asked at every step."""
+        return self._table[np.minimum(ids, len(self._table) - 1)]
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        table = np.zeros(self.ordinary.max() + 2, bool)  # the last place stands for all ids above
+        table[self.ordinary] = True
+        return table
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How tokens are chosen to be predicted, and what stands in their place; ``rate``: the share of tokens."""
+
+    vocabulary: Vocabulary
+    seed: int
+    rate: float
 
 
 def uniform(seed: int, epochs: np.ndarray, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:

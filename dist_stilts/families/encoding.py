@@ -1,0 +1,103 @@
+"""What every kind's tokenisation makes: feature rows, and pairs of texts with the tokenizer's own marks and types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dist_stilts.tasks.spec import Row
+
+FeatureRow = dict[str, Any]
+"""See :data:`dist_stilts.families.features.COLUMNS`."""
+
+
+@dataclass
+class QaLengths:
+    """How questions and their contexts are cut into windows."""
+
+    max_length: int = 384
+    """Most tokens per window, question and special tokens included."""
+    stride: int = 128
+    """Context tokens from the start of one window to the start of the next."""
+    max_question: int = 64
+    """Most tokens of the question; what is cut is counted."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the rows of a task become tokens.
+
+    Attributes:
+        labels: the task's classes or tags, in id order.
+        max_length: most tokens per segment, special tokens included; qa: the lengths that question answering has
+            instead.
+        inputs: ``full``, or ``hypothesis`` to hide the first text of pairs (the hypothesis-only control of Poliak et
+            al. 2018).
+    """
+
+    labels: Sequence[str]
+    max_length: int
+    inputs: str = "full"
+    qa: QaLengths = field(default_factory=QaLengths)
+
+
+def feature_row(
+    row: Row,
+    number: int,
+    segments: list[list[int]],
+    labels: Sequence[int] = (),
+    *,
+    second: Sequence[int] | None = None,
+    values: Sequence[float] = (),
+    offsets: Sequence[int] = (),
+    truncated: int = 0,
+    first_word: int = 0,
+) -> FeatureRow:
+    """Make the feature row of example ``number``; without ``second`` all its token types are 0."""
+    lengths = [len(segment) for segment in segments]
+    return {
+        "input_ids": np.concatenate(segments),
+        "lengths": lengths,
+        "second": lengths if second is None else second,
+        "labels": labels,
+        "values": values,
+        "offsets": offsets,
+        "example": number,
+        "first_word": first_word,
+        "truncated": truncated,
+        "id": row.id,
+        "group": row.group,
+    }
+
+
+def seconds(encoded: Mapping[str, Any]) -> list[int]:
+    """Where the second text of each sequence begins by the types that its tokenizer gave; its length where all are 0,
+    or where the tokenizer gives none."""
+    types = encoded.get("token_type_ids") or encoded["input_ids"]
+    if types is encoded["input_ids"]:
+        return [len(ids) for ids in types]
+    return [ids.index(1) if 1 in ids else len(ids) for ids in types]
+
+
+def types_pairs(tokenizer: Any) -> bool:
+    """Whether the tokenizer gives the second text of a pair, and its end mark, another type than the first."""
+    types = tokenizer("a", "b").get("token_type_ids") or [0]
+    return types[0] == 0 and types[-1] == 1
+
+
+def join_pair(tokenizer: Any, first: Sequence[int], second: Sequence[int]) -> list[int]:
+    """``<s> first </s></s> second </s>`` for XLM-R, ``[CLS] first [SEP] second [SEP]`` for BERT."""
+    return [tokenizer.cls_token_id, *first, *between(tokenizer), *second, tokenizer.sep_token_id]
+
+
+def join_single(tokenizer: Any, ids: Sequence[int]) -> list[int]:
+    """``<s> ids </s>``."""
+    return [tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]
+
+
+def between(tokenizer: Any) -> list[int]:
+    """The special tokens between the texts of a pair."""
+    return [tokenizer.sep_token_id] * (tokenizer.num_special_tokens_to_add(pair=True) - 2)
