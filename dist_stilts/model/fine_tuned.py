@@ -76,7 +76,7 @@ def load_model(
     found = _heads_for(specs, folder, provenance)
     model = _assembled(found, provenance, folder)
     for name, matching in matches(specs, folder, labels).items():
-        model.heads[name].rename(matching)
+        model.head(name).rename(matching)
     return model, tokenizer, provenance
 
 
