@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +20,7 @@ from dist_stilts.families.kinds import family_of
 from dist_stilts.model.encoder import read_architecture
 from dist_stilts.model.flops import peak_flops, training_flops_per_token
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.sources import parse_split, stream_rows
+from dist_stilts.tasks.sources import base_of, parse_split, stream_rows
 from dist_stilts.tasks.spec import RETRIEVAL
 from dist_stilts.tasks.specs_text import PLAIN_TEXT
 from dist_stilts.train.plan import derive, task_probabilities
@@ -76,8 +75,9 @@ def rows_of(run: Run, recipe: Recipe, task: str, known: Counts | None = None) ->
 
 
 def _all_rows(run: Run, recipe: Recipe, task: str) -> int | None:
-    spec, wanted, root = get_task(task), run.tasks[task], data_root(recipe)
-    if root is not None and Path(root).is_dir() and wanted.languages != ["all"]:
+    spec, wanted = get_task(task), run.tasks[task]
+    root = data_root(recipe) if spec.tables else base_of(spec, data_root(recipe))
+    if root is not None and root.is_dir() and wanted.languages != ["all"]:
         try:
             parts = (stream_rows(spec, root, wanted.split, language, Counter()) for language in wanted.languages)
             return sum(1 for part in parts for _ in part)

@@ -22,7 +22,7 @@ from dist_stilts.experiment.run_config import FROM_ENCODER, FROM_RANDOM, Recipe
 from dist_stilts.experiment.training_data import data_root, tokenizer_name
 from dist_stilts.model.encoder import TOKENIZER_FILES
 from dist_stilts.tasks.registry import get_task
-from dist_stilts.tasks.sources import check_source, load_bitext, stream_rows
+from dist_stilts.tasks.sources import base_of, check_source, load_bitext, stream_rows
 from dist_stilts.tasks.spec import RETRIEVAL, PairRow, TaggedRow
 from dist_stilts.train.engine import deepspeed_config
 from dist_stilts.train.plan import derive
@@ -131,14 +131,20 @@ def _look_for_data(recipe: Recipe, runs: Sequence[Run], found: Findings) -> None
         found.missing.append(f"{root}: the data folder does not exist. Set data.root=DIR")
         return
     wanted = _wanted(runs)
-    if root is None:
-        names = dict.fromkeys(task for task, _ in wanted)
-        hub = [task for task in names if found.tried(lambda task=task: check_source(get_task(task), None))]  # type: ignore[misc]
-        found.fetched += [f"{', '.join(hub)} (data)"] if hub else []
+    here = {task: _base(task, root) for task, _ in wanted}
+    away = [task for task, base in here.items() if not base]
+    hub = [task for task in away if found.tried(lambda task=task: check_source(get_task(task), root))]  # type: ignore[misc]
+    found.fetched += [f"{', '.join(hub)} (data)"] if hub else []
     labels: dict[str, set[str]] = {}
-    for (task, split), languages in wanted.items() if root else ():
-        assert root
-        _look_for_split(task, split, sorted(languages), root, found, labels)
+    for (task, split), languages in wanted.items():
+        if base := here[task]:
+            _look_for_split(task, split, sorted(languages), base, found, labels)
+
+
+def _base(task: str, root: Path | None) -> Path | None:
+    """The folder below which a task's files are; None if it comes from the Hub."""
+    spec = get_task(task)
+    return root if root is None and spec.tables else base_of(spec, root)
 
 
 def _wanted(runs: Sequence[Run]) -> dict[tuple[str, str], set[str]]:

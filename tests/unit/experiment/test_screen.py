@@ -137,6 +137,18 @@ def test_one_thing_that_is_missing_is_said_and_its_exit_code_is_that_of_bad_inpu
     assert message in done.output
 
 
+def test_files_named_by_whole_paths_are_looked_for_without_a_data_root(
+    mine: Callable[..., tuple[str, Findings]], here: Path
+) -> None:
+    names = {"train": "train.csv", "dev": "dev.csv", "test": "test.{lang}.csv"}
+    whole = ["data.root=null", *(f"data.own_tasks.mine.files.{split}={here / name}" for split, name in names.items())]
+    text, found = mine(*whole)
+    assert (found.missing, found.fetched) == ([], [])
+    assert text == mine()[0]
+    (here / "dev.csv").unlink()
+    assert "mine dev for 'en' is not on disk" in mine(*whole)[1].missing[0]
+
+
 def test_a_model_of_the_hub_that_is_not_here_will_be_fetched_unless_the_hub_may_not_be_asked(
     mine: Callable[..., tuple[str, Findings]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
