@@ -44,6 +44,11 @@ class UserError(Exception):
         super().__init__(" ".join(f"{place + ': ' if place else ''}{what}{'. ' + fix if fix else ''}".split()))
 
 
+def refused(what: str, where: str | Path, error: Exception) -> UserError:
+    """What a library finds wrong with a model, in one line: it raises many types, one fact to the user."""
+    return UserError(f"{what} ({type(error).__name__}: {' '.join(str(error).split())[:200]})", where=where)
+
+
 def near(name: str, known: Iterable[str]) -> list[str]:
     """Return the known names that ``name`` may stand for, best first: whose initials it is (``lr``: ``learning_rate``),
     then those spelt much like it, whatever the case."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dist_stilts.conventions import fingerprint, sha256_of_file
 from dist_stilts.evaluate.predict import evaluation_dtype
 from dist_stilts.families.kinds import family_of
+from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.provenance import Provenance, read_provenance
 from dist_stilts.parallel.world import World
 from dist_stilts.results.metrics import last_metric
@@ -33,7 +34,7 @@ def model_of(path: str, revision: str | None = None) -> Model:
     commit = folder.name if folder.parent.name == "snapshots" and not Path(path).is_dir() else ""
     provenance = read_provenance(folder)
     if provenance is None:
-        return Model(_weights_digest(folder), path=path, revision=commit)
+        return Model(_weights_digest(model_folder(path, revision)), path=path, revision=commit)
     return Model(provenance.digest[:12], provenance.run, path, provenance.origin, commit)
 
 

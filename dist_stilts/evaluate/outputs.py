@@ -15,13 +15,13 @@ import torch
 
 from dist_stilts.families.encoding import QaLengths
 from dist_stilts.families.kinds import KINDS
+from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.encoder import build, most_tokens, read_architecture
 from dist_stilts.model.fine_tuned import matches
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import read_provenance
 from dist_stilts.report.progress import say
-from dist_stilts.tasks.hub import fetch_model
 from dist_stilts.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def with_matchings(units: Iterable[Unit], job: Job) -> list[Unit]:
     headed = {unit.spec.name: unit.spec for unit in listed if unit.spec.family in KINDS}
     if not headed:
         return listed
-    found = matches(list(headed.values()), fetch_model(job.model, job.revision), job.labels)
+    found = matches(list(headed.values()), model_folder(job.model, job.revision), job.labels)
     return [
         replace(unit, matching=found[head_name(unit.spec)]) if unit.spec.name in headed else unit for unit in listed
     ]
@@ -50,7 +50,7 @@ def within_reach(job: Job, units: Sequence[Unit], *, silent: bool) -> Job:
     kinds = [KINDS[unit.spec.family] for unit in units if unit.spec.family in KINDS]
     if not kinds:
         return job
-    longest = longest_text(fetch_model(job.model, job.revision))
+    longest = longest_text(model_folder(job.model, job.revision))
     asked = {job.qa.max_length if kind.windowed else job.max_length for kind in kinds}
     if max(asked) > longest and not silent:
         say(f"texts and windows are cut to {longest} tokens, not {max(asked)}: the model reads no more at once")

@@ -1,4 +1,5 @@
-"""The model cards of a run's export: written with it, and again once it is scored."""
+"""What a run's export says of itself: its model cards, and how a text becomes an embedding. Written with it, and again
+once it is scored."""
 
 from __future__ import annotations
 
@@ -8,6 +9,9 @@ from pathlib import Path
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
 from dist_stilts.model.card import write_card
+from dist_stilts.model.encoder import number_of_layers
+from dist_stilts.model.old_heads import is_old
+from dist_stilts.model.pooling_files import SentenceReading, write_pooling
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.model.saved_heads import saved_heads
 from dist_stilts.results.record import ResultRecord
@@ -29,7 +33,11 @@ def write_cards(
     first = run.lineage()[0]
     base = None if first.start == FROM_RANDOM else recipe.encoder.path
     heads = saved_heads(folder, provenance)
-    kinds = {head.folder: head.family.name for head in heads.values()}
+    # Of an older version's export, the libraries know the encoder alone.
+    kinds = {} if is_old(folder) else {head.folder: head.family.name for head in heads.values()}
+    reading = None if is_old(folder) else sentence_reading(recipe, folder)
+    if reading:
+        write_pooling(folder, reading)
     for place in {folder, *kinds}:
         write_card(
             place,
@@ -38,4 +46,22 @@ def write_cards(
             base_model=base,
             command=command,
             records=records,
+            embedding=reading.said() if reading and place == folder else "",
         )
+
+
+def sentence_reading(recipe: Recipe, folder: Path) -> SentenceReading:
+    """How the recipe's retrieval reads the texts that a model embeds: where it reads several layers, the last."""
+    settings, depth, notes = recipe.evaluation.retrieval, number_of_layers(str(folder)), []
+    below = settings.layer.isdecimal() and int(settings.layer) < depth
+    if settings.sweeps:
+        notes.append(f"The recipe scores several layers ({settings.layer}), of which this is the last.")
+    if settings.centre:
+        notes.append("It scores embeddings less the mean of those of their language: subtract that from yours.")
+    return SentenceReading(
+        int(settings.layer) if below else None,
+        settings.pooling,
+        settings.special_tokens,
+        recipe.data.max_length,
+        tuple(notes),
+    )

@@ -57,7 +57,7 @@ def start_model(
     model = MultiTaskModel(encoder, data.specs)
     heads = carry_over(model, data.specs, path, revision, labels, reuse=run.heads == REUSE)
     if world.is_main:
-        left = without_heads(report, [model.heads[name] for name in heads.loaded])
+        left = without_heads(report, [model.head(name) for name in heads.loaded])
         say(f"{run.name}: start {run.start}; {left.line()}; {heads.line()}")
     began = before if run.continues else None  # one training, in parts
     return model, Provenance(

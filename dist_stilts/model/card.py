@@ -48,6 +48,7 @@ def write_card(
     command: str,
     records: Iterable[ResultRecord] = (),
     versions: Mapping[str, str] | None = None,
+    embedding: str = "",
 ) -> None:
     """Write the card of an exported model, or write it anew once there are scores.
 
@@ -58,6 +59,7 @@ def write_card(
         command: the command line that made the model.
         records: its scores, no two contradicting each other; those of other weights are counted and not shown.
         versions: by package, of what made the model; default: what is installed now.
+        embedding: what sentence-transformers makes of a text, in a sentence.
     """
     found = list(records)
     shown = [record for record in found if record.model.id and provenance.digest.startswith(record.model.id)]
@@ -72,7 +74,7 @@ def write_card(
         _trained_specs(provenance),
         _labels(folder),
     )
-    write_text(folder / CARD, f"---\n{metadata(card).to_yaml()}\n---\n\n{_text(card, _heads(folder))}")
+    write_text(folder / CARD, f"---\n{metadata(card).to_yaml()}\n---\n\n{_text(card, _heads(folder), embedding)}")
 
 
 # What follows from the arguments
@@ -110,7 +112,7 @@ def _heads(folder: Path) -> list[str]:
 # Text
 
 
-def _text(card: Card, heads: Sequence[str]) -> str:
+def _text(card: Card, heads: Sequence[str], embedding: str) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -129,6 +131,7 @@ def _text(card: Card, heads: Sequence[str]) -> str:
         facts=[*_facts(card.provenance), *heads],
         limits=_limits(card),
         usage=card.use.code,
+        embedding=embedding,
         tables=[_score_table(table) for table in tables],
         score_notes=_score_notes(card),
         command=card.command,

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.encoder import LoadReport
 from dist_stilts.model.heads import MLM, Head, head_name
 from dist_stilts.model.labels import parse_given
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import read_provenance
 from dist_stilts.model.saved_heads import head_for, language_model_head, load_head, matched, saved_heads
-from dist_stilts.tasks.hub import fetch_model
 from dist_stilts.tasks.spec import TaskSpec
 
 
@@ -59,7 +59,7 @@ def carry_over(
     """
     if start is None:
         return HeadReport([], list(model.heads), [])
-    folder = fetch_model(start, revision)
+    folder = model_folder(start, revision)
     provenance = read_provenance(folder)
     there = saved_heads(folder, provenance)
     loaded = {}

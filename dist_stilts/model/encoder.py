@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from dist_stilts.errors import UserError
+from dist_stilts.errors import UserError, refused
+from dist_stilts.model.adapters import TOKENIZER_FILES, model_folder
 from dist_stilts.model.provenance import weights_digest
-from dist_stilts.tasks.hub import fetch_model
 
 NO_ENCODER = "no encoder can be made of this"
-TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json")
 
 
 @dataclass
@@ -67,7 +66,7 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     from transformers import AutoTokenizer
 
     quiet_transformers()  # it warns of long texts, which we cut, or split, and count
-    folder = fetch_model(path, revision)
+    folder = model_folder(path, revision)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise UserError(
             "the model folder has no tokenizer",
@@ -88,7 +87,7 @@ def number_of_layers(path: str, revision: str | None = None) -> int:
     """
     from transformers import AutoConfig
 
-    folder = fetch_model(path, revision)
+    folder = model_folder(path, revision)
     try:
         return int(AutoConfig.from_pretrained(str(folder), trust_remote_code=False).num_hidden_layers)
     except Exception as error:
@@ -116,7 +115,7 @@ def load_encoder(
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
     quiet_transformers()
-    folder = fetch_model(path, revision)
+    folder = model_folder(path, revision)
     try:
         config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
         architecture: Any = MODEL_MAPPING[type(config)]
@@ -161,7 +160,7 @@ def new_encoder(
     if config is None:
         if template is None:
             raise UserError("nothing says what the encoder is", fix="Set encoder.path, or encoder.config for a new one")
-        made = read_architecture(str(fetch_model(template, revision)))
+        made = read_architecture(str(model_folder(template, revision)))
     else:
         ids = {
             "vocab_size": len(vocabulary),
@@ -193,6 +192,8 @@ def read_architecture(path: str, revision: str | None = None) -> Any:
     """
     from transformers import AutoConfig
 
+    if Path(path).is_dir():
+        path = str(model_folder(path))
     try:
         return AutoConfig.from_pretrained(path, revision=revision, local_files_only=True, trust_remote_code=False)
     except Exception as error:
@@ -216,11 +217,6 @@ def build(made: Any) -> nn.Module:
             return AutoModel.from_config(made)
     except Exception as error:
         raise refused(NO_ENCODER, made.name_or_path or "encoder.config", error) from None
-
-
-def refused(what: str, where: str | Path, error: Exception) -> UserError:
-    """What transformers finds wrong with a model, in one line: it raises many types, one fact to the user."""
-    return UserError(f"{what} ({type(error).__name__}: {' '.join(str(error).split())[:200]})", where=where)
 
 
 def set_dropout(encoder: nn.Module, rate: float) -> None:

@@ -20,6 +20,7 @@ from dist_stilts.layout import write_text
 from dist_stilts.model.encoder import quiet_transformers
 from dist_stilts.model.heads import Head, joined
 from dist_stilts.model.multitask import MultiTaskModel
+from dist_stilts.model.pooling_files import SentenceReading, write_pooling
 from dist_stilts.model.provenance import Provenance, write_provenance
 from dist_stilts.model.saved_heads import folders_of_heads
 
@@ -40,7 +41,7 @@ def export(folder: Path, model: MultiTaskModel, tokenizer: Any, provenance: Prov
     tokenizer.backend_tokenizer.no_truncation()
     places = folders_of_heads(folder, {name: provenance.heads[name] for name in model.heads})
     if len(places) == 1:
-        with joined(next(iter(model.heads.values())), model.encoder) as task:
+        with joined(model.head(next(iter(places))), model.encoder) as task:
             task.save_pretrained(str(folder), max_shard_size=ONE_FILE)
     elif places:
         _write_several(folder, model, places)
@@ -48,7 +49,7 @@ def export(folder: Path, model: MultiTaskModel, tokenizer: Any, provenance: Prov
         model.encoder.save_pretrained(str(folder), max_shard_size=ONE_FILE)
     for place in {folder, *places.values()}:
         tokenizer.save_pretrained(str(place))
-    _write_pooling(folder, model.encoder.config)
+    write_pooling(folder, SentenceReading())
     write_provenance(folder, provenance)
 
 
@@ -56,7 +57,7 @@ def _write_several(folder: Path, model: MultiTaskModel, places: Mapping[str, Pat
     """Write the encoder once, by the names that it has in a task's model, and each head beside a link to it."""
     encoder = model.encoder
     for name, place in places.items():
-        head: Head = model.heads[name]
+        head = model.head(name)
         with joined(head, encoder) as task:
             inside = {f"{task.base_model_prefix}.{part}" for part in encoder.state_dict()} - _pooler(head)
             tensors = task.state_dict()
@@ -94,14 +95,3 @@ def _write_index(folder: Path, shared: Mapping[str, torch.Tensor], own: Mapping[
     size = sum(tensor.nbytes for tensor in (*shared.values(), *own.values()))
     index = {"metadata": {"total_size": size}, "weight_map": files}
     write_text(folder / f"{WEIGHTS}.index.json", json.dumps(index, indent=2, sort_keys=True))
-
-
-def _write_pooling(folder: Path, config: Any) -> None:
-    """What sentence-transformers reads: the mean of the last layer over all tokens."""
-    modules = [
-        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
-        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-    ]
-    write_text(folder / "modules.json", json.dumps(modules, indent=2))
-    pooling = {"word_embedding_dimension": config.hidden_size, "pooling_mode_mean_tokens": True}
-    write_text(folder / "1_Pooling" / "config.json", json.dumps(pooling, indent=2))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dist_stilts.errors import UserError, nearest
+from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.encoder import load_encoder, load_tokenizer
 from dist_stilts.model.heads import Head, head_name
 from dist_stilts.model.labels import Match, parse_given
@@ -15,7 +16,6 @@ from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
 from dist_stilts.model.saved_heads import SavedHead, head_for, load_head, load_task_model, matched, saved_heads
 from dist_stilts.model.trial import logits_of_transformers, on_trial, require_same
-from dist_stilts.tasks.hub import fetch_model
 from dist_stilts.tasks.spec import TaskSpec
 
 
@@ -47,7 +47,7 @@ def open_model(path: str, revision: str | None = None, *, head: str | None = Non
         UserError: a bare encoder, a model that generates text, several heads and none chosen, weights that are not what
             the provenance says, no tokenizer.
     """
-    folder = fetch_model(path, revision)
+    folder = model_folder(path, revision)
     provenance = read_provenance(folder)
     saved = _chosen(saved_heads(folder, provenance), provenance, head, folder)
     model = _assembled({saved.name: saved}, provenance, folder)
@@ -67,7 +67,7 @@ def load_model(
         UserError: a task whose head the model does not have whole, or whose labels are others; weights that are not
             what its provenance says.
     """
-    folder = fetch_model(path, revision)
+    folder = model_folder(path, revision)
     provenance = read_provenance(folder)
     tokenizer = load_tokenizer(str(folder))
     if not specs:
@@ -76,7 +76,7 @@ def load_model(
     found = _heads_for(specs, folder, provenance)
     model = _assembled(found, provenance, folder)
     for name, matching in matches(specs, folder, labels).items():
-        model.heads[name].rename(matching)
+        model.head(name).rename(matching)
     return model, tokenizer, provenance
 
 

@@ -145,9 +145,13 @@ def fresh_head(spec: TaskSpec, encoder: Any) -> Head:
     Raises:
         UserError: transformers has no model of this kind for the encoder's architecture.
     """
-    family = family_of(spec)
+    return new_head(family_of(spec), spec.labels, encoder)
+
+
+def new_head(family: Family, labels: Sequence[str], encoder: Any) -> Head:
+    """A head of a kind with random weights; see :func:`fresh_head`."""
     config = copy.deepcopy(encoder.config)
-    for key, value in family.head_config(spec.labels).items():
+    for key, value in family.head_config(labels).items():
         setattr(config, key, value)
     with torch.device("meta"):
         task = task_class(family, config)._from_config(config)
@@ -197,13 +201,21 @@ def tie(task: Any, encoder: Any) -> None:
         setattr(task.get_submodule(place), leaf, owner.get_parameter(source.removeprefix(prefix)))
 
 
+def join(head: Head, encoder: Any) -> Any:
+    """Make the whole Hugging Face task model of encoder and head, which is then a head no more."""
+    ready = head.ready
+    if ready.pooler is not None:
+        encoder.pooler = ready.pooler
+        if ready.activation is not None:
+            encoder.pooler_activation = ready.activation
+    setattr(head.task, head.task.base_model_prefix, encoder)
+    return head.task
+
+
 @contextmanager
 def joined(head: Head, encoder: Any) -> Iterator[Any]:
     """The whole Hugging Face task model, encoder and head, for as long as the block lasts."""
-    ready, task = head.ready, head.task
-    if ready.pooler is not None:
-        encoder.pooler = ready.pooler
-    setattr(task, task.base_model_prefix, encoder)
+    ready, task = head.ready, join(head, encoder)
     try:
         yield task
     finally:

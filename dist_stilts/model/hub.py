@@ -17,6 +17,7 @@ from pathlib import Path
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.card import CARD
+from dist_stilts.model.pooling_files import MODULE_WEIGHTS
 from dist_stilts.model.provenance import PROVENANCE, Provenance, read_provenance
 
 CONFIG = "config.json"
@@ -106,7 +107,7 @@ def model_folder(path: Path) -> Path:
 
 def _is_sent(name: str) -> bool:
     folder, _, file = name.rpartition("/")
-    in_module = bool(re.fullmatch(r"[0-9]+_[^/]+", folder)) and file == CONFIG
+    in_module = bool(re.fullmatch(r"[0-9]+_[^/]+", folder)) and file in (CONFIG, MODULE_WEIGHTS)
     in_model = not folder or bool(re.fullmatch(r"heads/[^/.][^/]*", folder))
     return in_module or (in_model and not file.startswith(".") and any(fnmatch(file, pattern) for pattern in SENT))
 

@@ -3,6 +3,7 @@
 model/            the task's whole model, where the phase had one head
 model/            the shared encoder, where it had several, and below it
   heads/<task>/   each task's whole model; the encoder's file is the same one, linked
+model/            the encoder and a file of heads: an export of an older version, see :mod:`dist_stilts.model.old_heads`
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Any
 
 import torch
 
-from dist_stilts.errors import UserError
+from dist_stilts.errors import UserError, refused
 from dist_stilts.families.family import Family
 from dist_stilts.families.kinds import KINDS
 from dist_stilts.layout import head_folder
-from dist_stilts.model.encoder import quiet_transformers, refused
+from dist_stilts.model.encoder import quiet_transformers
 from dist_stilts.model.heads import MLM, Head, head_name, labels_of, task_class, tie
 from dist_stilts.model.labels import Given, Match, match
+from dist_stilts.model.old_heads import is_old, old_heads, old_task_model
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.tasks.spec import TaskSpec
 
@@ -52,6 +54,9 @@ def saved_heads(folder: Path, provenance: Provenance | None) -> dict[str, SavedH
     if provenance is None:
         found = read_head(folder)
         return {found.name: found} if found else {}
+    if is_old(folder):
+        old = old_heads(folder, provenance.heads)
+        return {name: SavedHead(folder, name, family, labels) for name, (family, labels) in old.items()}
     places = folders_of_heads(folder, provenance.heads)
     heads = {name: read_head(place) for name, place in places.items()}
     for name, head in heads.items():
@@ -104,7 +109,9 @@ def family_of_model(config: Any) -> Family | None:
 def head_for(spec: TaskSpec, heads: dict[str, SavedHead], provenance: Provenance | None) -> SavedHead | None:
     """The head that predicts a task: in an export of ours the one of that name, else the one of that kind."""
     if provenance is not None:
-        return heads.get(head_name(spec))
+        saved = heads.get(head_name(spec))
+        # An older export may not say what the labels are, but the name does, by their digest.
+        return replace(saved, labels=spec.labels) if saved and saved.family.has_labels else saved
     return next((head for head in heads.values() if head.family.name == spec.family), None)
 
 
@@ -124,6 +131,8 @@ def load_task_model(saved: SavedHead) -> Any:
     from transformers import AutoConfig
 
     quiet_transformers()
+    if is_old(saved.folder):
+        return old_task_model(saved.folder, saved.name, saved.family, saved.labels)
     try:
         config = AutoConfig.from_pretrained(str(saved.folder), trust_remote_code=False)
         task, info = task_class(saved.family, config).from_pretrained(

@@ -48,12 +48,12 @@ def logits_of_transformers(task: Any, family: Family) -> torch.Tensor:
     ids, mask = to_grid(batch["input_ids"], segments, task.config.pad_token_id or 0), real.long()
     task.eval()
     if family.reads == "choices":
-        return task(input_ids=ids[None], attention_mask=mask[None]).logits.float()  # type: ignore[no-any-return]
+        return task(input_ids=ids[None], attention_mask=mask[None]).logits.float()
     out = task(input_ids=ids, attention_mask=mask)
     if family.reads == "rows":
-        return out.logits.float()  # type: ignore[no-any-return]
+        return out.logits.float()
     if family.reads == "targets":
-        return out.logits[real].float()  # type: ignore[no-any-return]
+        return out.logits[real].float()
     spans = torch.stack([out.start_logits, out.end_logits], -1).float()
     return spans.masked_fill(~real[..., None], float("-inf"))
 

@@ -138,7 +138,7 @@ def _snapshot(name: str, revision: str | None) -> Path:
     from huggingface_hub.utils import logging
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    wanted = ["*.json", "*.txt", "*.model", "model*.safetensors"]
+    wanted = ["*.json", "*.txt", "*.model", "model*.safetensors", "adapter_model.*"]
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, etag_timeout=ETAG_SECONDS))
         if not any(folder.glob("model*.safetensors")):  # older models have no other form

@@ -81,15 +81,16 @@ def test_a_task_of_ones_own_trains_beside_others_and_is_scored(runs: Path) -> No
     trained = {entry["task"]: entry for entry in provenance["trained_on"]}
     assert trained["mine"]["examples"] == 24
     assert trained["commonsenseqa"]["languages"] == ["en", "de"]
-    english = len((runs / "several" / "predictions" / "mine" / "dev-en.tsv").read_text().split())
-    assert english == 6
+    assert trained["mine"]["languages"] == ["de"], "its source language"
+    german = len((runs / "several" / "predictions" / "mine" / "dev-de.tsv").read_text().split())
+    assert german == 6
 
 
 def test_prepare_reports_what_it_read_and_cut(runs: Path, cli: Callable, options: list[str]) -> None:
     done = cli("prepare", str(RECIPE), *options, "--json")
     assert done.returncode == 0, done.stderr
     found = {(row["task"], row["split"], row["language"]): row for row in json.loads(done.stdout)}
-    assert found["mine", "train", "en"]["examples"] == 24
+    assert found["mine", "train", "de"]["examples"] == 24
     assert ("commonsenseqa", "train", "de") in found
     assert found["squad_v1", "train", "en"]["rows"] > found["squad_v1", "train", "en"]["examples"]  # windows
     assert all(

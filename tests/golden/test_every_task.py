@@ -215,7 +215,9 @@ CASES = {
     "ccg": Case("test", "de", [
         ("<s> Der Vogel singt gern . </s>", [-100, 3, 1, 4, -1, 5, -100], [3, 1, 4, 4, 5]),
         ("<s> Eva liebt New York </s>", [-100, 2, 0, 2, -100, -100], [2, 4, 2]),
-    ], {"accuracy": 75.0}, "np/n\nn\ns:dcl\\np\ns:dcl\\np\ns:dcl\\s:dcl\n\nnp\ns:dcl\\np\nnp\n", best=100 * 7 / 8),
+    ], {"accuracy": 75.0}, "np/n\nn\ns:dcl\\np\ns:dcl\\np\ns:dcl\\s:dcl\n\nnp\ns:dcl\\np\nnp\n",
+        quirks={r"label '(s:dcl\\np)\\(s:dcl\\np)', which no training row has": 1}, best=100 * 7 / 8,
+    ),
 
     "mlm": Case("train", "es", [
         ("<s> El río baja de la sierra </s>", [], []), ("<s> al mar </s>", [], []), ("<s> Llueve </s>", [], []),
