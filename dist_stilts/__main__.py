@@ -14,7 +14,7 @@ import typer
 
 from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from dist_stilts.parallel.launchers import own_rank
-from dist_stilts.verbs import averaging, data, mining, preflight, push, recipes, scoring, study, training
+from dist_stilts.verbs import averaging, data, mining, predict, preflight, push, recipes, scoring, study, training
 from dist_stilts.verbs.common import say, show_version
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -49,6 +49,7 @@ VERBS = (
     averaging.average,
     push.push,
     scoring.evaluate,
+    predict.predict,
     mining.mine,
     scoring.score,
     scoring.table,

@@ -204,8 +204,8 @@ BREAKS = [
         11,
         "records do not say in which precision they were made",
         "dist_stilts/evaluate/conditions.py",
-        "return Reading(job.inputs, layer, pooling, mining, job.max_length, dtype=dtype)",
-        "return Reading(job.inputs, layer, pooling, mining, job.max_length)",
+        "job.max_length, dtype=dtype, labels=labels)",
+        "job.max_length, labels=labels)",
         "tests/unit/evaluate/test_suite.py::test_no_score_is_without_its_conditions",
     ),
     Break(

@@ -15,24 +15,27 @@ from dist_stilts.model.provenance import Provenance, read_provenance
 from dist_stilts.parallel.world import World
 from dist_stilts.results.metrics import last_metric
 from dist_stilts.results.record import Identity, Model, Reading, ResultRecord, Scoring, Training
+from dist_stilts.tasks.hub import fetch_model
 from dist_stilts.tasks.sources import base_of, data_revision, is_available, parse_split
-from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
+from dist_stilts.tasks.spec import RETRIEVAL
 from dist_stilts.tasks.specs_text import PLAIN_TEXT
 
 if TYPE_CHECKING:
     from dist_stilts.evaluate.suite import Job, Unit
 
 
-def model_of(path: str) -> Model:
+def model_of(path: str, revision: str | None = None) -> Model:
     """Which model a folder or a name on the Hub stands for: it is known by its weights, as both may hold others later.
 
     Raises:
         UserError: no model there.
     """
-    provenance = read_provenance(Path(path))
+    folder = fetch_model(path, revision)
+    commit = folder.name if folder.parent.name == "snapshots" and not Path(path).is_dir() else ""
+    provenance = read_provenance(folder)
     if provenance is None:
-        return Model(_weights_digest(model_folder(path)), path=path)
-    return Model(provenance.digest[:12], provenance.run, path, provenance.origin)
+        return Model(_weights_digest(model_folder(path, revision)), path=path, revision=commit)
+    return Model(provenance.digest[:12], provenance.run, path, provenance.origin, commit)
 
 
 def _weights_digest(folder: Path) -> str:
@@ -65,15 +68,17 @@ def training_of(provenance: Provenance | None, phase: str | None = None, role: s
     )
 
 
-def reading(job: Job, spec: TaskSpec, layer: int | None, world: World) -> Reading:
-    """How a task's texts are read, and pairs found."""
+def reading(job: Job, unit: Unit, world: World) -> Reading:
+    """How a unit's texts are read, what the model's outputs are taken for, and how pairs are found."""
+    spec, layer = unit.spec, unit.layer
     dtype = str(evaluation_dtype(job.config.dtype, world.device)).removeprefix("torch.")
     if spec.family not in RETRIEVAL and family_of(spec).windowed:
         return Reading(job.inputs, None, max_length=job.qa.max_length, stride=job.qa.stride, dtype=dtype)
     settings = job.config.retrieval
     pooling = settings.reads if spec.family in RETRIEVAL else ""
     mining = settings.mines if spec.family == "bucc" else ""
-    return Reading(job.inputs, layer, pooling, mining, job.max_length, dtype=dtype)
+    labels = unit.matching.condition if unit.matching else ""
+    return Reading(job.inputs, layer, pooling, mining, job.max_length, dtype=dtype, labels=labels)
 
 
 def scoring(job: Job, world: World, seconds: float) -> Scoring:
@@ -112,7 +117,7 @@ def _last(unit: Unit, job: Job, world: World, model: Model) -> Identity:
         None,
         data_revision=_revision(unit, job),
         model=model,
-        reading=reading(job, unit.spec, unit.layer, world),
+        reading=reading(job, unit, world),
     ).identity.in_any_run()
 
 

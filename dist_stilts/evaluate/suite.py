@@ -21,6 +21,7 @@ from dist_stilts.data.prepare import Wanted, prepare
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.conditions import model_of, reading, scoring, training_of, unscored
 from dist_stilts.evaluate.embedding import Embedder
+from dist_stilts.evaluate.outputs import Tally, as_predicted, with_matchings, within_reach
 from dist_stilts.evaluate.predict import evaluation_dtype, predict
 from dist_stilts.evaluate.retrieval import (
     RetrievalConfig,
@@ -36,9 +37,11 @@ from dist_stilts.families.score import Decoding, Score
 from dist_stilts.layout import layer_folder, prediction_file, write_text
 from dist_stilts.model.encoder import load_tokenizer, number_of_layers
 from dist_stilts.model.fine_tuned import load_model
+from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
+from dist_stilts.report.progress import say
 from dist_stilts.results.files import append, read
 from dist_stilts.results.record import PERCENT, THRESHOLD, Model, ResultRecord, Scoring, Training
 from dist_stilts.tasks.registry import find_task
@@ -88,7 +91,9 @@ class Job:
     """What to score, on what, and where the results go.
 
     Attributes:
-        model: folder of the model; root: folder of the data, None for the Hub; prepared: folder of tokenised data.
+        model: folder of the model, or its name on the Hub, where ``revision`` is a commit, branch or tag.
+        root: folder of the data, None for the Hub; prepared: folder of tokenised data.
+        labels: what the model's outputs are, where their names do not tell (:mod:`dist_stilts.model.labels`).
         embeddings: folder of what retrieval has embedded; all of it can be deleted.
         training: how the model came to be; None for what its provenance tells.
         versions: by package, of what runs here.
@@ -107,6 +112,8 @@ class Job:
     qa: QaLengths = field(default_factory=QaLengths)
     training: Training | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    revision: str | None = None
+    labels: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,12 +122,14 @@ class Unit:
 
     Attributes:
         layer: retrieval only: the element of hidden_states that is read.
+        matching: how the model's outputs become the task's labels.
     """
 
     spec: TaskSpec
     split: str
     language: str
     layer: int | None = None
+    matching: Match | None = None
 
 
 def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list[ResultRecord]:
@@ -130,17 +139,18 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
         UserError: unknown task, split or language; missing data; a model without the head; rows that were trained on.
     """
     job.config.retrieval.check()
-    wanted = list(units(job))
+    wanted = with_matchings(units(job), job)
+    job = within_reach(job, wanted, silent=not world.is_main)
     known = known_records(job) if world.is_main else []
     known_ids = {record.identity for record in known}
     scored, places = broadcast_value(_to_score(job, wanted, known, world) if world.is_main else (Model(), []))
     if missing := [wanted[place] for place in places]:
         specs = list({unit.spec.name: unit.spec for unit in missing if unit.spec.family not in RETRIEVAL}.values())
-        model, tokenizer, provenance = load_model(job.model, specs)
+        model, tokenizer, provenance = load_model(job.model, specs, job.revision, job.labels)
         for unit in missing:
             refuse_trained_rows(unit, provenance)
         model.to(world.device, evaluation_dtype(job.config.dtype, world.device))
-        embedder = None
+        embedder, tally = None, Tally()
         if layers := tuple(sorted({unit.layer for unit in missing if unit.layer is not None})):
             settings = job.config.retrieval
             embedder = open_embedder(
@@ -150,7 +160,7 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
             if progress:
                 progress(f"scoring {unit.spec.name} {unit.split} {unit.language}", number, len(missing))
             started = time.perf_counter()
-            records = score(unit, job, model, tokenizer, embedder, world)
+            records = score(unit, job, model, tokenizer, embedder, world, tally)
             if world.is_main:
                 circumstances = scoring(job, world, time.perf_counter() - started)
                 records = completed(records, job, scored, provenance, circumstances)
@@ -158,6 +168,8 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
                 append(job.results, [record for record in records if record.identity not in known_ids])
         if progress:
             progress("scoring", len(missing), len(missing))
+        for line in tally.lines():
+            say(line)
     return broadcast_value(known_records(job) if world.is_main else [])
 
 
@@ -168,7 +180,7 @@ def known_records(job: Job) -> list[ResultRecord]:
 
 def _to_score(job: Job, wanted: Sequence[Unit], known: Sequence[ResultRecord], world: World) -> tuple[Model, list[int]]:
     """Which model is scored, and the places of the units that it has yet to be scored on."""
-    model = model_of(job.model)
+    model = model_of(job.model, job.revision)
     return model, unscored(wanted, known, job, world, model)
 
 
@@ -183,7 +195,9 @@ def completed(
 
 def prepare_job(job: Job, progress: OnProgress | None = None) -> list[JsonObject]:
     """Tokenise all rows that the job scores; returns what tokenising did. Retrieval reads its texts when it scores."""
-    tokenizer = load_tokenizer(job.model)
+    wanted = with_matchings(units(job), job)
+    job = within_reach(job, wanted, silent=False)
+    tokenizer = load_tokenizer(job.model, job.revision)
     return [
         {
             "task": unit.spec.name,
@@ -191,7 +205,7 @@ def prepare_job(job: Job, progress: OnProgress | None = None) -> list[JsonObject
             "language": unit.language,
             **prepare(rows_of(unit, job), tokenizer, job.prepared, progress).meta,
         }
-        for unit in units(job)
+        for unit in wanted
         if unit.spec.family not in RETRIEVAL
     ]
 
@@ -216,7 +230,7 @@ def units(job: Job) -> Iterator[Unit]:
 
 def layers_of(job: Job) -> tuple[int, ...]:
     """The layers that the job's retrieval reads."""
-    return wanted_layers(job.config.retrieval.layer, number_of_layers(job.model))
+    return wanted_layers(job.config.retrieval.layer, number_of_layers(job.model, job.revision))
 
 
 def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str]) -> list[str]:
@@ -238,9 +252,10 @@ def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str
 
 
 def score(
-    unit: Unit, job: Job, model: Any, tokenizer: Any, embedder: Embedder | None, world: World
+    unit: Unit, job: Job, model: Any, tokenizer: Any, embedder: Embedder | None, world: World, tally: Tally
 ) -> list[ResultRecord]:
-    """Score one unit; every rank gets the records, as yet without model and training; rank 0 writes the predictions."""
+    """Score one unit; every rank gets the records, as yet without model and training; rank 0 writes the predictions and
+    keeps the tally."""
     if embedder and unit.layer is not None:
         found = retrieve(unit, job, embedder, world)
         revision = data_revision(unit.spec, job.root, unit.split, unit.language)
@@ -249,6 +264,8 @@ def score(
         prepared = prepare(wanted, tokenizer, job.prepared, may_build=world.size == 1)
         found = score_rows(model, wanted, prepared.features, world, job.config)
         revision = prepared.revision
+        if world.is_main:
+            tally.add(unit, found.predictions, prepared.features)
     if world.is_main:
         write_predictions(unit, job, found)
     about = ResultRecord(
@@ -261,7 +278,7 @@ def score(
         collapsed=found.degenerate,
         data_revision=revision,
         health=found.health,
-        reading=reading(job, unit.spec, unit.layer, world),
+        reading=reading(job, unit, world),
     )
     records = [
         replace(about, metric=name, value=value, unit=found.units.get(name, PERCENT))
@@ -277,7 +294,7 @@ def score_rows(model: Any, wanted: Wanted, features: Features, world: World, con
     spec, decoding = wanted.spec, Decoding(config.n_best, config.longest_answer)
     predicted = predict(model, spec, features, world, config.batch_size, decoding)
     rows = partial(load_rows, spec, wanted.root, wanted.split, wanted.language)
-    return family_of(spec).score(spec, wanted.language, features, predicted, rows)
+    return family_of(spec).score(as_predicted(spec, model), wanted.language, features, predicted, rows)
 
 
 def write_predictions(unit: Unit, job: Job, found: Score) -> None:

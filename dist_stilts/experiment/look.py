@@ -12,12 +12,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dist_stilts.conventions import ENGLISH, JsonObject
+from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.guess import guess_columns, is_number, is_too_many
 from dist_stilts.tasks.own_rows import FIELDS
+from dist_stilts.tasks.read_conll import SUFFIXES
 from dist_stilts.tasks.read_own import OwnTask, own_spec
-from dist_stilts.tasks.records import read_records
+from dist_stilts.tasks.records import read_records, suffix_of
 from dist_stilts.tasks.siblings import as_languages, home, one_name, read_as_english, siblings
 from dist_stilts.tasks.sources import in_slice, parse_split, stream_rows
 from dist_stilts.tasks.spec import ChoiceRow, PairRow, Row, SpanRow, TaggedRow, TaskSpec
@@ -35,7 +36,6 @@ LOOKED_AT, MOST_ROWS = 200, 200_000
 """Rows by which columns are guessed; rows that are read to find labels and lengths."""
 SLICES = (90, 80, 50)
 """Percent of the training rows that stay, if the rest is the dev set: the first that leaves rows on both sides."""
-WITHOUT_COLUMNS = (".conll", ".iob", ".bio", ".iob2", ".conllu")
 
 
 @dataclass
@@ -77,24 +77,33 @@ def look_into(kind: str, name: str, file: Path, tests: Sequence[Path], columns: 
     family = FAMILIES[kind]
     if family not in FIELDS:
         raise UserError(f"this version has no tasks of the kind '{kind}'", fix=f"Known: {', '.join(FIELDS)}")
-    head = [record for _, record in islice(_records(file), LOOKED_AT)]
-    if not head:
-        raise UserError("no rows", where=file, fix="Give a file with a row for each example")
-    guessed = {} if file.suffix in WITHOUT_COLUMNS else _columns(family, head, columns, file)
-    look = Look(home(file), OwnTask(family, columns=guessed))
-    _explain_columns(look, columns)
+    if not file.is_file():
+        raise UserError("no such file", where=file, fix="Give --data FILE")
+    look = Look(home(file), OwnTask(family))
+    if family == "token" and suffix_of(file.name) in SUFFIXES:
+        look.own.columns = _numbers(columns)
+        look.notes.append("a CoNLL file: words and tags are the first and the last column, unless --column says else")
+    else:
+        look.own.columns = _columns(family, columns, file)
+        _explain_columns(look, columns)
     _find_files(look, file, tests)
     _read(look, name, file, kind)
     return look
 
 
-def _records(file: Path) -> Any:
-    if not file.is_file():
-        raise UserError("no such file", where=file, fix="Give --data FILE")
-    return read_records(file)
+def _numbers(given: Mapping[str, str]) -> dict[str, int]:
+    """Columns of a CoNLL file, as users give them."""
+    if wrong := [number for number in given.values() if not number.isdecimal()]:
+        fix = "Columns of CoNLL files have numbers: --column words=0 --column tags=3"
+        raise UserError(f"no column '{wrong[0]}'", where="--column", fix=fix)
+    return {name: int(number) for name, number in given.items()}
 
 
-def _columns(family: str, head: Sequence[JsonObject], given: Mapping[str, str], file: Path) -> dict[str, Any]:
+def _columns(family: str, given: Mapping[str, str], file: Path) -> dict[str, Any]:
+    """Field to column, by the first rows of a table."""
+    head = [record for _, record in islice(read_records(file), LOOKED_AT)]
+    if not head:
+        raise UserError("no rows", where=file, fix="Give a file with a row for each example")
     known = (*FIELDS[family].required, *FIELDS[family].optional)
     if unknown := [name for name in given if name not in known]:
         raise UserError(f"--column: {family} has no field '{unknown[0]}'", fix=f"Known: {', '.join(known)}")

@@ -82,7 +82,7 @@ def optimise(
         UserError: training that fails (see the loop); nothing fits; ``before`` is damaged, or not of this model.
     """
     if world.device.type == "cpu" and not packs(model.encoder):  # fused attention's bf16 backward is slow there
-        model.encoder.set_attn_implementation("eager")  # type: ignore[operator]
+        model.encoder.set_attn_implementation("eager")
     if run.train.checkpoint_activations:
         checkpoint_activations(model.encoder)
     folder, embeddings = claim.folder, only_words_used(model, run, data)
@@ -144,7 +144,7 @@ def only_words_used(model: MultiTaskModel, run: Run, data: TrainingData) -> nn.E
     """
     if MLM in model.heads or not packs(model.encoder) or run.continues or run.role == TRUNK:
         return None
-    vocabulary = len(model.encoder.get_input_embeddings().weight)  # type: ignore[operator]
+    vocabulary = len(model.encoder.get_input_embeddings().weight)
     return train_only(model.encoder, torch.from_numpy(words_used(data.features, data.rows, vocabulary)))
 
 

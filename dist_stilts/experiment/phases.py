@@ -127,6 +127,8 @@ def score_phase(run: Run, recipe: Recipe, claim: Claim, world: World, command: s
         recipe.data.qa,
         conditions_of(run, read_provenance_of(path), _training_story(run, known)),
         versions(),
+        recipe.encoder.revision if path == recipe.encoder.path else None,
+        (recipe.encoder.labels or "") if path == recipe.encoder.path else "",
     )
     records = evaluate(job, world, bar(not world.is_main))
     if world.is_main:

@@ -40,13 +40,14 @@ def start_model(
 
     Fresh heads are drawn from ``head_seed`` alone, so that they are the same on every rank of any number.
     """
-    path, revision, before = None, None, None
+    path, revision, labels, before = None, None, None, None
     if run.start == FROM_RANDOM:
         encoder = new_encoder(recipe.encoder.config, recipe.encoder.path, recipe.encoder.revision, tokenizer, run.seed)
         report = LoadReport([], sorted(encoder.state_dict()), [])
     else:
         path = model_path(run.parent, recipe) if run.parent else str(recipe.encoder.path)
-        revision = recipe.encoder.revision if path == recipe.encoder.path else None
+        own = path == recipe.encoder.path
+        revision, labels = (recipe.encoder.revision, recipe.encoder.labels) if own else (None, None)
         before = read_provenance_of(path)
         expected = read_status(folder_of(recipe).run(run.parent.name)).digest if run.parent else None
         encoder, report = load_encoder(path, revision, expected or (before.digest if before else None))
@@ -54,9 +55,9 @@ def start_model(
         set_dropout(encoder, recipe.encoder.dropout)
     torch.manual_seed(run.head_seed)
     model = MultiTaskModel(encoder, data.specs)
-    heads = carry_over(model, data.specs, path, revision, reuse=run.heads == REUSE)
+    heads = carry_over(model, data.specs, path, revision, labels, reuse=run.heads == REUSE)
     if world.is_main:
-        left = without_heads(report, [model.heads[name] for name in heads.loaded])
+        left = without_heads(report, [model.head(name) for name in heads.loaded])
         say(f"{run.name}: start {run.start}; {left.line()}; {heads.line()}")
     began = before if run.continues else None  # one training, in parts
     return model, Provenance(

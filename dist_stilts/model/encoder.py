@@ -26,6 +26,9 @@ class EncoderConfig:
     """Hub name or local folder; null to make a new one from ``config``."""
     revision: str | None = None
     """Hub commit, branch or tag."""
+    labels: str | None = None
+    """What the outputs of the head of ``path`` are, where their names do not tell and it is scored, or trained on with
+    `heads: reuse`: `LABEL_0=entailment,LABEL_1=neutral,…` or all labels in its order."""
     tokenizer: str | None = None
     """Hub name or local folder, where it is not the encoder's own; `simulated` is the simulated world's."""
     config: dict[str, Any] | None = None
@@ -70,7 +73,7 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
             where=folder,
             fix="Copy its tokenizer files there, or set encoder.tokenizer",
         )
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
     if not tokenizer.is_fast:
         raise UserError("the tokenizer has no fast implementation", where=folder, fix="Convert it to tokenizer.json")
     return tokenizer
@@ -86,7 +89,7 @@ def number_of_layers(path: str, revision: str | None = None) -> int:
 
     folder = model_folder(path, revision)
     try:
-        return int(AutoConfig.from_pretrained(str(folder)).num_hidden_layers)
+        return int(AutoConfig.from_pretrained(str(folder), trust_remote_code=False).num_hidden_layers)
     except Exception as error:
         raise refused("cannot load an encoder", folder, error) from None
 
@@ -114,13 +117,14 @@ def load_encoder(
     quiet_transformers()
     folder = model_folder(path, revision)
     try:
-        config = AutoConfig.from_pretrained(str(folder))
+        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
         architecture: Any = MODEL_MAPPING[type(config)]
         without_pooler = "add_pooling_layer" in inspect.signature(architecture).parameters
         extra = {"add_pooling_layer": False} if without_pooler else {}
         encoder, info = AutoModel.from_pretrained(
             str(folder),
             config=config,
+            trust_remote_code=False,
             dtype=torch.float32,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are reported, and refused below
@@ -191,7 +195,7 @@ def read_architecture(path: str, revision: str | None = None) -> Any:
     if Path(path).is_dir():
         path = str(model_folder(path))
     try:
-        return AutoConfig.from_pretrained(path, revision=revision, local_files_only=True)
+        return AutoConfig.from_pretrained(path, revision=revision, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         if Path(path).is_dir():
             raise refused("cannot read the architecture", path, error) from None

@@ -41,7 +41,7 @@ def export(folder: Path, model: MultiTaskModel, tokenizer: Any, provenance: Prov
     tokenizer.backend_tokenizer.no_truncation()
     places = folders_of_heads(folder, {name: provenance.heads[name] for name in model.heads})
     if len(places) == 1:
-        with joined(next(iter(model.heads.values())), model.encoder) as task:
+        with joined(model.head(next(iter(places))), model.encoder) as task:
             task.save_pretrained(str(folder), max_shard_size=ONE_FILE)
     elif places:
         _write_several(folder, model, places)
@@ -57,7 +57,7 @@ def _write_several(folder: Path, model: MultiTaskModel, places: Mapping[str, Pat
     """Write the encoder once, by the names that it has in a task's model, and each head beside a link to it."""
     encoder = model.encoder
     for name, place in places.items():
-        head: Head = model.heads[name]
+        head = model.head(name)
         with joined(head, encoder) as task:
             inside = {f"{task.base_model_prefix}.{part}" for part in encoder.state_dict()} - _pooler(head)
             tensors = task.state_dict()

@@ -11,11 +11,11 @@ from dist_stilts.errors import UserError, nearest
 from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.encoder import load_encoder, load_tokenizer
 from dist_stilts.model.heads import Head, head_name
-from dist_stilts.model.labels import parse_given
+from dist_stilts.model.labels import Match, parse_given
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
 from dist_stilts.model.saved_heads import SavedHead, head_for, load_head, load_task_model, matched, saved_heads
-from dist_stilts.model.trial import logits_of_transformers, require_same
+from dist_stilts.model.trial import logits_of_transformers, on_trial, require_same
 from dist_stilts.tasks.spec import TaskSpec
 
 
@@ -73,13 +73,28 @@ def load_model(
     if not specs:
         encoder, _ = load_encoder(str(folder), expected_digest=provenance.digest if provenance else None)
         return MultiTaskModel(encoder, []), tokenizer, provenance
-    there = saved_heads(folder, provenance)
-    found = {head_name(spec): _head_for(spec, there, provenance, folder) for spec in specs}
+    found = _heads_for(specs, folder, provenance)
     model = _assembled(found, provenance, folder)
-    for spec in specs:
-        saved = found[head_name(spec)]
-        model.heads[head_name(spec)].rename(matched(spec, saved, parse_given(labels, saved.labels)))
+    for name, matching in matches(specs, folder, labels).items():
+        model.head(name).rename(matching)
     return model, tokenizer, provenance
+
+
+def matches(specs: Sequence[TaskSpec], folder: Path, labels: str = "") -> dict[str, Match | None]:
+    """How a model's outputs become tasks' labels, by name of the task's head; its weights are not read.
+
+    Args:
+        labels: see :func:`load_model`.
+
+    Raises:
+        UserError: a task that the model has no head for, or whose labels are others.
+    """
+    found = _heads_for(specs, folder, read_provenance(folder))
+    if labels and not any(saved.labels for saved in found.values()):
+        raise UserError("--labels names classes or tags, and the model's outputs are neither", where=folder)
+    given = {name: parse_given(labels, saved.labels) if saved.labels else {} for name, saved in found.items()}
+    named = {head_name(spec): spec for spec in specs}
+    return {name: matched(spec, found[name], given[name]) for name, spec in named.items()}
 
 
 def load_whole(folder: Path, provenance: Provenance) -> MultiTaskModel:
@@ -95,17 +110,23 @@ def load_whole(folder: Path, provenance: Provenance) -> MultiTaskModel:
     return MultiTaskModel(encoder, [])
 
 
-def _head_for(spec: TaskSpec, there: dict[str, SavedHead], provenance: Provenance | None, folder: Path) -> SavedHead:
-    saved = head_for(spec, there, provenance)
-    if saved is None:
-        known = provenance.heads.values() if provenance else [there]
-        names = sorted({name for names in known for name in names})
+def _heads_for(specs: Sequence[TaskSpec], folder: Path, provenance: Provenance | None) -> dict[str, SavedHead]:
+    """The heads that predict tasks, by name of the task's head; UserError names the tasks that have none."""
+    there = saved_heads(folder, provenance)
+    found = [head_for(spec, there, provenance) for spec in specs]
+    if without := [spec.name for spec, saved in zip(specs, found, strict=True) if saved is None]:
+        names = ", ".join(f"'{name}'" for name in without)
+        if there and not provenance:
+            kinds = ", ".join(f"a {saved.name} ({saved.family.name})" for saved in there.values())
+            fix = "Leave them out" if len(without) < len(specs) else "Name tasks of its kind"
+            raise UserError(f"{kinds} cannot be scored on {names}", where=folder, fix=fix)
+        known = sorted({task for tasks in provenance.heads.values() for task in tasks}) if provenance else []
         raise UserError(
-            f"the model has no trained head for '{spec.name}' (heads: {', '.join(names) or 'none'})",
+            f"the model has no trained head for {names} (heads: {', '.join(known) or 'none'})",
             where=folder,
             fix="Train it on the task first",
         )
-    return saved
+    return {head_name(spec): saved for spec, saved in zip(specs, found, strict=True) if saved}
 
 
 def _chosen(there: dict[str, SavedHead], provenance: Provenance | None, wanted: str | None, folder: Path) -> SavedHead:
@@ -128,9 +149,10 @@ def _assembled(found: dict[str, SavedHead], provenance: Provenance | None, folde
     """One model of several heads: the first one's encoder is all theirs."""
     (first, saved), *others = found.items()
     task = load_task_model(saved)
-    expected = logits_of_transformers(task, saved.family)
-    head = Head(task, saved.family)
-    encoder = head.ready.shared
+    with on_trial(task, folder):
+        expected = logits_of_transformers(task, saved.family)
+        head = Head(task, saved.family)
+        encoder = head.ready.shared
     if provenance and (digest := weights_digest(encoder)) != provenance.digest:
         raise UserError(
             f"these are not the weights of its provenance (digest {digest[:12]}, expected {provenance.digest[:12]})",
@@ -138,5 +160,6 @@ def _assembled(found: dict[str, SavedHead], provenance: Provenance | None, folde
             fix="Delete the run's folder and run it again",
         )
     model = MultiTaskModel(encoder, [], {first: head, **{name: load_head(other, encoder) for name, other in others}})
-    require_same(model, first, expected, folder)
+    with on_trial(task, folder):
+        require_same(model, first, expected, folder)
     return model

@@ -32,9 +32,15 @@ class MultiTaskModel(nn.Module):
 
     def forward(self, head: str, batch: Batch) -> torch.Tensor:
         """Summed loss of a batch, fp32 scalar."""
-        return self.heads[head].family.loss_sum(self.logits(head, batch), batch)
+        return self.head(head).family.loss_sum(self.logits(head, batch), batch)
+
+    def head(self, name: str) -> Head:
+        """The head of that name."""
+        found = self.heads[name]
+        assert isinstance(found, Head)
+        return found
 
     def logits(self, head: str, batch: Batch) -> torch.Tensor:
         """Logits of a batch, fp32; see :data:`dist_stilts.families.family.Reads` for their shapes."""
-        logits: torch.Tensor = self.heads[head](encode(self.encoder, batch), batch)
+        logits: torch.Tensor = self.head(head)(encode(self.encoder, batch), batch)
         return logits

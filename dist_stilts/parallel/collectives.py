@@ -84,6 +84,27 @@ def gather_values(value: T) -> list[T]:
     return values
 
 
+def scatter_values(values: list[T] | None) -> T:
+    """This rank's of the values that rank 0 holds, one for each rank (anything that pickles)."""
+    if _alone():
+        assert values is not None
+        return values[0]
+    box: list[Any] = [None]
+    dist.scatter_object_list(box, values)
+    own: T = box[0]
+    return own
+
+
+def gather_on_main(value: T) -> list[T]:
+    """What every rank holds, by rank (anything that pickles): on rank 0; the others get an empty list."""
+    if _alone():
+        return [value]
+    main = dist.get_rank() == 0
+    values: list[Any] | None = [None] * dist.get_world_size() if main else None
+    dist.gather_object(value, values)
+    return values or []
+
+
 def gather_tensor(tensor: torch.Tensor) -> list[torch.Tensor]:
     """Every rank's CPU tensor, of one shape on all ranks, by rank: on rank 0; the others get an empty list."""
     if _alone():

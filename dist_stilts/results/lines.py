@@ -36,6 +36,7 @@ KEYS = {
     ("model", "id"): "model_id",
     ("model", "name"): "model",
     ("model", "path"): "model_path",
+    ("model", "revision"): "model_revision",
     ("training", "collapsed"): "training_collapsed",
 }
 """Names in a line, where they are not those of the fields."""

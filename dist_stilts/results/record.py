@@ -28,12 +28,14 @@ class Model:
         id: digest of its encoder's weights, 12 digits; without provenance of their files.
         name: the run that made it, from its provenance; path: folder or Hub name, as it was given.
         origin: ``pretrained``, or ``random`` for an encoder that never saw text.
+        revision: the commit, of a model of the Hub.
     """
 
     id: str = ""
     name: str = ""
     path: str = ""
     origin: str = "pretrained"
+    revision: str = ""
 
     @property
     def called(self) -> str:
@@ -98,6 +100,8 @@ class Reading:
     Attributes:
         inputs: ``full``, or ``hypothesis`` without the premise; layer, pooling: of embeddings; mining: of pairs.
         max_length, stride: tokens; dtype: of the forward pass.
+        labels: what the outputs of a model were taken for, in its order and joined by ","; "" where they are the task's
+            labels in the task's order, as in models that were made here.
     """
 
     inputs: str = "full"
@@ -107,6 +111,7 @@ class Reading:
     max_length: int | None = None
     stride: int | None = None
     dtype: str = ""
+    labels: str = ""
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,12 @@ SETTINGS: dict[str, Setting] = {
     "run": _named("run", lambda record: record.training.run),
     "model": _named("model", lambda record: record.model.called),
     "path": _named("from", lambda record: record.model.path),
+    "revision": _named("revision", lambda record: record.model.revision),
     "digest": _named("digest", lambda record: record.model.id),
     "max_length": _named("max_length", lambda record: record.reading.max_length),
     "stride": _named("stride", lambda record: record.reading.stride),
     "dtype": lambda record: record.reading.dtype,
+    "labels": _named("labels", lambda record: record.reading.labels),
     "run_id": _named("run_id", lambda record: record.training.run_id),
     "folder": _named("in", lambda record: record.place.file.parent if record.place else None),
 }
@@ -47,9 +49,9 @@ def all_but(*names: str) -> tuple[str, ...]:
     return tuple(name for name in SETTINGS if name not in names)
 
 
-OF_TARGET = all_but("seed", "run", "model", "path", "digest", "run_id", "folder")
+OF_TARGET = all_but("labels", "seed", "run", "model", "path", "revision", "digest", "run_id", "folder")
 """Settings that make two scores of one task two targets: in means and curves only scores that agree in them meet. The
-others say which run it is that is scored."""
+others say which run it is that is scored, and what its outputs are."""
 
 
 def described(record: ResultRecord, settings: Iterable[str]) -> str:
@@ -78,12 +80,14 @@ def by_setting(
 
 
 def label(record: ResultRecord) -> str:
-    """Name a model by what it is: ``no intermediate``, ``mnli n=300``, ``random encoder``, ``hypothesis only``."""
+    """Name a model by what it is: ``no intermediate``, ``mnli n=300``, ``random encoder``, ``hypothesis only``; one
+    that came with its head, and of which no more is known, by its path."""
     training = record.training
     trained = training.intermediate.replace(",", " + ")
     size = f" n={training.intermediate_size}" if training.intermediate_size else ""
     parts = [*record.controls, *([trained + size] if trained else [])]
-    return ", ".join(parts) or "no intermediate"
+    is_foreign = record.reading.layer is None and not (record.model.name or training.run)
+    return ", ".join(parts) or (is_foreign and record.model.path) or "no intermediate"
 
 
 def tell_apart(

@@ -23,13 +23,24 @@ def _retrieval(text: str) -> Any:
     return typer.Option(help=text, rich_help_panel="Retrieval")
 
 
+Tasks = Annotated[
+    str | None, typer.Option(help="Comma-separated tasks.", show_default=False, autocompletion=complete.several_tasks)
+]
+Revision = Annotated[str | None, typer.Option(help="Commit, branch or tag of a model of the Hub.", show_default=False)]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        help="What the model's outputs are, where their names do not tell: LABEL_0=entailment,LABEL_1=neutral,… or all"
+        " labels in the model's order; NAME= leaves one out.",
+        show_default=False,
+    ),
+]
+
+
 def evaluate(
-    model: Annotated[str, typer.Option(help="Model folder (or Hub name, for retrieval).")],
+    model: Annotated[str, typer.Option(help="Model folder, or a model's name on the Hub.")],
     out: Annotated[Path, typer.Option(help="Folder for results.jsonl, predictions and pictures.")],
-    tasks: Annotated[
-        str | None,
-        typer.Option(help="Comma-separated tasks.", show_default=False, autocompletion=complete.several_tasks),
-    ] = None,
+    tasks: Tasks = None,
     data: Annotated[Path | None, typer.Option(help="Data folder; default: the Hub.", show_default=False)] = None,
     languages: Annotated[str, typer.Option(help="Comma-separated codes, or all that the data has.")] = "all",
     split: Annotated[str, typer.Option(help="Split or slice, such as dev[60%:].")] = "test",
@@ -38,6 +49,8 @@ def evaluate(
     stride: Annotated[int, typer.Option(help="Question answering: tokens from window to window.")] = 128,
     batch_size: Annotated[int, typer.Option(help="Rows per rank and forward pass.")] = 64,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    revision: Revision = None,
+    labels: Labels = None,
     prepare_only: Annotated[bool, typer.Option("--prepare-only", help="Tokenise the data, score nothing.")] = False,
     pairs: Annotated[tuple[Path, Path] | None, _retrieval("Two aligned files to score as Tatoeba's are.")] = None,
     layer: Annotated[str, _retrieval("0 (embeddings) and up, several (7,14), last, or all: a sweep.")] = "last",
@@ -51,8 +64,12 @@ def evaluate(
     memory: Annotated[str, _retrieval("Working memory of the search, such as 1.5G.")] = "512M",
     as_json: Json = False,
 ) -> None:
-    """Score a model on tasks. Example: `dist-stilts evaluate --model runs/quickstart/pretrain/model --tasks tatoeba
+    """Score a model on tasks: one that was trained here or, its labels matched by name, anybody's.
+
+    Example: `dist-stilts evaluate --model runs/quickstart/pretrain/model --tasks tatoeba
     --data runs/quickstart/world --layer all --out scores`
+
+    Example: `dist-stilts evaluate --model joeddav/xlm-roberta-large-xnli --tasks xnli --data DATA --out scores`
     """
     from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
@@ -65,13 +82,12 @@ def evaluate(
     from dist_stilts.report.lists import preparation
     from dist_stilts.report.progress import bar
 
-    if pairs:
-        wanted, data = {_own_pairs(*pairs): EvalTask()}, pairs[0].parent
-    elif tasks:
-        wanted = {task: EvalTask([split], languages.split(",")) for task in tasks.split(",")}
-    else:
+    names = [_own_pairs(*pairs)] if pairs else tasks.split(",") if tasks else []
+    if not names:
         fix = "Give --tasks (with --data, or they are read from the Hub), or two aligned files with --pairs"
         raise UserError("nothing to score", fix=fix)
+    how = EvalTask() if pairs else EvalTask([split], languages.split(","))
+    data = pairs[0].parent if pairs else data
     if data and not data.is_dir():
         raise UserError("the data folder does not exist", where=data)
     retrieval = RetrievalConfig(
@@ -80,7 +96,7 @@ def evaluate(
     folder = ScoresFolder(out)
     job = Job(
         model,
-        wanted,
+        dict.fromkeys(names, how),
         EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval),
         data,
         folder.prepared,
@@ -90,6 +106,8 @@ def evaluate(
         folder.embeddings,
         qa=QaLengths(window, stride),
         versions=versions(),
+        revision=revision,
+        labels=labels or "",
     )
     if prepare_only:
         print(preparation(prepare_job(job, bar())))

@@ -26,8 +26,8 @@ FLOORS = {
     4: {"scoring", "search", "analysis", "preflight"},
     5: {"families"},
     6: {"data", "model"},
-    7: {"train", "evaluate", "translate", "apply"},
-    8: {"experiment"},
+    7: {"train", "evaluate", "translate"},
+    8: {"experiment", "apply"},
     9: {"study"},
     10: {"verbs"},
 }

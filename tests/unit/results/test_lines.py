@@ -26,13 +26,13 @@ records = st.builds(
     ResultRecord,
     *(texts, texts, texts, texts, numbers | st.none(), counts, st.sampled_from(["percent", "threshold"])),
     *(st.booleans(), reasons, texts, st.dictionaries(texts, numbers, max_size=2)),
-    st.builds(Model, texts, texts, texts, texts),
+    st.builds(Model, texts, texts, texts, texts, texts),
     st.builds(
         Training,
         *(texts, texts, texts, texts, st.lists(texts, max_size=2).map(tuple), some, texts, texts, counts),
         *(st.booleans(), some, some, some, counts, numbers | st.none(), reasons, st.just({"select": "last"})),
     ),
-    st.builds(Reading, texts, some, texts, texts, some, some, texts),
+    st.builds(Reading, texts, some, texts, texts, some, some, texts, texts),
     st.builds(Scoring, st.dictionaries(texts, texts, max_size=2), counts, numbers, numbers),
 )
 

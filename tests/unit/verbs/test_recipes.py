@@ -138,6 +138,21 @@ def test_other_kinds_find_their_columns() -> None:
         assert own.get("no_answer", False) == (kind == "qa")
 
 
+def test_a_conll_file_has_numbers_for_columns_or_none_and_its_siblings_are_found() -> None:
+    for name in ("train.conll", "dev.conll", "test.de.conll"):
+        Path(name).write_text("Anna\tB-PER\nran\tO\n\n" * 5)
+    expected: tuple[tuple[tuple[str, ...], dict[str, int] | None], ...] = (
+        ((), None),
+        (("--column", "words=0", "--column", "tags=1"), {"words": 0, "tags": 1}),
+    )
+    for number, (options, columns) in enumerate(expected):
+        said("new", "tagging", "--data", "train.conll", "--out", f"c{number}.yaml", *options)
+        _, own = entry(f"c{number}")
+        assert (own["files"]["test"], own.get("columns")) == ("test.{lang}.conll", columns)
+    with pytest.raises(UserError, match=r"no column 'word'.*have numbers: --column words=0"):
+        said("new", "tagging", "--data", "train.conll", "--out", "c.yaml", "--column", "words=word")
+
+
 def test_pairs_are_found_by_their_names_or_given() -> None:
     for language in ("de", "fi", "en"):
         Path(f"talk.{language}.txt").write_text(f"one {language}\ntwo {language}\n")
@@ -158,7 +173,7 @@ def test_pairs_are_found_by_their_names_or_given() -> None:
     ("rows", "options", "message"),
     [
         (
-            [("a text", 1.5 + n / 10) for n in range(300)],
+            [("a text", 1000 + n) for n in range(300)],
             (),
             "300 different values of 'topic' are no classes.*regression",
         ),

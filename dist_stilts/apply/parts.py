@@ -1,0 +1,200 @@
+"""What is predicted so far, on disk: whole chunks only, and of what they are; the file itself is whole or absent.
+
+    <out>                   the predictions, there when they are whole
+    <out>.json              what made them; stays
+    .<out>.partial/         rows so far, and what they are of; gone at the end
+
+A chunk counts once it is written and counted, so a kill loses no more than the chunks at work.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from dist_stilts.apply.outputs import Writer
+from dist_stilts.config import differences
+from dist_stilts.conventions import JsonObject
+from dist_stilts.errors import EXIT_FAILED, UserError
+from dist_stilts.layout import require_folder, write_text
+from dist_stilts.parallel.once import hold
+
+
+@dataclass(frozen=True)
+class OutputFiles:
+    """The paths that belong to one file of predictions."""
+
+    out: Path
+
+    @property
+    def record(self) -> Path:
+        """What made the file, in JSON."""
+        return self.out.with_name(f"{self.out.name}.json")
+
+    @property
+    def folder(self) -> Path:
+        """What is predicted so far."""
+        return self.out.with_name(f".{self.out.name}.partial")
+
+    @property
+    def rows(self) -> Path:
+        """The rows predicted so far."""
+        return self.folder / "rows"
+
+    @property
+    def state(self) -> Path:
+        """Of what these rows are, and how many chunks, rows and bytes there are, in JSON."""
+        return self.folder / "state.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the program that works here."""
+        return self.folder / ".lock"
+
+
+@dataclass
+class Progress:
+    """How much is on the disk; ``notes`` are counts that go into the record."""
+
+    chunks: int = 0
+    rows: int = 0
+    bytes: int = 0
+    cut: int = 0
+
+    def add(self, rows: int, size: int, cut: int) -> None:
+        """Count one more chunk."""
+        self.chunks += 1
+        self.rows += rows
+        self.bytes += size
+        self.cut += cut
+
+
+def finished(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> JsonObject | None:
+    """The record of a file that holds what is asked for; None if it is to be made.
+
+    Raises:
+        UserError: there is another file, which may be overwritten only if the user says so.
+    """
+    if not files.out.exists():
+        return None
+    record = _read(files.record)
+    changes = differences({key: record.get(key) for key in what}, dict(what)) if record else []
+    if record and not changes and record.get("bytes") == files.out.stat().st_size:
+        return record
+    if overwrite:
+        return None
+    holds = f"holds other predictions ({', '.join(changes)})" if changes else "there is a file already"
+    raise UserError(holds, where=files.out, fix="Name another with --out, or give --overwrite")
+
+
+def begun(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Progress:
+    """How far an earlier process came with the same; nothing yet if there was none.
+
+    Raises:
+        UserError: what lies there is the beginning of something else.
+    """
+    state = _read(files.state)
+    if state is None:
+        return Progress()
+    if changes := differences(state["what"], dict(what)):
+        if not overwrite:
+            raise UserError(
+                f"holds the beginning of other predictions ({', '.join(changes)})",
+                where=files.folder,
+                fix="Run the command of then to go on with these, or give --overwrite to begin anew",
+            )
+        return Progress()
+    return Progress(**state["done"])
+
+
+def _read(path: Path) -> JsonObject | None:
+    try:
+        found: JsonObject = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+@contextmanager
+def alone(files: OutputFiles) -> Iterator[None]:
+    """Be the only program that writes here.
+
+    Raises:
+        UserError: there is another.
+    """
+    require_folder(files.folder)
+    held = hold(files.lock)
+    if held is None:
+        raise UserError("another program is writing this", where=files.out, fix="Wait for it, or name another --out")
+    try:
+        yield
+    finally:
+        held.release()
+
+
+class Kept:
+    """Chunks appended to the unfinished file, on the disk when the call returns."""
+
+    def __init__(self, files: OutputFiles, what: Mapping[str, Any], done: Progress, writer: Writer) -> None:
+        self.files, self.what, self.done, self.writer = files, dict(what), done, writer
+        files.rows.touch()
+        self.file: IO[bytes] = files.rows.open("r+b")
+        self.file.truncate(done.bytes)  # a torn chunk of an earlier process
+        self.file.seek(done.bytes)
+        if not done.chunks:
+            done.bytes = self.file.write(writer.header())
+
+    def append(self, chunks: list[tuple[int, bytes, int]]) -> None:
+        """Add chunks in their order: number of rows, bytes, rows that were cut."""
+        for rows, content, cut in chunks:
+            self.file.write(content)
+            self.done.add(rows, len(content), cut)
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        write_text(self.files.state, json.dumps({"what": self.what, "done": vars(self.done)}))
+
+    def publish(self, record: JsonObject) -> JsonObject:
+        """Give the finished file its name; returns its record, which lies beside it before."""
+        self.file.close()
+        whole = self.writer.finish(self.files.rows)
+        record = {**record, "bytes": whole.stat().st_size}
+        write_text(self.files.record, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        with whole.open("rb") as file:
+            os.fsync(file.fileno())
+        whole.replace(self.files.out)
+        shutil.rmtree(self.files.folder)
+        return record
+
+
+class Shown:
+    """Chunks written to standard output as they come; nothing is kept."""
+
+    def __init__(self, done: Progress, writer: Writer) -> None:
+        self.done = done
+        self.stream = sys.stdout.buffer
+
+    def append(self, chunks: list[tuple[int, bytes, int]]) -> None:
+        """Add chunks in their order.
+
+        Raises:
+            UserError: nobody reads any more.
+        """
+        try:
+            for rows, content, cut in chunks:
+                self.stream.write(content)
+                self.done.add(rows, len(content), cut)
+            self.stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+            raise UserError("nobody reads standard output any more", code=EXIT_FAILED) from None
+
+    def publish(self, record: JsonObject) -> JsonObject:
+        """Nothing is left to be done."""
+        return record
