@@ -55,9 +55,9 @@ def sentence_reading(recipe: Recipe, folder: Path) -> SentenceReading:
     settings, depth, notes = recipe.evaluation.retrieval, number_of_layers(str(folder)), []
     below = settings.layer.isdecimal() and int(settings.layer) < depth
     if settings.sweeps:
-        notes.append(f"The recipe scores several layers ({settings.layer}), of which this is the last.")
+        notes.append(f"Its retrieval scores are of several layers ({settings.layer}), of which this is the last.")
     if settings.centre:
-        notes.append("It scores embeddings less the mean of those of their language: subtract that from yours.")
+        notes.append("Its retrieval scores are of these less the mean of their language's: subtract that from yours.")
     return SentenceReading(
         int(settings.layer) if below else None,
         settings.pooling,

@@ -20,7 +20,7 @@ from dist_stilts.experiment.forecast import check_sizes
 from dist_stilts.experiment.plan import Run, folder_of, has_dev
 from dist_stilts.experiment.run_config import FROM_ENCODER, FROM_RANDOM, Recipe
 from dist_stilts.experiment.training_data import data_root, tokenizer_name
-from dist_stilts.model.encoder import TOKENIZER_FILES
+from dist_stilts.model.adapters import TOKENIZER_FILES
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import base_of, check_source, load_bitext, stream_rows
 from dist_stilts.tasks.spec import RETRIEVAL, PairRow, TaggedRow

@@ -156,8 +156,8 @@ def _class(folder: Path, config: Any, adapter: Any) -> Any:
     import transformers
 
     named = (adapter.auto_mapping or {}).get("base_model_class") or (config.architectures or [""])[0]
-    name = CLASSES.get(adapter.task_type) if adapter.task_type else named
-    found = getattr(transformers, name or "", None)
+    name: str = (CLASSES.get(adapter.task_type) if adapter.task_type else named) or ""
+    found = getattr(transformers, name, None)
     if found is None or name.endswith(("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")):
         raise UserError(
             f"an adapter for {adapter.task_type or name or 'nothing that is known'} is no encoder's",

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from dist_stilts.errors import UserError
 from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.encoder import LoadReport
 from dist_stilts.model.heads import MLM, Head, head_name
-from dist_stilts.model.labels import parse_given
+from dist_stilts.model.labels import Match, parse_given
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import read_provenance
 from dist_stilts.model.saved_heads import head_for, language_model_head, load_head, matched, saved_heads
@@ -68,7 +69,9 @@ def carry_over(
         if saved is None and name == MLM and provenance is None:
             head = language_model_head(folder, model.encoder)
         elif saved is not None and (reuse or name == MLM):
-            head = load_head(saved, model.encoder, matched(spec, saved, parse_given(labels or "", saved.labels)))
+            matching = matched(spec, saved, parse_given(labels or "", saved.labels))
+            head = load_head(saved, model.encoder, matching)
+            name_outputs(head, matching)
         else:
             head = None
         if head is not None:
@@ -76,6 +79,25 @@ def carry_over(
             loaded[name] = saved.name if saved else MLM
     fresh = [name for name in model.heads if name not in loaded]
     return HeadReport(list(loaded), fresh, sorted(there.keys() - set(loaded.values())))
+
+
+def name_outputs(head: Head, matching: Match | None) -> None:
+    """Have the configuration of a head that is trained on say what its outputs are to the task, for all who load it.
+
+    Raises:
+        UserError: names that somebody gave, by which its outputs could not be told apart.
+    """
+    if matching is None or matching.is_told:
+        return
+    if "" in matching.taken or len({*matching.taken}) < len(matching.taken):
+        raise UserError(
+            f"encoder.labels: outputs that are left out, or that are one label ({', '.join(matching.taken)}), cannot be"
+            " trained on",
+            fix="Score the model as it is, or set heads: fresh",
+        )
+    config = head.task.config
+    config.id2label = dict(enumerate(matching.taken))
+    config.label2id = {name: number for number, name in enumerate(matching.taken)}
 
 
 def without_heads(report: LoadReport, heads: Sequence[Head]) -> LoadReport:

@@ -26,6 +26,7 @@ class Match:
         taken: what each of the model's own outputs was taken for, in its order; "" where it is left out.
         missing: labels of the task that the model never predicts; extra: those that only the model knows.
         converted: tags of another scheme and what they were taken for, such as ``S-PER=B-PER``.
+        is_told: whether the model's own names say all this, and the user had nothing to add.
     """
 
     names: tuple[str, ...]
@@ -34,6 +35,7 @@ class Match:
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     converted: tuple[str, ...] = ()
+    is_told: bool = True
 
     @property
     def is_identity(self) -> bool:
@@ -76,7 +78,8 @@ def match(wanted: Sequence[str], theirs: Sequence[str], given: Given, *, partly:
         for name in theirs
         if name in found and name not in given and _plain(name) != _plain(found[name])
     )
-    return Match((*wanted, *unknown), (*order, *((number,) for number in extra)), taken, missing, unknown, converted)
+    outputs = (*order, *((number,) for number in extra))
+    return Match((*wanted, *unknown), outputs, taken, missing, unknown, converted, not given)
 
 
 def parse_given(text: str, theirs: Sequence[str]) -> dict[str, str]:
@@ -87,7 +90,9 @@ def parse_given(text: str, theirs: Sequence[str]) -> dict[str, str]:
     """
     parts = [part.strip() for part in text.split(",") if part.strip()] if text else []
     pairs = [part.partition("=") for part in parts]
-    if twice := [name for name, count in Counter(name.strip() for name, _, _ in pairs).items() if count > 1]:
+    if twice := [
+        name for name, count in Counter(name.strip() for name, equals, _ in pairs if equals).items() if count > 1
+    ]:
         raise UserError(f"--labels has '{twice[0]}' twice", fix="Say of each output once what it is")
     if all(equals for _, equals, _ in pairs):
         return {name.strip(): label.strip() for name, _, label in pairs}
@@ -97,6 +102,11 @@ def parse_given(text: str, theirs: Sequence[str]) -> dict[str, str]:
             fix=f"Pass --labels {','.join(f'{name}=…' for name in theirs)}",
         )
     return dict(zip(theirs, parts, strict=True))
+
+
+def are_nameless(names: Sequence[str]) -> bool:
+    """Whether a model's names of its outputs, if it has any, are but their numbers."""
+    return all(_NAMELESS.fullmatch(name) for name in names)
 
 
 def _check(given: Given, wanted: Sequence[str], theirs: Sequence[str]) -> None:
@@ -131,7 +141,7 @@ def _plain(name: str) -> str:
 
 
 def _advice(wanted: Sequence[str], extra: Sequence[str], missing: Sequence[str]) -> str:
-    if extra and all(_NAMELESS.fullmatch(name) for name in extra):
+    if extra and are_nameless(extra):
         # No example to copy: whichever it were, it would be wrong for most models.
         places = ",".join(f"{name}=…" for name in extra)
         return f"They have no names: see the model's card, and pass --labels {places} with the task's for the dots"

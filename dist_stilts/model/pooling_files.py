@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -75,8 +76,8 @@ def _modules(folder: Path, reading: SentenceReading) -> Iterator[tuple[str, dict
     layer = depth if reading.layer is None else min(reading.layer, depth)
     states = {"config_args": {"output_hidden_states": True}} if layer < depth else {}
     with torch.device("meta"):
-        positions = most_tokens(build(config))
-    length = {"max_seq_length": min(reading.max_length, positions)} if reading.max_length else {}
+        longest = min(most_tokens(build(config)), reading.max_length or sys.maxsize)
+    length = {"max_seq_length": longest} if longest < sys.maxsize else {}
     yield "Transformer", {**length, "do_lower_case": False, **states}
     if layer < depth:
         yield "WeightedLayerPooling", {**width, "layer_start": layer, "num_hidden_layers": depth}

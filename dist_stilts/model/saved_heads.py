@@ -20,7 +20,7 @@ from dist_stilts.families.kinds import KINDS
 from dist_stilts.layout import head_folder
 from dist_stilts.model.encoder import quiet_transformers
 from dist_stilts.model.heads import MLM, Head, head_name, labels_of, task_class, tie
-from dist_stilts.model.labels import Given, Match, match
+from dist_stilts.model.labels import Given, Match, are_nameless, match
 from dist_stilts.model.old_heads import is_old, old_heads, old_task_model
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.tasks.spec import TaskSpec
@@ -110,8 +110,10 @@ def head_for(spec: TaskSpec, heads: dict[str, SavedHead], provenance: Provenance
     """The head that predicts a task: in an export of ours the one of that name, else the one of that kind."""
     if provenance is not None:
         saved = heads.get(head_name(spec))
-        # An older export may not say what the labels are, but the name does, by their digest.
-        return replace(saved, labels=spec.labels) if saved and saved.family.has_labels else saved
+        # An older export may not say what the labels are, but the name does, by their digest. Where they are said, that
+        # counts: a head that was somebody else's has its own order.
+        unsaid = saved and saved.labels and are_nameless(saved.labels) and {*saved.labels} != {*spec.labels}
+        return replace(saved, labels=spec.labels) if saved and unsaid else saved
     return next((head for head in heads.values() if head.family.name == spec.family), None)
 
 

@@ -14,11 +14,14 @@ import yaml
 RUNS = ["mnli-n40", "pretrain", "udpos", "xnli"]
 MODEL_FILES = [
     "1_Pooling/config.json",
+    "2_Normalize/config.json",
     "COMPLETE",
+    "README.md",
     "config.json",
     "model.safetensors",
     "modules.json",
     "provenance.json",
+    "sentence_bert_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
 ]

@@ -15,6 +15,7 @@ from results_made import record
 from dist_stilts.families.kinds import KINDS
 from dist_stilts.model.card import CARD, write_card
 from dist_stilts.model.card_uses import ENCODER, USES, Use
+from dist_stilts.model.pooling_files import SentenceReading
 from dist_stilts.model.provenance import Provenance
 
 DIGEST = "ab" * 32
@@ -44,12 +45,16 @@ Write = Callable[..., tuple[ModelCard, str]]
 def write(tmp_path: Path) -> Write:
     """Write a card and read it as the Hub's library does: the card and its text."""
 
-    def write_(*records: Any, kind: Any = "sequence", base: str | None = "owner/base", **known: Any) -> Any:
+    def write_(
+        *records: Any, kind: Any = "sequence", base: str | None = "owner/base", embedding: str = "", **known: Any
+    ) -> Any:
         provenance = Provenance(
             "xnli@nli", "id", **{"origin": "pretrained", "digest": DIGEST, "trained_on": TRAINED} | known
         )
         command = "dist-stilts run mine seed=1"
-        write_card(tmp_path, provenance, kind=kind, base_model=base, command=command, records=records)
+        write_card(
+            tmp_path, provenance, kind=kind, base_model=base, command=command, records=records, embedding=embedding
+        )
         card = ModelCard.load(tmp_path / CARD)
         return card, card.text
 
@@ -176,6 +181,17 @@ def test_the_code_of_a_card_runs(kind: Any, tmp_path: Path, tiny_config: dict[st
     with contextlib.redirect_stdout(said):
         exec(use.code.replace('"..."', repr(str(tmp_path))), {})
     assert kind == "span" or said.getvalue().strip()
+
+
+def test_how_a_text_becomes_an_embedding_is_said(write: Write) -> None:
+    said = SentenceReading(7, special_tokens=False, max_length=128, notes=("And more.",)).said()
+    assert said in write(embedding=said)[1]
+    assert all(
+        part in said for part in ("mean of all tokens but the special ones", "layer 7", "at 128 tokens. And more.")
+    )
+    said = SentenceReading(None, "cls").said()
+    assert said in write(kind=None, embedding=said)[1]
+    assert "the first token in the last layer, of length one." in said
 
 
 def test_every_kind_that_is_trained_has_its_use() -> None:

@@ -17,10 +17,11 @@ from dist_stilts.data.batches import plain
 from dist_stilts.errors import UserError
 from dist_stilts.model.carry_over import HeadReport, carry_over, without_heads
 from dist_stilts.model.encoder import load_encoder
+from dist_stilts.model.export import export
 from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.model.provenance import weights_digest
+from dist_stilts.model.provenance import Provenance, weights_digest
 from dist_stilts.tasks.registry import get_task
 
 MNLI, XNLI, UDPOS, MLM = (get_task(name) for name in ("mnli", "xnli", "udpos", "mlm"))
@@ -244,3 +245,37 @@ def test_weights_that_are_not_what_their_provenance_says_are_refused(
         save_file(tensors, file, {"format": "pt"})
     with pytest.raises(UserError, match="not the weights of its provenance"):
         load_model(str(tmp_path), [XNLI])
+
+
+@pytest.mark.parametrize(
+    ("task", "theirs", "labels"),
+    [
+        ("pawsx", ("1", "0"), None),
+        ("pawsx", ("LABEL_0", "LABEL_1"), "1,0"),
+        ("xnli", ("NEUTRAL", "Contradiction", "entailment"), None),
+        ("xnli", ("LABEL_0", "LABEL_1", "LABEL_2"), "entailment,neutral,contradiction"),
+    ],
+)
+def test_what_is_exported_after_training_on_says_what_the_outputs_of_a_foreign_head_are(
+    task: str, theirs: tuple[str, ...], labels: str | None, tokenizer: Any, tmp_path: Path
+) -> None:
+    spec, named = get_task(task), {"id2label": dict(enumerate(theirs)), "num_labels": len(theirs)}
+    sizes = {**SIZES, "vocab_size": len(tokenizer)}
+    TheirClassifier(XLMRobertaConfig(**sizes, **named)).save_pretrained(tmp_path / "theirs")
+    model = MultiTaskModel(load_encoder(str(tmp_path / "theirs"))[0], [spec])
+    carry_over(model, [spec], str(tmp_path / "theirs"), labels=labels, reuse=True)
+    provenance = Provenance("run", "id", "pretrained", weights_digest(model.encoder), heads={head_name(spec): [task]})
+    export(tmp_path / "ours", model, tokenizer, provenance)
+    head, again = model.heads[head_name(spec)], load_model(str(tmp_path / "ours"), [spec])[0].heads[head_name(spec)]
+    assert (again.names, again.order) == (head.names, head.order) == (spec.labels, head.order)
+    meant = (labels or ",".join(theirs)).casefold().split(",")
+    assert [meant[own] for (own,) in again.order] == list(spec.labels)
+
+
+def test_outputs_that_cannot_be_told_apart_later_are_not_trained_on(tmp_path: Path) -> None:
+    TheirClassifier(XLMRobertaConfig(**SIZES, num_labels=4)).save_pretrained(tmp_path)
+    model = MultiTaskModel(load_encoder(str(tmp_path))[0], [XNLI])
+    left_out = "LABEL_0=entailment,LABEL_1=neutral,LABEL_2=contradiction,LABEL_3="
+    for labels in ("entailment,neutral,contradiction,neutral", left_out):
+        with pytest.raises(UserError, match="cannot be trained on"):
+            carry_over(model, [XNLI], str(tmp_path), labels=labels, reuse=True)

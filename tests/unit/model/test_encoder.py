@@ -64,7 +64,7 @@ def test_an_export_says_its_pooling_and_provenance_and_is_loaded_as_it_was(
     exported: Path, tiny_encoder: Any, tokenizer: Any
 ) -> None:
     modules = json.loads((exported / "modules.json").read_text())
-    assert [module["type"].rpartition(".")[2] for module in modules] == ["Transformer", "Pooling"]
+    assert [module["type"].rpartition(".")[2] for module in modules] == ["Transformer", "Pooling", "Normalize"]
     pooling = json.loads((exported / modules[1]["path"] / "config.json").read_text())
     assert (pooling["word_embedding_dimension"], pooling["pooling_mode_mean_tokens"]) == (16, True)
     encoder, report = load_encoder(str(exported), expected_digest=weights_digest(tiny_encoder))

@@ -17,7 +17,8 @@ from dist_stilts.model.card import write_card
 from dist_stilts.model.provenance import Provenance
 
 MODEL = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json", "README.md", "modules.json")
-HEADS = ("heads/x@y[1]/config.json", "heads/x@y[1]/model.safetensors", "1_Pooling/config.json")
+HEADS = ("heads/x@y[1]/config.json", "heads/x@y[1]/model.safetensors")
+HEADS += ("1_WeightedLayerPooling/model.safetensors", "2_Pooling/config.json")
 AT_HOME = (
     *("optimizer.pt", "training_args.bin", "trainer_state.json", ".secret.json", "COMPLETE", "notes.txt"),
     *("checkpoint-5/model.safetensors", "global_step5/zero.pt", "heads/x@y[1]/optimizer.pt", "heads/.x/config.json"),
