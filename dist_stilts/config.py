@@ -174,7 +174,7 @@ def _all_keys(schema: Any) -> list[Key]:
 
 def _explained(key: Key) -> str:
     """The key and the beginning of what it means."""
-    meaning = re.split(r"[.;:] |\.$", key.meaning)[0]
+    meaning = re.split(r"[.;:] | \(|\.$", key.meaning)[0]  # up to the first stop, or what stands in brackets
     return f"'{key.path}'{f' ({shorten(meaning, SHOWN, placeholder=ELLIPSIS)})' if meaning else ''}"
 
 

@@ -20,7 +20,7 @@ from dist_stilts.experiment.forecast import check_sizes
 from dist_stilts.experiment.plan import Run, folder_of, has_dev
 from dist_stilts.experiment.run_config import FROM_ENCODER, FROM_RANDOM, Recipe
 from dist_stilts.experiment.training_data import data_root, tokenizer_name
-from dist_stilts.model.adapters import TOKENIZER_FILES
+from dist_stilts.model.adapters import TOKENIZER_FILES, is_adapter, read_adapter
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import base_of, check_source, load_bitext, stream_rows
 from dist_stilts.tasks.spec import RETRIEVAL, PairRow, TaggedRow
@@ -34,6 +34,7 @@ Part = tuple[str, tuple[str, ...]]
 CONFIG: Part = ("config.json", ("config.json",))
 WEIGHTS: Part = ("weights", ("*.safetensors", "pytorch_model*.bin"))
 TOKENIZER: Part = ("tokenizer", TOKENIZER_FILES)
+BASE = ", the adapter's base"
 
 
 @dataclass
@@ -104,12 +105,16 @@ def _look_for_model(key: str, name: str, revision: str | None, parts: Sequence[P
         if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
             fix = f"Run `hf download {name}` where there is a network"
             raise UserError(f"{key}: '{name}' is not in the Hub's cache, and HF_HUB_OFFLINE is set", fix=fix)
-        found.model_is_here &= key != "encoder.path"
+        found.model_is_here &= not key.startswith("encoder.path")
         found.fetched.append(f"{name} ({'tokenizer' if key.endswith('tokenizer') else 'model'})")
         return
-    lacking = [what for what, names in parts if not any(any(folder.glob(name)) for name in names)]
-    if lacking:
-        raise UserError(f"{key}: the folder has no {' and no '.join(lacking)}", where=folder, fix="Give a whole model")
+    lacking = [part for part in parts if not any(any(folder.glob(name)) for name in part[1])]
+    if is_adapter(folder) and not key.endswith(BASE):
+        adapter, wanted = read_adapter(folder), [part for part in parts if part in lacking or part is WEIGHTS]
+        _look_for_model(f"{key}{BASE}", adapter.base_model_name_or_path, adapter.revision, wanted, found)
+    elif lacking:
+        what = " and no ".join(what for what, _ in lacking)
+        raise UserError(f"{key}: the folder has no {what}", where=folder, fix="Give a whole model")
 
 
 def _cached(name: str, revision: str | None) -> Path | None:

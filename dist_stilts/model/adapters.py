@@ -49,9 +49,9 @@ def model_folder(path: str, revision: str | None = None) -> Path:
         UserError: no model; an adapter that cannot be merged, or without its base, its head or the library for it.
     """
     folder = fetch_model(path, revision)
-    if not (folder / CONFIG).is_file():
+    if not is_adapter(folder):
         return folder
-    adapter = _read(folder)
+    adapter = read_adapter(folder)
     base = fetch_model(adapter.base_model_name_or_path, adapter.revision)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dist-stilts" / "merged"
     merged = cache / fingerprint([FORMAT, *_files(folder), *_files(base)])
@@ -76,7 +76,17 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
             yield str(file.resolve()), state.st_size, state.st_mtime_ns
 
 
-def _read(folder: Path) -> Any:
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter."""
+    return (folder / CONFIG).is_file()
+
+
+def read_adapter(folder: Path) -> Any:
+    """What an adapter says of itself, as peft reads it.
+
+    Raises:
+        UserError: no peft, or an adapter that cannot be merged or does not name its base.
+    """
     try:
         from peft import PeftConfig
     except ImportError:

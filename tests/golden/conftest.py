@@ -14,6 +14,7 @@ from torch.nn.functional import one_hot
 
 from dist_stilts.data.prepare import encode_texts, prepare
 from dist_stilts.evaluate.embedding import Reading
+from dist_stilts.evaluate.outputs import Tally
 from dist_stilts.evaluate.retrieval import RetrievalConfig
 from dist_stilts.evaluate.suite import EvaluationConfig, Job, Unit, rows_of, score
 from dist_stilts.families.features import Features
@@ -126,7 +127,7 @@ class Golden:
             Scripted(self.tokenizer, script),
             ScriptedEmbedder(self.tokenizer, script, case.max_length),
         )
-        records = score(unit, self._job(case), model, self.tokenizer, embedder, current())
+        records = score(unit, self._job(case), model, self.tokenizer, embedder, current(), Tally())
         return {record.metric: record.value for record in records}
 
     def text_of(self, name: str, path: str) -> str:

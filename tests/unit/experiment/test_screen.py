@@ -96,6 +96,17 @@ def test_what_could_start_says_steps_memory_and_where_time_comes_from(
     assert "start    dist-stilts run mine.yaml\n" in text
 
 
+def test_an_adapter_needs_its_base(mine: Callable[..., tuple[str, Findings]], here: Path) -> None:
+    from peft import LoraConfig
+
+    adapter = LoraConfig(base_model_name_or_path=str(here / "model"))
+    adapter.save_pretrained(here / "adapter")
+    assert mine("encoder.path=adapter", "train.batch_size=4")[1].missing == []
+    (here / "model" / "model.safetensors").unlink()
+    (line,) = mine("encoder.path=adapter", "train.batch_size=4")[1].missing
+    assert "encoder.path, the adapter's base: the folder has no weights" in line
+
+
 def test_everything_that_is_missing_is_listed(mine: Callable[..., tuple[str, Findings]], here: Path) -> None:
     (here / "dev.csv").write_text("words,label\none,yes\n")
     (here / "test.de.csv").unlink()

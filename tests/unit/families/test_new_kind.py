@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from dist_stilts.families.features import Features
 from dist_stilts.families.kinds import KINDS, register
 from dist_stilts.families.masking import Vocabulary
 from dist_stilts.families.score import Decoding, Score
+from dist_stilts.model.heads import head_name
 from dist_stilts.parallel.world import current
 from dist_stilts.tasks.spec import Row, TaskSpec
 
@@ -103,6 +105,7 @@ class Linear(torch.nn.Module):
         super().__init__()
         self.each = torch.nn.Embedding(vocabulary, 1)
         torch.nn.init.zeros_(self.each.weight)
+        self.heads = {head_name(CATS): SimpleNamespace(names=())}
 
     def logits(self, head: str, batch: Batch) -> torch.Tensor:
         return torch.stack([part.sum(0) for part in self.each(batch["input_ids"]).split(batch["lengths"].tolist())])
