@@ -3,8 +3,10 @@ is told, and the way from the files to features and scores."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,7 @@ class Scripted:
 
     def __init__(self, tokenizer: Any, script: Mapping[Segments, list[int]]) -> None:
         self.tokenizer, self.script = tokenizer, script
+        self.heads = defaultdict(lambda: SimpleNamespace(names=()))  # of whatever task, with the task's own labels
 
     def eval(self) -> None:
         """Nothing to switch."""
