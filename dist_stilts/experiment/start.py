@@ -58,6 +58,8 @@ def start_model(
     heads = carry_over(model, data.specs, path, revision, labels, reuse=run.heads == REUSE)
     if world.is_main:
         left = without_heads(report, [model.head(name) for name in heads.loaded])
+        if before:  # of ours: what the encoder does not read are the heads, of which the other line speaks
+            left = replace(left, dropped=[])
         say(f"{run.name}: start {run.start}; {left.line()}; {heads.line()}")
     began = before if run.continues else None  # one training, in parts
     return model, Provenance(
