@@ -138,8 +138,27 @@ def _merge(base: Any, changes: Any, where: Any) -> Any:
         key = str(error.full_key or "")
         reason = str(error.msg or error).splitlines()[0]
         raise UserError(f"wrong value for '{key}': {reason}", where=where(key)) from None
+    except TypeError:  # the library's only word on a list in a mapping's place, or the other way round
+        key = _misfit(base, changes)
+        raise UserError(f"wrong value for '{key}': a list and a mapping are two things", where=where(key)) from None
     except yaml.YAMLError as error:
         raise UserError(f"not a value: {error}", where=where("")) from None
+
+
+def _misfit(base: Any, changes: Any, above: tuple[str, ...] = ()) -> str:
+    """The dotted key of the first list in a mapping's place, or the other way round: the one that alone fails, too."""
+    for key, value in changes.items():
+        alone = {key: value}
+        for parent in reversed(above):
+            alone = {parent: alone}
+        try:
+            OmegaConf.merge(base, alone)
+        except TypeError:
+            place = (*above, str(key))
+            return (isinstance(value, DictConfig) and _misfit(base, value, place)) or ".".join(place)
+        except OmegaConfBaseException:
+            continue  # wrong otherwise
+    return ""
 
 
 def _known_key(key: str, section: Any, schema: Any) -> str:

@@ -78,8 +78,10 @@ class Request:
         output_format(self.out)
         if self.out != STDOUT:
             require_writable(Path(self.out))
-            if any(Path(name).resolve() == Path(self.out).resolve() for name in self.inputs):
-                raise UserError("is an input", where=self.out, fix="Name another file with --out")
+            inputs = {Path(name).resolve() for name in self.inputs}
+            for written in (Path(self.out), OutputFiles(Path(self.out)).record):
+                if written.resolve() in inputs:
+                    raise UserError("is an input, and would be overwritten", where=written, fix="Name another --out")
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ def begun(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Progr
                 fix="Run the command of then to go on with these, or give --overwrite to begin anew",
             )
         return Progress()
-    return Progress(**state["done"])
+    done = Progress(**state["done"])
+    return done if files.rows.is_file() and files.rows.stat().st_size >= done.bytes else Progress()
 
 
 def _read(path: Path) -> JsonObject | None:
@@ -144,6 +145,8 @@ class Kept:
 
     def __init__(self, files: OutputFiles, what: Mapping[str, Any], done: Progress, writer: Writer) -> None:
         self.files, self.what, self.done, self.writer = files, dict(what), done, writer
+        if not done.chunks:
+            files.state.unlink(missing_ok=True)  # of other rows, which are lost from here on
         files.rows.touch()
         self.file: IO[bytes] = files.rows.open("r+b")
         self.file.truncate(done.bytes)  # a torn chunk of an earlier process

@@ -51,15 +51,16 @@ def write_cards(
 
 
 def sentence_reading(recipe: Recipe, folder: Path) -> SentenceReading:
-    """How the recipe's retrieval reads the texts that a model embeds: where it reads several layers, the last."""
+    """How the recipe's retrieval reads the texts that a model embeds: of several layers, the last of these."""
     settings, depth, notes = recipe.evaluation.retrieval, number_of_layers(str(folder)), []
-    below = settings.layer.isdecimal() and int(settings.layer) < depth
+    # A layer that is not there is refused where it is read; here it must not cost the export.
+    layer = max((int(part) for part in settings.layer.split(",") if part.strip().isdecimal()), default=depth)
     if settings.sweeps:
         notes.append(f"Its retrieval scores are of several layers ({settings.layer}), of which this is the last.")
     if settings.centre:
         notes.append("Its retrieval scores are of these less the mean of their language's: subtract that from yours.")
     return SentenceReading(
-        int(settings.layer) if below else None,
+        layer if layer < depth else None,
         settings.pooling,
         settings.special_tokens,
         recipe.data.max_length,

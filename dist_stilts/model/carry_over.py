@@ -85,8 +85,14 @@ def name_outputs(head: Head, matching: Match | None) -> None:
     """Have the configuration of a head that is trained on say what its outputs are to the task, for all who load it.
 
     Raises:
-        UserError: names that somebody gave, by which its outputs could not be told apart.
+        UserError: no output for a label, whose loss would be infinite; names that somebody gave, by which its outputs
+            could not be told apart.
     """
+    if matching is not None and matching.missing:
+        raise UserError(
+            f"the start's head has no output for {', '.join(matching.missing)}, and cannot be trained on it",
+            fix="Set heads: fresh",
+        )
     if matching is None or matching.is_told:
         return
     if "" in matching.taken or len({*matching.taken}) < len(matching.taken):

@@ -84,7 +84,9 @@ def pack(model: Path) -> Parcel:
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: (folder / name).stat().st_size for name in names if _is_sent(name)}
     problems, broken = card_problems(folder)
-    return Parcel(folder, files, [name for name in names if name not in files], problems, broken, _provenance(folder))
+    return Parcel(
+        folder, files, [name for name in names if name not in files], problems, broken, read_provenance(folder)
+    )
 
 
 def model_folder(path: Path) -> Path:
@@ -110,13 +112,6 @@ def _is_sent(name: str) -> bool:
     in_module = bool(re.fullmatch(r"[0-9]+_[^/]+", folder)) and file in (CONFIG, MODULE_WEIGHTS)
     in_model = not folder or bool(re.fullmatch(r"heads/[^/.][^/]*", folder))
     return in_module or (in_model and not file.startswith(".") and any(fnmatch(file, pattern) for pattern in SENT))
-
-
-def _provenance(folder: Path) -> Provenance | None:
-    try:
-        return read_provenance(folder)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"not the provenance of a model ({error})", where=folder / PROVENANCE) from None
 
 
 def card_problems(folder: Path) -> tuple[list[str], bool]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dist_stilts.conventions import sha256_of
+from dist_stilts.errors import refused
 from dist_stilts.layout import write_text
 
 if TYPE_CHECKING:
@@ -65,9 +66,18 @@ def weights_digest(module: nn.Module, apart_from: nn.Module | None = None) -> st
 
 
 def read_provenance(folder: Path) -> Provenance | None:
-    """The provenance of an export of ours; None for anyone else's model."""
+    """The provenance of an export of ours; None for anyone else's model.
+
+    Raises:
+        UserError: a file of that name that says something else.
+    """
     path = folder / PROVENANCE
-    return Provenance(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return Provenance(**json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise refused("not the provenance of a model", path, error) from None
 
 
 def write_provenance(folder: Path, provenance: Provenance) -> None:

@@ -92,7 +92,8 @@ def read_head(folder: Path) -> SavedHead | None:
                 f"a {name} generates text: it is no encoder with a head", where=folder, fix="Give an encoder's model"
             )
         return None
-    return SavedHead(folder, name, family, labels_of(config) if family.has_labels else ())
+    named = family.has_labels or (family.name == "regression" and config.num_labels > 1)
+    return SavedHead(folder, name, family, labels_of(config) if named else ())
 
 
 def family_of_model(config: Any) -> Family | None:
@@ -118,8 +119,18 @@ def head_for(spec: TaskSpec, heads: dict[str, SavedHead], provenance: Provenance
 
 
 def matched(spec: TaskSpec, saved: SavedHead, given: Given) -> Match | None:
-    """How the head's outputs become the task's labels; None for kinds that name none."""
+    """How the head's outputs become the task's labels; None for kinds that name none.
+
+    Raises:
+        UserError: labels that cannot be matched; several numbers where the task has one.
+    """
     if not saved.family.has_labels:
+        if saved.labels:
+            raise UserError(
+                f"the model gives {len(saved.labels)} numbers ({', '.join(saved.labels)}), and {spec.name} has one",
+                where=saved.folder,
+                fix="Give a model of one output",
+            )
         return None
     return match(spec.labels, saved.labels, given, partly=saved.family.name == "token", where=spec.name)
 

@@ -28,7 +28,7 @@ def batch_on_trial(config: Any, family: Family) -> Batch:
     lengths, pad = torch.tensor(LENGTHS), config.pad_token_id or 0
     count = int(lengths.sum())
     batch = {
-        "input_ids": torch.arange(count) % 3 + pad + 1,
+        "input_ids": (torch.arange(count) % 3 + pad + 1) % config.vocab_size,  # the padding may be the last of all
         "lengths": lengths,
         "bounds": torch.cat([torch.zeros(1), lengths.cumsum(0)]).int(),
     }
@@ -63,8 +63,10 @@ def require_same(model: Any, name: str, expected: torch.Tensor, folder: Path) ->
     """See that a head of the model gives what transformers gave.
 
     Raises:
-        UserError: it does not.
+        UserError: it does not, or these are no numbers.
     """
+    if expected.isnan().any():
+        raise UserError("the model's outputs are not numbers (NaN): its weights are broken", where=folder)
     head = model.heads[name]
     model.eval()
     found = model.logits(name, batch_on_trial(head.task.config, head.family))

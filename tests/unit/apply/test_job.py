@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from dist_stilts.apply.predictions import Wish
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.predict import predict
 from dist_stilts.families.encoding import QaLengths
-from dist_stilts.model.fine_tuned import open_model
+from dist_stilts.model.fine_tuned import load_model, open_model
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.world import ALONE
 from dist_stilts.tasks.sources import load_rows, task
@@ -237,12 +238,52 @@ def test_other_inputs_or_another_model_are_not_mixed_with_what_is_there(
     assert [json.loads(line)["text"] for line in out.read_text(encoding="utf-8").splitlines()] == ["a", "c"]
 
 
+def test_a_beginning_that_was_overwritten_is_not_gone_on_with(checkpoint: Any, tmp_path: Path) -> None:
+    """Else its rows would be those that are no more: zero bytes."""
+    path, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    path.write_text("".join(f"text {number}\n" for number in range(1500)), encoding="utf-8")
+
+    def stopped_after(share: float, **how: Any) -> None:
+        def stop(what: str, done: int, total: int) -> None:
+            if what == "predicting" and done >= share * total:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with pytest.raises(preemption.Preempted), preemption.listening():
+            predict_files(request(checkpoint("sequence"), [path], out, **how), ALONE, lambda _: None, stop)
+
+    stopped_after(0.5)
+    stopped_after(0, batch_size=7, overwrite=True)
+    record = predict_files(request(checkpoint("sequence"), [path], out), ALONE, lambda _: None)
+    assert record["predicted_now"] == 1500
+    lines = out.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in lines] == path.read_text(encoding="utf-8").splitlines()
+
+
+def test_a_model_of_several_numbers_gives_them_by_name(
+    checkpoint: Any, tiny_config: Any, tokenizer: Any, tmp_path: Path
+) -> None:
+    import transformers
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(checkpoint("regression"), num_labels=3, problem_type="regression")
+    transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "in.txt").write_text("a\nb\n", encoding="utf-8")
+    predict_files(request(str(tmp_path), [tmp_path / "in.txt"], tmp_path / "out.parquet"), ALONE, lambda _: None)
+    values = pq.read_table(tmp_path / "out.parquet")["value"].to_pylist()
+    assert [list(value) for value in values] == 2 * [["LABEL_0", "LABEL_1", "LABEL_2"]]
+    spec = replace(task("mnli", None), name="number", family="regression", labels=())
+    with pytest.raises(UserError, match=r"gives 3 numbers \(LABEL_0, LABEL_1, LABEL_2\), and number has one"):
+        load_model(str(tmp_path), [spec])
+
+
 @pytest.mark.parametrize(
     ("how", "said"),
     [
         ({"max_length": 500}, "--max-length: the encoder reads 128 tokens at most"),
         ({"dtype": "float8"}, "unknown .*dtype 'float8'"),
         ({"out": "in.jsonl", "inputs": ["in.jsonl"]}, "in.jsonl: is an input"),
+        ({"out": "in.jsonl", "inputs": ["in.jsonl.json"]}, "in.jsonl.json: is an input"),
         ({"out": "out.xlsx"}, "does not say what to write"),
         ({"columns": ["words=text"]}, "unknown field 'words'"),
     ],
@@ -250,7 +291,7 @@ def test_other_inputs_or_another_model_are_not_mixed_with_what_is_there(
 def test_requests_that_cannot_be_met_are_refused(
     how: dict[str, Any], said: str, checkpoint: Any, tmp_path: Path
 ) -> None:
-    how, names = dict(how), ("in.txt", "in.jsonl")
+    how, names = dict(how), ("in.txt", "in.jsonl", "in.jsonl.json")
     for name in names:
         (tmp_path / name).write_text("{}\n", encoding="utf-8")
     inputs = [tmp_path / name for name in how.pop("inputs", ["in.txt"])]

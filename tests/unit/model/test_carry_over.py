@@ -10,7 +10,14 @@ import pytest
 import torch
 from models_made import export_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM, XLMRobertaConfig, XLMRobertaForMaskedLM
+from transformers import (
+    AutoModelForMaskedLM,
+    BertConfig,
+    BertForMaskedLM,
+    XLMRobertaConfig,
+    XLMRobertaForMaskedLM,
+    XLMRobertaForTokenClassification,
+)
 from transformers import XLMRobertaForSequenceClassification as TheirClassifier
 
 from dist_stilts.data.batches import plain
@@ -279,3 +286,13 @@ def test_outputs_that_cannot_be_told_apart_later_are_not_trained_on(tmp_path: Pa
     for labels in ("entailment,neutral,contradiction,neutral", left_out):
         with pytest.raises(UserError, match="cannot be trained on"):
             carry_over(model, [XNLI], str(tmp_path), labels=labels, reuse=True)
+
+
+def test_a_head_without_an_output_for_a_label_is_not_trained_on(tmp_path: Path) -> None:
+    """Its loss on that label would be infinite."""
+    names = dict(enumerate(UDPOS.labels[1:]))
+    config = XLMRobertaConfig(**SIZES, id2label=names, label2id={name: number for number, name in names.items()})
+    XLMRobertaForTokenClassification(config).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=f"no output for {UDPOS.labels[0]}, and cannot be trained on it"):
+        started(tmp_path, UDPOS, reuse=True)
+    assert started(tmp_path, UDPOS)[1].fresh == [head_name(UDPOS)]

@@ -140,3 +140,29 @@ def test_most_architectures_are_read_without_padding() -> None:
     without = {name for name in ARCHITECTURES if packs(MultiTaskModel(made(name, "token").base_model, []).encoder)}
     padded = {"rembert", "deberta-v2", "modernbert", "mpnet"}
     assert without == ARCHITECTURES.keys() - padded
+
+
+def test_the_padding_may_be_the_last_token_of_all(tokenizer: Any, tmp_path: Path) -> None:
+    config = AutoConfig.for_model("bert", **{**SIZES, "pad_token_id": SIZES["vocab_size"] - 1, "num_labels": 2})
+    transformers.BertForSequenceClassification(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    assert open_model(str(tmp_path)).family == "sequence"
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("model.safetensors", "not numbers"),
+        ("provenance.json", r"provenance\.json: not the provenance of a model"),
+    ],
+)
+def test_what_is_broken_is_said(broken: str, said: str, tokenizer: Any, tmp_path: Path) -> None:
+    task = made("bert", "sequence")
+    with torch.no_grad():
+        task.classifier.bias.fill_(float("nan") if broken == "model.safetensors" else 0.0)
+    task.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    if broken == "provenance.json":
+        (tmp_path / broken).write_text("[]", encoding="utf-8")
+    with pytest.raises(UserError, match=said):
+        open_model(str(tmp_path))
