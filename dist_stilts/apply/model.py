@@ -18,7 +18,7 @@ from dist_stilts.data.batches import collate, to_device
 from dist_stilts.data.prepare import in_memory, tokenizer_digest
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding import cut
-from dist_stilts.evaluate.predict import evaluation_dtype
+from dist_stilts.evaluate.predict import evaluation_dtype, require_embeddings
 from dist_stilts.families.encoding import Encoding, QaLengths
 from dist_stilts.families.family import Family
 from dist_stilts.families.features import Features
@@ -74,9 +74,15 @@ class Applied:
         )
 
     def encode(self, rows: Sequence[Row]) -> Features:
-        """Rows as the model reads them; a long one may be several feature rows."""
+        """Rows as the model reads them; a long one may be several feature rows.
+
+        Raises:
+            UserError: the tokenizer is another model's.
+        """
         how = Encoding(self.found.labels, self.max_length, qa=QaLengths(self.max_length, self.stride))
-        return in_memory(self.kind.encode(rows, self.found.tokenizer, how))
+        features = in_memory(self.kind.encode(rows, self.found.tokenizer, how))
+        require_embeddings(features, self.found.model.encoder)
+        return features
 
     @torch.inference_mode()
     def outputs(self, features: Features, on_batch: Callable[[int], bool]) -> list[np.ndarray] | None:

@@ -117,10 +117,10 @@ def begun(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Progr
 
 def _read(path: Path) -> JsonObject | None:
     try:
-        found: JsonObject = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found
+    return found if isinstance(found, dict) else None
 
 
 @contextmanager

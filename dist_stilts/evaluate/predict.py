@@ -43,6 +43,21 @@ def predict(
     return sum_by_index(np.concatenate(values), np.concatenate(places), kind.predictions(features))
 
 
+def require_embeddings(features: Features, encoder: Any) -> None:
+    """See that the encoder has an embedding for every token.
+
+    Raises:
+        UserError: it does not: the tokenizer is another model's.
+    """
+    words = encoder.get_input_embeddings().num_embeddings
+    highest = max((int(ids.max()) for ids in features.input_ids.flat if len(ids)), default=0)
+    if highest >= words:
+        raise UserError(
+            f"the tokenizer gives token {highest}, and the encoder has {words} embeddings",
+            fix="Put the tokenizer that the model was trained with into its folder",
+        )
+
+
 def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:
     """``auto`` is bf16 on a GPU and fp32 on a CPU; otherwise as named."""
     if name == "auto":

@@ -61,7 +61,7 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     """Load a fast tokenizer.
 
     Raises:
-        UserError: no tokenizer there, or one without a fast implementation.
+        UserError: no tokenizer there, or a broken one, or one without a fast implementation.
     """
     from transformers import AutoTokenizer
 
@@ -73,7 +73,10 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
             where=folder,
             fix="Copy its tokenizer files there, or set encoder.tokenizer",
         )
-    tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    except Exception as error:
+        raise refused("cannot load the tokenizer", folder, error) from None
     if not tokenizer.is_fast:
         raise UserError("the tokenizer has no fast implementation", where=folder, fix="Convert it to tokenizer.json")
     return tokenizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ def open_model(path: str, revision: str | None = None, *, head: str | None = Non
     saved = _chosen(saved_heads(folder, provenance), provenance, head, folder)
     model = _assembled({saved.name: saved}, provenance, folder)
     model.eval()
+    if twice := [label for label, count in Counter(saved.labels).items() if count > 1]:
+        raise UserError(f"two outputs of the model are called '{twice[0]}'", where=folder, fix="Mend its config.json")
     return FineTuned(model, saved.name, saved.family.name, saved.labels, load_tokenizer(str(folder)), provenance)
 
 

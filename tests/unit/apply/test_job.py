@@ -227,6 +227,11 @@ def test_other_inputs_or_another_model_are_not_mixed_with_what_is_there(
 ) -> None:
     path, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
     path.write_text("a\nb\n", encoding="utf-8")
+    out.write_text("mine", encoding="utf-8")
+    out.with_name("out.jsonl.json").write_text("[]", encoding="utf-8")  # somebody's
+    with pytest.raises(UserError, match="there is a file already"):
+        predict_files(request(checkpoint("sequence"), [path], out), ALONE, lambda _: None)
+    out.unlink()
     predict_files(request(checkpoint("sequence"), [path], out), ALONE, lambda _: None)
     other = str(save_checkpoint(tmp_path / "other", "sequence", tiny_config, tokenizer, LABELS["sequence"], spread=0.3))
     with pytest.raises(UserError, match=r"out.jsonl: holds other predictions \(model: "):
@@ -298,6 +303,13 @@ def test_requests_that_cannot_be_met_are_refused(
     out = tmp_path / how.pop("out", "out.jsonl")
     with pytest.raises(UserError, match=said):
         predict_files(request(checkpoint("sequence"), inputs, out, **how), ALONE, lambda _: None)
+
+
+def test_a_tokenizer_of_another_model_is_refused(tiny_config: Any, tokenizer: Any, tmp_path: Path) -> None:
+    model = save_checkpoint(tmp_path, "sequence", {**tiny_config, "vocab_size": 5}, tokenizer, LABELS["sequence"])
+    (tmp_path / "in.txt").write_text("abc\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"the tokenizer gives token \d+, and the encoder has 5 embeddings"):
+        predict_files(request(str(model), [tmp_path / "in.txt"], tmp_path / "out.csv"), ALONE, lambda _: None)
 
 
 def test_windows_need_room_beside_the_question(checkpoint: Any, tmp_path: Path) -> None:

@@ -152,17 +152,21 @@ def test_the_padding_may_be_the_last_token_of_all(tokenizer: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        ("model.safetensors", "not numbers"),
+        ("weights", "not numbers"),
+        ("names", "two outputs of the model are called 'same'"),
+        ("tokenizer.json", "cannot load the tokenizer"),
         ("provenance.json", r"provenance\.json: not the provenance of a model"),
     ],
 )
 def test_what_is_broken_is_said(broken: str, said: str, tokenizer: Any, tmp_path: Path) -> None:
-    task = made("bert", "sequence")
-    with torch.no_grad():
-        task.classifier.bias.fill_(float("nan") if broken == "model.safetensors" else 0.0)
+    task = transformers.BertForSequenceClassification(AutoConfig.for_model("bert", **SIZES))
+    if broken == "weights":
+        torch.nn.init.constant_(task.classifier.bias, float("nan"))
+    if broken == "names":
+        task.config.id2label = {0: "same", 1: "same"}
     task.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    if broken == "provenance.json":
+    if broken.endswith(".json"):
         (tmp_path / broken).write_text("[]", encoding="utf-8")
     with pytest.raises(UserError, match=said):
         open_model(str(tmp_path))
