@@ -122,7 +122,8 @@ def matched(spec: TaskSpec, saved: SavedHead, given: Given) -> Match | None:
     """How the head's outputs become the task's labels; None for kinds that name none.
 
     Raises:
-        UserError: labels that cannot be matched; several numbers where the task has one.
+        UserError: labels that cannot be matched; several numbers where the task has one; several outputs for one label
+            where each is a yes or no of its own, which have no sum.
     """
     if not saved.family.has_labels:
         if saved.labels:
@@ -132,7 +133,14 @@ def matched(spec: TaskSpec, saved: SavedHead, given: Given) -> Match | None:
                 fix="Give a model of one output",
             )
         return None
-    return match(spec.labels, saved.labels, given, partly=saved.family.name == "token", where=spec.name)
+    found = match(spec.labels, saved.labels, given, partly=saved.family.name == "token", where=spec.name)
+    if saved.family.name == "multilabel" and any(len(own) > 1 for own in found.order):
+        raise UserError(
+            "several outputs of a model of several labels are one label of the task",
+            where=saved.folder,
+            fix="Give each label one output: --labels NAME=LABEL, and NAME= leaves one out",
+        )
+    return found
 
 
 def load_task_model(saved: SavedHead) -> Any:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dist_stilts.errors import UserError
+from dist_stilts.families.kinds import KINDS
 from dist_stilts.model.labels import Match, match, parse_given
+from dist_stilts.model.saved_heads import SavedHead, matched
+from dist_stilts.tasks.registry import get_task
 
 NLI = ("contradiction", "entailment", "neutral")
 NAMELESS = ("LABEL_0", "LABEL_1", "LABEL_2")
@@ -78,6 +84,16 @@ def test_names_that_differ_in_case_alone_are_matched_exactly() -> None:
     assert match(("a", "A"), ("A", "a"), {}, partly=False, where="own").order == ((1,), (0,))
     with pytest.raises(UserError, match="not those of own"):
         match(("a", "A"), ("a", "b"), {}, partly=False, where="own")
+
+
+def test_yes_or_no_outputs_are_never_summed() -> None:
+    spec = replace(get_task("xnli"), family="multilabel", labels=("a", "b"))
+    saved = SavedHead(Path("model"), "m", KINDS["multilabel"], ("x", "y", "z"))
+    alone = matched(spec, saved, {"x": "a", "y": "b", "z": ""})
+    assert alone is not None
+    assert alone.order == ((0,), (1,))
+    with pytest.raises(UserError, match="several outputs of a model of several labels are one label"):
+        matched(spec, saved, {"x": "a", "y": "b", "z": "b"})
 
 
 def test_of_tag_sets_either_side_may_have_more() -> None:
