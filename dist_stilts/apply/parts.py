@@ -24,7 +24,7 @@ from dist_stilts.config import differences
 from dist_stilts.conventions import JsonObject
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import require_folder, write_text
-from dist_stilts.parallel.once import hold
+from dist_stilts.once import hold
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from dist_stilts.errors import UserError
 from dist_stilts.families.family import Family
 from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import translation_file, translation_parts, translation_record, write_text
+from dist_stilts.once import hold
 from dist_stilts.parallel.collectives import barrier, broadcast_value
-from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.world import World
 from dist_stilts.tasks.files import sha256
 from dist_stilts.tasks.hub import fetch_model

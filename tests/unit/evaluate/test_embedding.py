@@ -18,7 +18,7 @@ from dist_stilts.errors import UserError
 from dist_stilts.evaluate import embedding, embedding_files
 from dist_stilts.evaluate.embedding import Embedder, Reading, cut, dealt, special_tokens_around
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.parallel.once import hold
+from dist_stilts.once import hold
 from dist_stilts.parallel.world import current
 
 TEXTS = (

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder, is_complete, whole_folder
+from dist_stilts.layout import RunFolder, is_complete
+from dist_stilts.once import whole_folder
 from dist_stilts.model.averaging import average
 from dist_stilts.model.encoder import new_encoder
 from dist_stilts.model.export import export

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from dist_stilts.errors import EXIT_BAD_INPUT, UserError
-from dist_stilts.parallel.once import hold
+from dist_stilts.once import hold
 from dist_stilts.parallel.world import current
 from dist_stilts.tasks import registry
 from dist_stilts.tasks.registry import get_task

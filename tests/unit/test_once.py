@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from dist_stilts.layout import COMPLETE, is_complete
-from dist_stilts.parallel.once import build
+from dist_stilts.once import build
 
 RACER = """
 import os, sys, time
 from pathlib import Path
-from dist_stilts.parallel.once import build
+from dist_stilts.once import build
 
 root = Path(sys.argv[1])
 
@@ -76,7 +76,7 @@ def test_a_complete_folder_is_not_built_again_one_without_marker_is_replaced_and
 
 def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
     killed = (
-        "import os, signal, sys; from pathlib import Path; from dist_stilts.parallel.once import build\n"
+        "import os, signal, sys; from pathlib import Path; from dist_stilts.once import build\n"
         "def make(folder):\n    (folder / 'stale').touch(); os.kill(os.getpid(), signal.SIGKILL)\n"
         "build(Path(sys.argv[1]) / 'built', make)"
     )
