@@ -16,8 +16,10 @@ from typing import Any
 
 import torch
 
+from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import write_text
 from dist_stilts.model.encoder import quiet_transformers
+from dist_stilts.model.finite import not_finite
 from dist_stilts.model.heads import Head, joined
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.pooling_files import SentenceReading, write_pooling
@@ -36,7 +38,16 @@ def export(folder: Path, model: MultiTaskModel, tokenizer: Any, provenance: Prov
 
     Args:
         provenance: its ``heads`` say which tasks each of the model's heads is of.
+
+    Raises:
+        UserError: weights that are not finite.
     """
+    if bad := not_finite(model.named_parameters()):
+        raise UserError(
+            f"{len(bad)} tensors hold NaN or infinity (first: {bad[0]}) and are not written as a model",
+            where=folder,
+            code=EXIT_FAILED,
+        )
     quiet_transformers()
     tokenizer.backend_tokenizer.no_truncation()
     places = folders_of_heads(folder, {name: provenance.heads[name] for name in model.heads})

@@ -26,7 +26,8 @@ from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import COMPLETE, RunFolder, is_complete, publish, write_text
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value, gather_values
 from dist_stilts.parallel.world import World
-from dist_stilts.train.shards import read_shards, write_shard
+from dist_stilts.train.shards import first_not_finite, read_shards, write_shard
+from dist_stilts.train.stability import refuse_not_finite
 
 T = TypeVar("T")
 
@@ -36,7 +37,8 @@ class TrainState:
     """How far a phase has come; the same on every rank.
 
     Attributes:
-        step: optimiser steps gone through; skipped: those of them that were left out.
+        step: optimiser steps gone through; skipped: those of them that were left out; trailing: of these the last ones,
+            after which no step was taken.
         before: steps that the optimiser had taken when the phase began: it may go on with another's training.
         tokens: real tokens seen, all ranks; slots: padded places that they lay in.
         seconds, saving_seconds, scoring_seconds: wall time, earlier processes included: training, checkpoints, English
@@ -52,6 +54,7 @@ class TrainState:
 
     step: int = 0
     skipped: int = 0
+    trailing: int = 0
     before: int = 0
     tokens: int = 0
     slots: int = 0
@@ -84,11 +87,13 @@ def save(
         chosen: flat fp32 weights, laid out as the engine's, that may be exported in the place of the last; or none.
 
     Raises:
-        UserError: one rank could not write (on every rank alike); what was there before is untouched.
+        UserError: weights that are not finite, or one rank could not write (on every rank alike); what was there before
+            is untouched.
     """
     final = run.checkpoint(state.step)
     if broadcast_value(is_complete(final)):
         return
+    refuse_not_finite(state.step, gather_values(first_not_finite(engine, chosen, own=True)))
     temporary = final.with_name(f".{final.name}.partial")
     here = f"cannot save the checkpoint of step {state.step}"
     together(lambda: _clear(temporary) if world.is_main else None, here)
@@ -129,7 +134,7 @@ def resume(
             where=folder,
             fix="Delete the run's checkpoints, or bring the data back as it was",
         )
-    return state, read_shards(folder, engine, state.count)
+    return state, _read(folder, engine, state.count)
 
 
 def _read_state(folder: Path) -> TrainState:
@@ -151,8 +156,17 @@ def _take_over(folder: Path, engine: Any, world: World) -> int:
                 fix="Delete the folder of that run; the same command trains it again",
             )
     count = _read_state(folder).count
-    read_shards(folder, engine, count)
+    _read(folder, engine, count)
     return count
+
+
+def _read(folder: Path, engine: Any, count: int) -> list[torch.Tensor]:
+    """The shards, which older versions wrote whatever was in them."""
+    chosen = read_shards(folder, engine, count)
+    if bad := [name for name in gather_values(first_not_finite(engine, chosen, own=True)) if name]:
+        fix = "Delete it; the same command goes on from the one before, or from the start"
+        raise UserError(f"the checkpoint holds NaN or infinity (first: {bad[0]})", where=folder, fix=fix)
+    return chosen
 
 
 def together(action: Callable[[], T], what: str) -> list[T]:

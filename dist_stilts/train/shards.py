@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from dist_stilts.conventions import sha256_of_file
 from dist_stilts.errors import UserError
+from dist_stilts.model.finite import not_finite
 from dist_stilts.train.owned_state import Piece, owned_state, publish_weights
 
 CHOSEN = "chosen"
@@ -31,6 +32,24 @@ def write_shard(path: Path, engine: Any, chosen: Sequence[torch.Tensor]) -> str:
     with path.open("rb") as file:
         os.fsync(file.fileno())
     return sha256_of_file(path)
+
+
+def first_not_finite(engine: Any, flats: Sequence[torch.Tensor], *, own: bool = False) -> str:
+    """The first parameter of which this rank has a stretch with NaN or infinity; empty if there is none.
+
+    Args:
+        flats: tensors laid out as the engine's; own: look at its own weights and moments as well.
+    """
+    owned = owned_state(engine)
+    layouts = [flats, *(owned.partitions.values() if own else ())]
+    if not not_finite(("", flat) for layout in layouts for flat in layout):
+        return ""
+    stretches = (
+        (piece.name, layout[piece.partition][piece.offset : piece.offset + piece.size])
+        for layout in layouts
+        for piece in (owned.pieces if layout else ())
+    )
+    return next(iter(not_finite(stretches)), "")
 
 
 @torch.no_grad()

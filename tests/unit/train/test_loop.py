@@ -48,6 +48,9 @@ class Engine:
     def zero_optimization_stage(self) -> int:
         return 2
 
+    def fp16_enabled(self) -> bool:
+        return False
+
     def zero_cpu_offload(self) -> bool:
         return False
 
