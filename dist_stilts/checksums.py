@@ -10,17 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 NAME = "xxh3_128"
 KEY = "checksum"
 """Where a JSON record keeps the checksum of all else that it says."""
 _SETTLED_NS = 2_000_000_000
 """A file that was written more recently may be written again without a later time: clocks of files tick slowly."""
-_known: dict[tuple[int, int, int, int], str] = {}
-"""Checksums of files that this process has read, by device, number, size and time of the last change."""
+_known: dict[tuple[Hashable, ...], Any] = {}
+"""What this process has found out of files, by what it is, and by their device, number, size and last change."""
+
+T = TypeVar("T")
 
 
 class Running:
@@ -54,24 +56,38 @@ def of_text(text: str) -> str:
 
 
 def of_file(path: Path) -> str:
-    """The checksum of what a file holds, read once per process while it stays as it is; OSError if it cannot be."""
+    """The checksum of what a file holds; OSError if it cannot be read."""
     import xxhash
 
-    state = path.stat()
-    key = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
-    if key not in _known:
+    def read() -> str:
         with path.open("rb") as file:
-            found = f"{NAME}:{hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()}"
-        if time.time_ns() - state.st_mtime_ns < _SETTLED_NS:
-            return found
+            return f"{NAME}:{hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()}"
+
+    return once(path, NAME, read)
+
+
+def once(path: Path, what: Hashable, find: Callable[[], T]) -> T:
+    """What is found out of a file, found once per process while the file stays as it is."""
+    state = path.stat()
+    key = (what, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+    if key in _known:
+        return cast("T", _known[key])
+    found = find()
+    if time.time_ns() - state.st_mtime_ns > _SETTLED_NS:
         _known[key] = found
-    return _known[key]
+    return found
 
 
-def of_folder(folder: Path) -> dict[str, str]:
-    """The checksums of all files below a folder, by their names in it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): of_file(path) for path in files}
+def of_folder(folder: Path, pattern: str = "*") -> dict[str, str]:
+    """The checksums of all files below a folder, by their names in it; links to one file are read once."""
+    files = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    places = {(state.st_dev, state.st_ino): path for path in files for state in [path.stat()]}
+    read = {place: of_file(path) for place, path in places.items()}
+    return {
+        path.relative_to(folder).as_posix(): read[state.st_dev, state.st_ino]
+        for path in files
+        for state in [path.stat()]
+    }
 
 
 def damage(path: Path, expected: str) -> str | None:

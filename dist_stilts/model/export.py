@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from dist_stilts.model.finite import not_finite
 from dist_stilts.model.heads import Head, joined
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.pooling_files import SentenceReading, write_pooling
-from dist_stilts.model.provenance import Provenance, write_provenance
+from dist_stilts.model.provenance import Provenance, checksums_of_weights, write_provenance
 from dist_stilts.model.saved_heads import folders_of_heads
 
 WEIGHTS = "model.safetensors"
@@ -61,7 +62,7 @@ def export(folder: Path, model: MultiTaskModel, tokenizer: Any, provenance: Prov
     for place in {folder, *places.values()}:
         tokenizer.save_pretrained(str(place))
     write_pooling(folder, SentenceReading())
-    write_provenance(folder, provenance)
+    write_provenance(folder, replace(provenance, files=checksums_of_weights(folder)))
 
 
 def _write_several(folder: Path, model: MultiTaskModel, places: Mapping[str, Path]) -> None:

@@ -3,7 +3,7 @@
 checkpoints/step-000500/shard-0.safetensors   what rank 0 owns: fp32 weights, moments, and the weights chosen so far;
                                               its header says which stretch of which parameter lies where
                         state.json            how far training was
-                        COMPLETE              SHA-256 of every file above, written last
+                        COMPLETE              checksum of every file above, written last; any other file is nobody's
 
 Nothing in it depends on the number of ranks or the ZeRO stage. Random generators have no place in it: each step seeds
 its own.
@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError
 
-from dist_stilts.conventions import sha256_of_file, sha256_of_text
+from dist_stilts import checksums
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import COMPLETE, RunFolder, is_complete, publish, write_text
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value, gather_values
@@ -162,7 +162,8 @@ def _take_over(folder: Path, engine: Any, world: World) -> int:
 
 def _read(folder: Path, engine: Any, count: int) -> list[torch.Tensor]:
     """The shards, which older versions wrote whatever was in them."""
-    chosen = read_shards(folder, engine, count)
+    shards = [folder / name for name in _digests(folder) if name.startswith("shard-")]
+    chosen = read_shards(shards, engine, count)
     if bad := [name for name in gather_values(first_not_finite(engine, chosen, own=True)) if name]:
         fix = "Delete it; the same command goes on from the one before, or from the start"
         raise UserError(f"the checkpoint holds NaN or infinity (first: {bad[0]})", where=folder, fix=fix)
@@ -195,7 +196,7 @@ def _finish(temporary: Path, final: Path, state: TrainState, digests: dict[str, 
     """State and marker, last of all the name."""
     text = json.dumps(asdict(state), indent=2)
     write_text(temporary / "state.json", text)
-    digests["state.json"] = sha256_of_text(text)
+    digests["state.json"] = checksums.of_text(text)
     publish(temporary, final, json.dumps(digests))
 
 
@@ -220,17 +221,19 @@ def _newest_good(run: RunFolder, world: World, warn: Callable[[str], None]) -> P
 def _shares(folder: Path, world: World) -> Iterator[str]:
     """What is wrong with this rank's share of a checkpoint's files."""
     try:
-        digests = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
+        digests = _digests(folder)
         names = sorted(digests)
     except (OSError, ValueError, TypeError):
         yield f"{COMPLETE} cannot be read" if world.is_main else ""
         return
     for name in names[world.rank :: world.size]:
-        try:
-            if sha256_of_file(folder / name) != digests[name]:
-                yield f"the checksum of {name} differs"
-        except OSError as error:
-            yield f"{name}: {error.strerror}"
+        yield checksums.damage(folder / name, digests[name]) or ""
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The files of a checkpoint and their checksums; whatever else lies there is no part of it."""
+    found: dict[str, str] = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
+    return found
 
 
 def finished(run: RunFolder) -> list[Path]:

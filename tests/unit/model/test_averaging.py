@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder, is_complete
-from dist_stilts.once import whole_folder
 from dist_stilts.model.averaging import average
 from dist_stilts.model.encoder import new_encoder
 from dist_stilts.model.export import export
@@ -21,6 +20,7 @@ from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import PROVENANCE, Provenance, weights_digest
+from dist_stilts.once import whole_folder
 from dist_stilts.tasks.registry import get_task
 
 XNLI, UDPOS = get_task("xnli"), get_task("udpos")
