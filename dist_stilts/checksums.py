@@ -7,12 +7,13 @@ checkpoints of older versions have it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
+
+from dist_stilts.conventions import MIB, sha256_of_file
 
 NAME = "xxh3_128"
 KEY = "checksum"
@@ -57,11 +58,14 @@ def of_text(text: str) -> str:
 
 def of_file(path: Path) -> str:
     """The checksum of what a file holds; OSError if it cannot be read."""
-    import xxhash
 
     def read() -> str:
-        with path.open("rb") as file:
-            return f"{NAME}:{hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()}"
+        running = Running()
+        with path.open("rb", buffering=0) as file:
+            buffer = memoryview(bytearray(MIB))
+            while size := file.readinto(buffer):
+                running.add(buffer[:size])
+        return running.value
 
     return once(path, NAME, read)
 
@@ -93,7 +97,7 @@ def of_folder(folder: Path, pattern: str = "*") -> dict[str, str]:
 def damage(path: Path, expected: str) -> str | None:
     """What is wrong with a file that had this checksum when it was written, in a few words; None if nothing is."""
     try:
-        found = of_file(path) if expected.startswith(NAME) else _sha256(path)
+        found = of_file(path) if expected.startswith(NAME) else sha256_of_file(path)
     except OSError as error:
         return f"{path.name}: {error.strerror}"
     return None if found == expected else f"the checksum of {path.name} differs"
@@ -103,11 +107,6 @@ def damage_in(folder: Path, expected: Mapping[str, str]) -> str | None:
     """The same for the first file of a folder that has something wrong; ``expected`` as of :func:`of_folder`."""
     found = (damage(folder / name, checksum) for name, checksum in sorted(expected.items()))
     return next((what for what in found if what), None)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sealed(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,7 +95,10 @@ def finished(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Js
         return record
     if overwrite:
         return None
-    holds = f"holds other predictions ({', '.join(changes)})" if changes else "there is a file already"
+    if changes:
+        holds = f"holds other predictions ({', '.join(changes)})"
+    else:
+        holds = "is no longer what was written" if record and "bytes" in record else "there is a file already"
     raise UserError(holds, where=files.out, fix="Name another with --out, or give --overwrite")
 
 

@@ -38,8 +38,8 @@ def refuse_an_end_left_out(step: int, left_out: int) -> None:
     before something went wrong."""
     if left_out:
         raise UserError(
-            f"the loss or its gradient is not finite at step {step}, where training ends, and the last {left_out} "
-            "steps were left out",
+            f"the loss or its gradient is not finite at step {step}, where training ends, and the last "
+            f"{f'{left_out} steps were' if left_out > 1 else 'step was'} left out",
             code=EXIT_FAILED,
             fix=LOWER,
         )

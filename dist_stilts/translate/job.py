@@ -165,7 +165,7 @@ class Work:
         return record
 
     def _translate(self, plan_: Plan, parts: Path, progress: OnProgress | None) -> None:
-        done = broadcast_value(sorted(read(parts)) if self.world.is_main else [])
+        done = broadcast_value(sorted(read(parts, tell=True)) if self.world.is_main else [])
         left = sorted(set(range(len(plan_.batches))) - set(done))
         title = f"translating {self.what['task']} {self.what['split']} {self.language}"
         per_turn = BATCHES_PER_TURN * self.world.size

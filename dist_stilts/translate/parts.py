@@ -31,8 +31,8 @@ Append = Callable[[int, Sequence[Translation]], None]
 """Adds a batch, by its number; it is on the disk when the call returns."""
 
 
-def read(folder: Path) -> dict[int, list[Translation]]:
-    """Every whole batch, by its number."""
+def read(folder: Path, *, tell: bool = False) -> dict[int, list[Translation]]:
+    """Every whole batch, by its number; ``tell``: warn of those that are damaged."""
     found = {}
     for path in sorted(folder.glob("rank-*.jsonl")):
         for line in path.read_bytes().split(b"\n")[:-1]:
@@ -42,7 +42,8 @@ def read(folder: Path) -> dict[int, list[Translation]]:
                     raise ValueError("checksum")
                 found[record["batch"]] = [Translation(text, cut) for text, cut in record["translations"]]
             except (ValueError, TypeError, KeyError, AttributeError):
-                log.warning("%s is damaged: a batch is translated again", path)
+                if tell:
+                    log.warning("%s is damaged: a batch is translated again", path)
     return found
 
 
