@@ -98,7 +98,8 @@ def finished(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Js
     if changes:
         holds = f"holds other predictions ({', '.join(changes)})"
     else:
-        holds = "is no longer what was written" if record and "bytes" in record else "there is a file already"
+        same = record and record.get("bytes") == files.out.stat().st_size
+        holds = "is no longer what was written" if same else "there is a file already"
     raise UserError(holds, where=files.out, fix="Name another with --out, or give --overwrite")
 
 
