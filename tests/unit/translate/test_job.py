@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from rot import flip_bit
 
 from dist_stilts.errors import EXIT_BAD_INPUT, UserError
-from dist_stilts.parallel.once import hold
+from dist_stilts.once import hold
 from dist_stilts.parallel.world import current
 from dist_stilts.tasks import registry
 from dist_stilts.tasks.registry import get_task
@@ -155,6 +156,37 @@ def test_a_killed_run_goes_on_where_it_was(request_: Request, tmp_path: Path) ->
     assert (len(first.seen), len(second.seen)) == (12, 27 - 12)
     assert outcome.path.read_bytes() == whole.path.read_bytes()
     assert not list(request_.out.rglob("*.parts"))
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.99])
+def test_a_batch_that_is_no_longer_what_was_written_is_translated_again(
+    request_: Request, tmp_path: Path, share: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    [whole] = run(replace(request_, out=tmp_path / "whole"), Backwards())
+    with pytest.raises(KeyboardInterrupt):
+        run(request_, Backwards(lives=3))
+    [part] = request_.out.rglob("rank-0.jsonl")
+    flip_bit(part, share)
+    again = Backwards()
+    [outcome] = run(request_, again)
+    assert len(again.seen) == 27 - 12 + 4
+    assert outcome.path.read_bytes() == whole.path.read_bytes()
+    assert [f"{part} is damaged" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_a_rotten_or_edited_translation_is_refused_until_its_record_says_nothing_of_it(request_: Request) -> None:
+    [made] = run(replace(request_, out=request_.data), Backwards())
+    flip_bit(made.path)
+    record = made.path.with_suffix(".json")
+    said = rf"train-de.jsonl: damaged, or changed since it was translated .* take \"content\" out of {record}"
+    with pytest.raises(UserError, match=said):
+        run(replace(request_, out=request_.data))
+    with pytest.raises(UserError, match=said):
+        load_rows(request_.spec, request_.data, "train", "de")
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps({key: value for key, value in content.items() if key != "content"}))
+    made.path.write_text(made.path.read_text(encoding="latin-1").replace("!", " "))
+    assert len(load_rows(request_.spec, request_.data, "train", "de")) == 20
 
 
 @pytest.mark.parametrize("what", ["beams", "max_length", "batch_size", "weights", "english", "language"])
