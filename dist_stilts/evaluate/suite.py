@@ -257,7 +257,7 @@ def score(
     """Score one unit; every rank gets the records, as yet without model and training; rank 0 writes the predictions and
     keeps the tally."""
     if embedder and unit.layer is not None:
-        found = retrieve(unit, job, embedder, world)
+        found = retrieve(unit, job, embedder, world, tally)
         revision = data_revision(unit.spec, job.root, unit.split, unit.language)
     else:
         wanted = rows_of(unit, job)
@@ -265,7 +265,7 @@ def score(
         found = score_rows(model, wanted, prepared.features, world, job.config)
         revision = prepared.revision
         if world.is_main:
-            tally.add(unit, found.predictions, prepared.features)
+            tally.add(unit, found, prepared.features)
     if world.is_main:
         write_predictions(unit, job, found)
     about = ResultRecord(
@@ -276,6 +276,7 @@ def score(
         None,
         found.count,
         collapsed=found.degenerate,
+        unseen=found.unseen,
         data_revision=revision,
         health=found.health,
         reading=reading(job, unit, world),
@@ -309,7 +310,7 @@ def write_predictions(unit: Unit, job: Job, found: Score) -> None:
         write_text(where(suffix), content)
 
 
-def retrieve(unit: Unit, job: Job, embedder: Embedder, world: World) -> Score:
+def retrieve(unit: Unit, job: Job, embedder: Embedder, world: World, tally: Tally) -> Score:
     """Score a retrieval task in one language and layer."""
 
     def embed(texts: Sequence[str], side: str) -> np.ndarray:
@@ -317,6 +318,7 @@ def retrieve(unit: Unit, job: Job, embedder: Embedder, world: World) -> Score:
         return embedder(texts, f"{unit.spec.name} {unit.language}, {side} side")[layer]
 
     bitext = load_bitext(unit.spec, job.root, unit.split, unit.language)
+    tally.blank[unit.spec.name] += bitext.blank
     if unit.spec.family == "tatoeba":
         return score_tatoeba(bitext, embed, job.config.retrieval, world)
     dev = bitext if unit.split == "dev" else load_bitext(unit.spec, job.root, "dev", unit.language)

@@ -178,6 +178,16 @@ def load_training_data(
     return TrainingData(specs, features, rows, examples, dev, fingerprint([run.id, revisions]), truncated)
 
 
+def nothing_to_learn(data: TrainingData) -> dict[str, str]:
+    """The tasks whose training rows all have the same gold, and what that is."""
+    found = {}
+    for spec, features, rows in zip(data.specs, data.features, data.rows, strict=True):
+        alike = partial(family_of(spec).alike, spec, features)
+        if alike(rows[:1000]) and (why := alike(rows)):  # mostly a few rows are enough to see that they differ
+            found[spec.name] = why
+    return found
+
+
 def streams(data: TrainingData, run: Run, tokenizer: Any, micro_tokens: int, packs: bool) -> list[Stream]:
     """One stream of batches per task."""
     vocabulary = Vocabulary.of(tokenizer)

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from dist_stilts.conventions import JsonObject, text_hash
+from dist_stilts.conventions import JsonObject, has_text, text_hash
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.names import check_name
 from dist_stilts.tasks.files import Where, require_new, shown
@@ -207,7 +207,7 @@ def _rows(own: OwnTask, records: Iterable[tuple[Where, JsonObject] | Quirk], spl
         key = f"{split}-{number}" if values["id"] is None else name_of(values["id"], "id", where)
         require_new(seen, key, where)
         row = own_row(own.family, values, (key, _group(values, key, first_with, where)), own.labels, where)
-        if isinstance(row, TextRow) and not row.text.strip():
+        if isinstance(row, TextRow) and not has_text(row.text):
             yield Quirk("blank text left out")
             continue
         if isinstance(row, ChoiceRow):

@@ -101,7 +101,7 @@ def test_a_mistake_in_the_entry_is_named(own: OwnTask, message: str) -> None:
 def test_a_mistake_in_a_file_is_named_with_its_line(tmp_path: Path) -> None:
     write(tmp_path, {"my.de.txt": "ja\n\nnein\n", "my.en.txt": "yes\n"})
     for language, said in (
-        ("de", "my.de.txt:2: an empty sentence"),
+        ("de", "my.en.txt:1: my.de.txt has 3 lines, my.en.txt has 1"),
         ("fr", "my_pairs has no language 'fr'. known: de, fi"),
         ("fi", f"expected {tmp_path / 'my.fi.txt'}"),
     ):
