@@ -95,16 +95,6 @@ class Columns:
         return values[0]
 
 
-def is_blank(row: Row) -> bool:
-    """Whether a row has no text at all that a model could read."""
-    texts = (getattr(row, name) for name in row.__dataclass_fields__ if name not in ("id", "group"))
-    return not any(_has_text(value) for value in texts)
-
-
-def _has_text(value: object) -> bool:
-    return has_text(value) if isinstance(value, str) else any(map(_has_text, value or ()))  # type: ignore[call-overload]
-
-
 def choose_columns(family: str, given: Sequence[str], names: Sequence[str], where: Where) -> Columns:
     """The columns that are read of a file: those named, else those whose names look like it.
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dist_stilts.conventions import JsonObject, OnProgress
-from dist_stilts.data.prepare import Wanted, prepare
+from dist_stilts.data.prepare import Wanted, facts, prepare
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.conditions import model_of, reading, scoring, training_of, unscored
 from dist_stilts.evaluate.embedding import Embedder
@@ -198,16 +198,8 @@ def prepare_job(job: Job, progress: OnProgress | None = None) -> list[JsonObject
     wanted = with_matchings(units(job), job)
     job = within_reach(job, wanted, silent=False)
     tokenizer = load_tokenizer(job.model, job.revision)
-    return [
-        {
-            "task": unit.spec.name,
-            "split": unit.split,
-            "language": unit.language,
-            **prepare(rows_of(unit, job), tokenizer, job.prepared, progress).meta,
-        }
-        for unit in wanted
-        if unit.spec.family not in RETRIEVAL
-    ]
+    found = [rows_of(unit, job) for unit in wanted if unit.spec.family not in RETRIEVAL]
+    return [facts(rows, prepare(rows, tokenizer, job.prepared, progress)) for rows in found]
 
 
 def rows_of(unit: Unit, job: Job) -> Wanted:

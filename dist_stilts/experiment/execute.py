@@ -57,6 +57,10 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
         check_folder(run, folder_of(recipe).run(run.name))
 
 
+_REMARKS = 8
+"""Remarks about the data that are said; all are in the report."""
+
+
 def default_ranks(recipe: Recipe) -> int:
     """Processes to start: as the recipe says, else one per GPU, else two."""
     if recipe.ranks:
@@ -78,7 +82,7 @@ def make_world(recipe: Recipe) -> None:
 def prepare_data(recipe: Recipe, runs: Sequence[Run]) -> None:
     """Tokenise what the runs need, in this process, with a progress bar: ranks do not. Reports what was cut."""
     from dist_stilts.experiment.training_data import prepare_all, recipe_tokenizer
-    from dist_stilts.report.lists import preparation
+    from dist_stilts.report.lists import preparation, remarks
 
     done = list(prepare_all(runs, recipe, recipe_tokenizer(recipe), bar()).values())
     report = folder_of(recipe).data_report
@@ -88,6 +92,11 @@ def prepare_data(recipe: Recipe, runs: Sequence[Run]) -> None:
             f"data: {sum(row['examples'] for row in done):,} examples, {sum(row['tokens'] for row in done):,} tokens, "
             f"{sum(row['truncated_rows'] for row in done):,} rows cut: {report}"
         )
+        said = remarks(done)
+        for line in said[:_REMARKS]:
+            say(f"data: {line}")
+        if len(said) > _REMARKS:
+            say(f"data: {len(said) - _REMARKS:,} more remarks: {report}")
 
 
 def finish(recipe: Recipe, command: str) -> tuple[list[Table], list[Path]]:

@@ -13,7 +13,7 @@ import numpy as np
 from dist_stilts.conventions import OnProgress, fingerprint
 from dist_stilts.data.batches import Stream
 from dist_stilts.data.mixture import repeated
-from dist_stilts.data.prepare import Prepared, Wanted, prepare
+from dist_stilts.data.prepare import Prepared, Wanted, facts, prepare
 from dist_stilts.data.subsets import subset
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import languages_of
@@ -144,9 +144,9 @@ def prepare_all(
     done = {}
     for run in runs:
         trained = [wanted for parts in to_train_on(run, recipe).values() for wanted in parts]
-        for wanted in (*trained, *to_watch(run, recipe).values(), *to_score(run, recipe)):
-            meta = prepare(wanted, tokenizer, folder_of(recipe).prepared, progress).meta
-            done[wanted.title] = {"task": wanted.spec.name, "split": wanted.split, "language": wanted.language, **meta}
+        for number, wanted in enumerate((*trained, *to_watch(run, recipe).values(), *to_score(run, recipe))):
+            prepared = prepare(wanted, tokenizer, folder_of(recipe).prepared, progress)
+            done[wanted.title] = facts(wanted, prepared, trained_on=number < len(trained))
     return done
 
 

@@ -246,3 +246,8 @@ class TaskSpec:
     licence: str = ""
     citation: str = ""
     aliases: tuple[str, ...] = ()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one of the user's own, whose files lie in the data root itself."""
+        return self.folders[:1] == (".",)
