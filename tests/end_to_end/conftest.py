@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,25 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
         return subprocess.CompletedProcess(args, process.exitcode or 0, out.read_text(), err.read_text())
 
     return cli_
+
+
+@pytest.fixture
+def race(tmp_path: Path) -> Callable[..., list[tuple[int, str]]]:
+    """``race(first, second, delay=0.1)``: exit codes and errors of two programs, of which the second starts later."""
+
+    def race_(*commands: list[str], delay: float, seconds: float = 200) -> list[tuple[int, str]]:
+        processes, errors = [], [tmp_path / f"{number}.err" for number in range(len(commands))]
+        for command, err in zip(commands, errors, strict=True):
+            processes.append(warm.start(warm.program, tuple(command), environment(), err.with_suffix(".out"), err))
+            time.sleep(delay)
+        for process in processes:
+            process.join(seconds)
+            assert process.pid
+            kill_tree(process.pid)
+            process.join()
+        return [(process.exitcode or 0, err.read_text()) for process, err in zip(processes, errors, strict=True)]
+
+    return race_
 
 
 @pytest.fixture(scope="session")
