@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,44 +15,26 @@ REASONS = ("another program", "the folder exists", "there is a file already")
 Race = Callable[..., list[tuple[int, str]]]
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> dict[str, Path]:
-    """A small world, two models with a head for XNLI that began alike, and files to mine and to predict."""
-    from dist_stilts.model.encoder import load_tokenizer, new_encoder
-    from dist_stilts.model.export import export
-    from dist_stilts.model.heads import head_name
-    from dist_stilts.model.multitask import MultiTaskModel
-    from dist_stilts.model.provenance import Provenance, weights_digest
-    from dist_stilts.simulate import write_world
-    from dist_stilts.tasks.registry import get_task
-
-    root, spec = tmp_path_factory.mktemp("places"), get_task("xnli")
-    world = write_world(root / "world", scale=0.02)
-    tokenizer = load_tokenizer(str(world / "tokenizer"))
-    sizes = {"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 32}
-    config = {"model_type": "xlm-roberta", **sizes, "max_position_embeddings": 66}
-    for seed in range(2):
-        model = MultiTaskModel(new_encoder(config, None, None, tokenizer, seed=seed), [spec])
-        heads, digest = {head_name(spec): ["xnli"]}, weights_digest(model.encoder)
-        export(root / f"model{seed}", model, tokenizer, Provenance("r", "i", "random", digest, [], heads, "s", "h"))
-    english = [line.split("\t")[:2] for line in (world / "xnli" / "test-en.tsv").read_text().splitlines()]
-    (root / "rows.jsonl").write_text("".join(json.dumps({"text_a": a, "text_b": b}) + "\n" for a, b in english))
-    for number in range(2):
-        (root / f"side{number}").write_text("".join(f"{pair[number]}\n" for pair in english))
-    return {"root": root, "world": world, "recipe": tiny}
-
-
 def commands(places: dict[str, Path], out: Path) -> dict[str, list[str]]:
-    root, model = places["root"], str(places["root"] / "model0")
+    root, model = places["rows"], str(places["model0"])
     return {
         "simulate": ["simulate", "--scale", "0.02", "--out", str(out / "world")],
         "prepare": ["prepare", str(places["recipe"]), f"out={out}"],
-        "average": ["average", model, str(root / "model1"), "--out", str(out / "model")],
+        "average": ["average", model, str(places["model1"]), "--out", str(out / "model")],
         "mine": [
             *("mine", str(root / "side0"), str(root / "side1"), "--model", model),
             *("--threshold", "0", "--out", str(out / "pairs.tsv")),
         ],
-        "predict": ["predict", str(root / "rows.jsonl"), "--model", model, "--out", str(out / "rows.jsonl")],
+        "predict": [
+            "predict",
+            str(root / "rows.jsonl"),
+            "--model",
+            model,
+            "--head",
+            "xnli",
+            "--out",
+            str(out / "rows.jsonl"),
+        ],
         "evaluate": [
             *("evaluate", "--model", model, "--tasks", "tatoeba,xnli", "--languages", "qaa,qab"),
             *("--data", str(places["world"]), "--out", str(out)),
@@ -65,7 +46,7 @@ def commands(places: dict[str, Path], out: Path) -> dict[str, list[str]]:
 KEPT = {
     "simulate": "world/**/*",
     "prepare": "prepared/*/data.arrow",
-    "average": "model/*.safetensors",
+    "average": "model/**/*.safetensors",
     "mine": "pairs.tsv",
     "predict": "rows.jsonl",
     "evaluate": "predictions/**/*.tsv",
