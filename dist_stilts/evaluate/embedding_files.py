@@ -70,7 +70,7 @@ class EmbeddingFiles:
         """
         file = self.folder.unfinished(layer)
         before, parts = (self.truncated(layer), self._parts(layer)) if start else (0, [])
-        content = memoryview(np.ascontiguousarray(rows, DTYPE)).cast("B")
+        content = np.ascontiguousarray(rows, DTYPE).data.cast("B")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
         # Written, not mapped: a full disk is then an error and no signal that kills the process.

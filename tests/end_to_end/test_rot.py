@@ -51,7 +51,7 @@ KEPT = {
         "score --predictions {out}/scores/predictions --labels {world}/labels", "world/labels/xnli/*-qaa.tsv", False
     ),
 }
-QUICK = ("prepared data", "embeddings of pairs", "weights that mine", "a world that was asked for")
+QUICK = ("embeddings of pairs", "weights that mine")
 Cli = Callable[..., Any]
 
 
