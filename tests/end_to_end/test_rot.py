@@ -46,6 +46,7 @@ KEPT = {
     "weights that are averaged": Kept(
         "average {model} {rows}/model1 --out {out}/average", "model/**/*.safetensors", False
     ),
+    "weights that are published": Kept("push {model} ada/model --dry-run", "model/**/*.safetensors", False),
     "a world that is scored": Kept(EVALUATE, "world/xnli/test-qaa.tsv", False),
     "labels": Kept(
         "score --predictions {out}/scores/predictions --labels {world}/labels", "world/labels/xnli/*-qaa.tsv", False
