@@ -71,13 +71,15 @@ def build(
     with alone_in(path):
         if whole(path):
             return False
+        aside = _aside(path) if _is_in_use(path) and (keep or not path.is_dir()) else None
         if _is_in_use(path):
             wrong = (damage(path) if is_complete(path) else None) or "not all of it is there"
-            log.warning("%s is damaged (%s): it is made again", path, wrong)
+            kept = f"; what was there is kept in {aside}" if aside else ""
+            log.warning("%s is damaged (%s) and made again%s", path, wrong, kept)
         with whole_folder(path, lambda folder: json.dumps(checksums.of_folder(folder))) as temporary:
             make(temporary)
-            if _is_in_use(path) and (keep or not path.is_dir()):
-                log.warning("what was in %s is now in %s", path, _set_aside(path))
+            if aside:
+                path.rename(aside)
     return True
 
 
@@ -101,9 +103,9 @@ def _is_in_use(path: Path) -> bool:
     return path.exists() and (not path.is_dir() or any(path.iterdir()))
 
 
-def _set_aside(path: Path) -> Path:
+def _aside(path: Path) -> Path:
     names = (path.with_name(f"{path.name}.damaged-{number}") for number in count(1))
-    return path.rename(next(name for name in names if not name.exists()))
+    return next(name for name in names if not name.exists())
 
 
 @contextmanager

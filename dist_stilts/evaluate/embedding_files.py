@@ -70,7 +70,7 @@ class EmbeddingFiles:
         """
         file = self.folder.unfinished(layer)
         before, parts = (self.truncated(layer), self._parts(layer)) if start else (0, [])
-        content = memoryview(np.ascontiguousarray(rows, DTYPE)).cast("B")
+        content = np.ascontiguousarray(rows, DTYPE).data.cast("B")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
         # Written, not mapped: a full disk is then an error and no signal that kills the process.
@@ -133,8 +133,18 @@ class EmbeddingFiles:
         return int(self._record(layer).get("done", 0))
 
     def _record(self, layer: int) -> dict[str, Any]:
-        try:
-            record: dict[str, Any] = json.loads(self.folder.record(layer).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return record if checksums.is_intact(record) else {}
+        file = self.folder.record(layer)
+        found: dict[str, Any] = checksums.once(file, "record", lambda: _read_record(file)) if file.is_file() else {}
+        return found
+
+
+def _read_record(file: Path) -> dict[str, Any]:
+    """What a record says; nothing if it is no longer what was written."""
+    try:
+        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if checksums.is_intact(record):
+            return record
+    except (OSError, ValueError, TypeError):
+        pass
+    log.warning("%s is damaged: what it is of is computed again", file)
+    return {}

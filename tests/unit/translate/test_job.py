@@ -242,6 +242,19 @@ def test_two_programs_do_not_work_on_one_file_and_progress_counts_what_was_done_
     assert seen == [("translating made-up train de", 7, 7)]
 
 
+def test_what_another_program_has_ended_meanwhile_is_not_made_again(request_: Request) -> None:
+    first, second = Backwards(), Backwards()
+
+    def load(*_: Any) -> Any:
+        run(request_, first)
+        return second
+
+    [outcome] = translate(request_, current(), load=load)
+    assert (len(first.seen), second.seen) == (27, [])
+    assert outcome.record["counts"]["rows written"] == 20
+    assert len(list(read_rows(outcome.path))) == 20
+
+
 def test_slices_are_parallel_to_the_english_ones(request_: Request) -> None:
     [outcome] = run(replace(request_, split="train[:50%]"), Backwards())
     assert outcome.path.name == "train-de.jsonl"
