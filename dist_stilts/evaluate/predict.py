@@ -13,6 +13,7 @@ from dist_stilts.errors import UserError
 from dist_stilts.families.features import Features
 from dist_stilts.families.kinds import family_of
 from dist_stilts.families.score import Decoding
+from dist_stilts.model.fit import require_embeddings
 from dist_stilts.model.heads import head_name
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import sum_by_index
@@ -31,31 +32,20 @@ def predict(
     Returns:
         ``[predictions, *shape]`` in file order, as the task's kind decodes them (:mod:`dist_stilts.families`): a class
         or choice per example, a tag per word, the best answers of each window.
+
+    Raises:
+        UserError: tokens that the encoder has no embeddings for.
     """
     kind = family_of(spec)
     values = [np.empty((0, *kind.shape(spec, decoding)), kind.prediction_dtype)]
     places = [np.empty(0, np.int64)]
+    require_embeddings(features.input_ids.flat, model.encoder)
     model.eval()
     for rows in _own_batches(features, batch_size, world):
         batch = to_device(collate(features, rows, kind), world.device)
         values.append(kind.decode(model.logits(head_name(spec), batch), features, rows, decoding))
         places.append(kind.places(features, rows))
     return sum_by_index(np.concatenate(values), np.concatenate(places), kind.predictions(features))
-
-
-def require_embeddings(features: Features, encoder: Any) -> None:
-    """See that the encoder has an embedding for every token.
-
-    Raises:
-        UserError: it does not: the tokenizer is another model's.
-    """
-    words = encoder.get_input_embeddings().num_embeddings
-    highest = max((int(ids.max()) for ids in features.input_ids.flat if len(ids)), default=0)
-    if highest >= words:
-        raise UserError(
-            f"the tokenizer gives token {highest}, and the encoder has {words} embeddings",
-            fix="Put the tokenizer that the model was trained with into its folder",
-        )
 
 
 def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:

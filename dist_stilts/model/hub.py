@@ -17,6 +17,7 @@ from pathlib import Path
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.card import CARD
+from dist_stilts.model.folders import check_tokenizer, examine, read_tokenizer
 from dist_stilts.model.pooling_files import MODULE_WEIGHTS
 from dist_stilts.model.provenance import PROVENANCE, Provenance, read_provenance
 
@@ -78,9 +79,13 @@ def pack(model: Path) -> Parcel:
     """Find out what of a model folder, or of a run's, is sent.
 
     Raises:
-        UserError: it is no folder of a model.
+        UserError: it is no folder of a model, or a damaged one.
     """
     folder = model_folder(model)
+    for part in (folder, *sorted(file.parent for file in folder.glob(f"heads/*/{CONFIG}"))):
+        examine(part, translates=True)
+        check_tokenizer(part)
+        read_tokenizer(part)
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: (folder / name).stat().st_size for name in names if _is_sent(name)}
     problems, broken = card_problems(folder)
