@@ -13,7 +13,6 @@ from dist_stilts.errors import UserError
 from dist_stilts.families.features import Features
 from dist_stilts.families.kinds import family_of
 from dist_stilts.families.score import Decoding
-from dist_stilts.model.fit import require_embeddings
 from dist_stilts.model.heads import head_name
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import sum_by_index
@@ -32,14 +31,10 @@ def predict(
     Returns:
         ``[predictions, *shape]`` in file order, as the task's kind decodes them (:mod:`dist_stilts.families`): a class
         or choice per example, a tag per word, the best answers of each window.
-
-    Raises:
-        UserError: tokens that the encoder has no embeddings for.
     """
     kind = family_of(spec)
     values = [np.empty((0, *kind.shape(spec, decoding)), kind.prediction_dtype)]
     places = [np.empty(0, np.int64)]
-    require_embeddings(features.input_ids.flat, model.encoder)
     model.eval()
     for rows in _own_batches(features, batch_size, world):
         batch = to_device(collate(features, rows, kind), world.device)

@@ -20,7 +20,7 @@ from dist_stilts.families.family import Family
 from dist_stilts.families.kinds import KINDS
 from dist_stilts.layout import head_folder
 from dist_stilts.model.encoder import quiet_transformers
-from dist_stilts.model.folders import GENERATORS, architectures, examine, not_loaded
+from dist_stilts.model.folders import CONFIG, GENERATORS, architectures, examine, not_loaded
 from dist_stilts.model.heads import MLM, Head, head_name, labels_of, task_class, tie
 from dist_stilts.model.labels import Given, Match, are_nameless, match
 from dist_stilts.model.old_heads import is_old, old_heads, old_task_model
@@ -70,7 +70,7 @@ def saved_heads(
 
 def _own(name: str, place: Path) -> SavedHead:
     """A head of an export of ours; UserError if it is lost."""
-    head = read_head(place) if place.is_dir() else None
+    head = read_head(place) if (place / CONFIG).is_file() else None
     if head is None:
         raise UserError(f"the model lacks its head '{name}'", where=place, fix="Run its recipe again")
     return replace(head, name=name)
