@@ -116,6 +116,7 @@ def _look_for_model(key: str, name: str, revision: str | None, parts: Sequence[P
         return
     lacking = [part for part in parts if not any(any(folder.glob(name)) for name in part[1])]
     if is_adapter(folder) and not key.endswith(BASE):
+        examine(folder)
         adapter, wanted = read_adapter(folder), [part for part in parts if part in lacking or part is WEIGHTS]
         _look_for_model(f"{key}{BASE}", adapter.base_model_name_or_path, adapter.revision, wanted, found)
     elif lacking:

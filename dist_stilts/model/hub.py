@@ -82,16 +82,20 @@ def pack(model: Path) -> Parcel:
         UserError: it is no folder of a model, or a damaged one.
     """
     folder = model_folder(model)
-    for part in (folder, *sorted(file.parent for file in folder.glob(f"heads/*/{CONFIG}"))):
-        examine(part, translates=True)
-        check_tokenizer(part)
-        read_tokenizer(part)
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: (folder / name).stat().st_size for name in names if _is_sent(name)}
+    for part in {folder, *((folder / name).parent for name in files if fnmatch(name, f"heads/*/{CONFIG}"))}:
+        _see_whole(part)
     problems, broken = card_problems(folder)
     return Parcel(
         folder, files, [name for name in names if name not in files], problems, broken, read_provenance(folder)
     )
+
+
+def _see_whole(folder: Path) -> None:
+    examine(folder, translates=True)
+    check_tokenizer(folder)
+    read_tokenizer(folder)
 
 
 def model_folder(path: Path) -> Path:
