@@ -25,7 +25,7 @@ from dist_stilts.families.features import Features
 from dist_stilts.families.kinds import KINDS
 from dist_stilts.families.score import Decoding
 from dist_stilts.model.encoder import most_tokens
-from dist_stilts.model.fit import require_embeddings
+from dist_stilts.model.fit import NO_LIMIT, allowed_tokens, require_embeddings
 from dist_stilts.model.packing import packs
 from dist_stilts.model.provenance import weights_digest
 from dist_stilts.parallel.world import World
@@ -146,9 +146,8 @@ def usual_length(found: Any) -> int:
     """Most tokens that the model was made for: positions of the encoder, or the tokenizer's limit."""
     if KINDS[found.family].windowed:
         return QaLengths().max_length
-    limits = (most_tokens(found.model.encoder), int(min(found.tokenizer.model_max_length, 1 << 30)))
-    least = min(limits)
-    return least if least < 1 << 30 else USUAL_LENGTH
+    least = min(most_tokens(found.model.encoder), allowed_tokens(found.tokenizer.model_max_length))
+    return least if least < NO_LIMIT else USUAL_LENGTH
 
 
 def opened(

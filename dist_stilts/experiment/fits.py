@@ -12,7 +12,7 @@ from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
 from dist_stilts.experiment.training_data import TrainingData
 from dist_stilts.families.kinds import family_of
-from dist_stilts.model.fit import require_embeddings, require_positions
+from dist_stilts.model.fit import allowed_tokens, require_embeddings, require_positions
 from dist_stilts.model.folders import located, read_tokenizer
 from dist_stilts.tasks.registry import get_task
 
@@ -57,8 +57,8 @@ def check_fit(run: Run, recipe: Recipe, encoder: Any, tokenizer: Any, data: Trai
 def length_notes(run: Run, recipe: Recipe, limit: Any) -> Iterator[str]:
     """What there is to say of texts longer than a tokenizer was made for; ``limit``: its ``model_max_length``."""
     for setting, length in lengths_of(run, recipe).items():
-        if isinstance(limit, int | float) and length > limit:
-            yield f"{setting}={length} is more than the {int(limit)} tokens that the tokenizer is made for"
+        if length > allowed_tokens(limit):
+            yield f"{setting}={length} is more than the {allowed_tokens(limit)} tokens that the tokenizer is made for"
 
 
 def foresee(recipe: Recipe, runs: Sequence[Run]) -> tuple[list[str], list[str]]:

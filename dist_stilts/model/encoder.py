@@ -14,7 +14,7 @@ from torch import nn
 
 from dist_stilts.errors import UserError, refused
 from dist_stilts.model.adapters import model_folder
-from dist_stilts.model.folders import TOKENIZER_FILES, check_config, check_tokenizer, not_loaded
+from dist_stilts.model.folders import TOKENIZER_FILES, check_config, check_tokenizer, not_loaded, what_is_below
 from dist_stilts.model.provenance import weights_digest
 
 NO_ENCODER = "no encoder can be made of this"
@@ -74,7 +74,7 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
         raise UserError(
             "the model folder has no tokenizer",
             where=folder,
-            fix="Copy its tokenizer files there, or set encoder.tokenizer",
+            fix=what_is_below(folder) or "Copy its tokenizer files there, or set encoder.tokenizer",
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)

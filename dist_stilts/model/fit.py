@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,15 @@ import numpy as np
 
 from dist_stilts.errors import UserError
 from dist_stilts.model.encoder import most_tokens
+
+NO_LIMIT = 1 << 30
+"""So many tokens no encoder reads."""
+
+
+def allowed_tokens(said: Any) -> int:
+    """Most tokens by a tokenizer's ``model_max_length``, which is 10^30 where it knows no limit."""
+    known = isinstance(said, int | float) and 0 < said < NO_LIMIT
+    return int(said) if known else sys.maxsize
 
 
 def require_embeddings(tokens: Iterable[np.ndarray], encoder: Any) -> None:

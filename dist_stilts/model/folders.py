@@ -117,13 +117,18 @@ def architectures(config: Any) -> tuple[str, ...]:
 
 
 def what_there_is(folder: Path) -> str:
-    """What a folder without a model holds in its place."""
+    """What to do about a folder without a model."""
+    return what_is_below(folder) or "Give a folder with config.json, weights and tokenizer"
+
+
+def what_is_below(folder: Path) -> str:
+    """Which folder in a folder without a model is one, if any."""
     below = sorted(file.parent for name in (ADAPTER, CONFIG) for file in folder.glob(f"*/{name}"))
     below = [inner for inner in below if (inner / ADAPTER).is_file() or "model_type" in read_json(inner / CONFIG)]
     if below:
         kind = "An adapter" if (below[0] / ADAPTER).is_file() else "A model"
         return f"{kind} is in {below[0]}: give that folder"
-    return "Give a folder with config.json, weights and tokenizer"
+    return ""
 
 
 def files_of_weights(folder: Path) -> list[Path]:
