@@ -183,7 +183,7 @@ def _class(folder: Path, config: Any, adapter: Any) -> Any:
     named = (adapter.auto_mapping or {}).get("base_model_class") or next(iter(architectures(config)), "")
     name: str = (CLASSES.get(adapter.task_type) if adapter.task_type else named) or ""
     found = getattr(transformers, name, None)
-    if not hasattr(found, "from_pretrained") or name.endswith(GENERATORS):
+    if found is None or not hasattr(found, "from_pretrained") or name.endswith(GENERATORS):
         raise UserError(
             f"an adapter for {adapter.task_type or name or 'nothing that is known'} is no encoder's",
             where=folder / CONFIG,
