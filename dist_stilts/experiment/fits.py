@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from dist_stilts.tasks.registry import get_task
 
 ANY_WORDS = 1 << 20
 """A vocabulary whose size is of no matter here."""
+SMALL = 2_000_000
+"""Bytes of a tokenizer that is read in no time."""
 
 
 def lengths_of(run: Run, recipe: Recipe) -> dict[str, int]:
@@ -64,28 +67,48 @@ def length_notes(run: Run, recipe: Recipe, limit: Any) -> Iterator[str]:
 def foresee(recipe: Recipe, runs: Sequence[Run]) -> tuple[list[str], list[str]]:
     """What would be refused before training, and what would be odd, as far as this host knows the encoder and the
     tokenizer: a line each."""
-    wrong: dict[str, None] = {}
-    notes: dict[str, None] = {}
-    trained = [run for run in runs if run.tasks]
-    tokens, limit = 0, None
+    wrong: list[str] = []
+    notes: list[str] = []
+    trained = {_is_fresh(run): [] for run in runs if run.tasks}
+    for run in runs:
+        trained.get(_is_fresh(run), []).append(run)
     try:
-        if trained:
-            tokens, limit = read_tokenizer(located(Path(recipe.encoder.tokenizer or recipe.encoder.path or "")))
+        tokens, limit = _told(recipe) if trained else (0, None)
+        for fresh, members in trained.items():
+            encoder = _known_encoder(recipe, fresh)
+            words = encoder.get_input_embeddings().num_embeddings if encoder else sys.maxsize
+            if tokens > words:
+                notes.append(f"the tokenizer has {tokens:,} tokens, and the encoder {words:,} embeddings")
+            notes += [note for run in members for note in length_notes(run, recipe, limit)]
+            wrong += [line for run in members if encoder for line in _too_long(run, recipe, encoder)]
     except UserError as error:
-        wrong[str(error)] = None
-    for fresh in dict.fromkeys(run.lineage()[0].start == FROM_RANDOM for run in trained):
-        try:
-            encoder = unfilled_encoder(recipe, fresh, ANY_WORDS)
-        except UserError:  # said elsewhere
-            continue
-        words = encoder.get_input_embeddings().num_embeddings
-        if tokens > words:
-            notes[f"the tokenizer has {tokens:,} tokens, and the encoder {words:,} embeddings"] = None
-        for run in trained:
-            if (run.lineage()[0].start == FROM_RANDOM) == fresh:
-                notes.update(dict.fromkeys(length_notes(run, recipe, limit)))
-                try:
-                    check_lengths(run, recipe, encoder)
-                except UserError as error:
-                    wrong[str(error)] = None
-    return list(wrong), list(notes)
+        wrong.append(str(error))
+    return list(dict.fromkeys(wrong)), list(dict.fromkeys(notes))
+
+
+def _is_fresh(run: Run) -> bool:
+    return run.lineage()[0].start == FROM_RANDOM
+
+
+def _told(recipe: Recipe) -> tuple[int, Any]:
+    """How many tokens the recipe's tokenizer has, and for what length it is made, if it is a folder of this host; 0
+    where reading that takes a second and it lies beside the encoder that it was trained with."""
+    name = recipe.encoder.tokenizer or recipe.encoder.path
+    if not name or not Path(name).is_dir():
+        return 0, None
+    return read_tokenizer(located(Path(name)), sys.maxsize if recipe.encoder.tokenizer else SMALL)
+
+
+def _known_encoder(recipe: Recipe, fresh: bool) -> Any:
+    """The encoder without storage; None where this host does not know it, which is said elsewhere."""
+    try:
+        return unfilled_encoder(recipe, fresh, ANY_WORDS)
+    except UserError:
+        return None
+
+
+def _too_long(run: Run, recipe: Recipe, encoder: Any) -> Iterator[str]:
+    try:
+        check_lengths(run, recipe, encoder)
+    except UserError as error:
+        yield str(error)

@@ -25,7 +25,7 @@ class EncoderConfig:
     """Which encoder the recipe starts from."""
 
     path: str | None = "FacebookAI/xlm-roberta-large"
-    """Hub name or local folder; null to make a new one from ``config``."""
+    """Hub name or local folder; null to make a new one from ``config``. Code that comes with a model is never run."""
     revision: str | None = None
     """Hub commit, branch or tag."""
     labels: str | None = None

@@ -8,6 +8,7 @@ transformers (``weights_only``), and whatever else they would do is refused ther
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from pickle import UnpicklingError
@@ -213,14 +214,17 @@ def _check_ends(file: Path) -> None:
         raise UserError("damaged: it is empty or cut off", where=file, fix=WHOLE)
 
 
-def read_tokenizer(folder: Path) -> tuple[int, Any]:
+def read_tokenizer(folder: Path, most_bytes: int = sys.maxsize) -> tuple[int, Any]:
     """How many tokens a tokenizer of a ``tokenizer.json`` has, and its ``model_max_length``; 0 where that is not there.
+
+    Args:
+        most_bytes: of a ``tokenizer.json`` that is read.
 
     Raises:
         UserError: it is damaged.
     """
     told = read_json(folder / TOKENIZER_CONFIG) if (folder / TOKENIZER_CONFIG).is_file() else {}
-    if not (folder / TOKENIZER).is_file():
+    if not (folder / TOKENIZER).is_file() or (folder / TOKENIZER).stat().st_size > most_bytes:
         return 0, told.get("model_max_length")
     found = read_json(folder / TOKENIZER)
     words = found["model"].get("vocab") if isinstance(found.get("model"), dict) else None
