@@ -28,7 +28,7 @@ from dist_stilts.model.folders import (
     not_loaded,
     read_json,
 )
-from dist_stilts.parallel.once import build
+from dist_stilts.once import build
 from dist_stilts.tasks.hub import fetch_model
 
 CONFIG = "adapter_config.json"

@@ -14,7 +14,8 @@ from torch import nn
 
 from dist_stilts.errors import UserError, refused
 from dist_stilts.model.adapters import model_folder
-from dist_stilts.model.folders import TOKENIZER_FILES, check_config, check_tokenizer, not_loaded, what_is_below
+from dist_stilts.model.finite import require_finite
+from dist_stilts.model.folders import CONFIG, TOKENIZER_FILES, check_config, check_tokenizer, not_loaded, what_is_below
 from dist_stilts.model.provenance import weights_digest
 
 NO_ENCODER = "no encoder can be made of this"
@@ -71,10 +72,11 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     quiet_transformers()  # it warns of long texts, which we cut, or split, and count
     folder = model_folder(path, revision, check_tokenizer)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        elsewhere = "" if (folder / CONFIG).is_file() else what_is_below(folder)
         raise UserError(
             "the model folder has no tokenizer",
             where=folder,
-            fix=what_is_below(folder) or "Copy its tokenizer files there, or set encoder.tokenizer",
+            fix=elsewhere or "Copy its tokenizer files there, or set encoder.tokenizer",
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
@@ -134,7 +136,8 @@ def load_encoder(
     """Load a pretrained encoder in fp32, without pooler or language-model head.
 
     Raises:
-        UserError: nothing loadable there; tensors that would stay random; weights that are not ``expected_digest``'s.
+        UserError: nothing loadable there; tensors that would stay random or are not finite; weights that are not
+            ``expected_digest``'s.
     """
     from transformers import AutoConfig, AutoModel
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
@@ -165,6 +168,7 @@ def load_encoder(
             where=folder,
             fix="Give a complete encoder of this architecture",
         )
+    require_finite(encoder, folder)
     if expected_digest is not None and (found := weights_digest(encoder)) != expected_digest:
         raise UserError(
             f"these are not the parent's weights (digest {found[:12]}, expected {expected_digest[:12]})",
