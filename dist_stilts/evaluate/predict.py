@@ -58,14 +58,15 @@ def require_embeddings(features: Features, encoder: Any) -> None:
         )
 
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Numbers that models are scored in, by name."""
+
+
 def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:
     """``auto`` is bf16 on a GPU and fp32 on a CPU; otherwise as named."""
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    known = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    if name not in known:
-        raise UserError(f"unknown evaluation.dtype '{name}'", fix=f"Known: auto, {', '.join(known)}")
-    return known[name]
+    return DTYPES[name]
 
 
 def _own_batches(features: Features, batch_size: int, world: World) -> Iterator[np.ndarray]:

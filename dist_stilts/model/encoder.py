@@ -14,6 +14,7 @@ from torch import nn
 from dist_stilts.errors import UserError, refused
 from dist_stilts.model.adapters import TOKENIZER_FILES, model_folder
 from dist_stilts.model.provenance import weights_digest
+from dist_stilts.ranges import A_PATH, Range, between, key
 
 NO_ENCODER = "no encoder can be made of this"
 
@@ -22,18 +23,18 @@ NO_ENCODER = "no encoder can be made of this"
 class EncoderConfig:
     """Which encoder the recipe starts from."""
 
-    path: str | None = "FacebookAI/xlm-roberta-large"
+    path: str | None = key("FacebookAI/xlm-roberta-large", A_PATH)
     """Hub name or local folder; null to make a new one from ``config``."""
     revision: str | None = None
     """Hub commit, branch or tag."""
     labels: str | None = None
     """What the outputs of the head of ``path`` are, where their names do not tell and it is scored, or trained on with
     `heads: reuse`: `LABEL_0=entailment,LABEL_1=neutral,…` or all labels in its order."""
-    tokenizer: str | None = None
+    tokenizer: str | None = key(None, A_PATH)
     """Hub name or local folder, where it is not the encoder's own; `simulated` is the simulated world's."""
-    config: dict[str, Any] | None = None
+    config: dict[str, Any] | None = key(None, Range(empty=True))
     """Architecture of a new encoder, as in a Hugging Face config.json (`model_type` included)."""
-    dropout: float | None = None
+    dropout: float | None = key(None, between(0, 1, below=True))
     """Overrides every dropout of the encoder."""
 
 

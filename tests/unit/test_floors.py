@@ -19,7 +19,18 @@ PACKAGE = "dist_stilts"
 ROOT = Path(__file__).parents[2]
 
 FLOORS = {
-    0: {"config", "layout", "errors", "conventions", "names", "private_names", "recipe_keys", "redaction"},
+    0: {
+        "config",
+        "layout",
+        "errors",
+        "conventions",
+        "names",
+        "private_names",
+        "ranges",
+        "recipe_file",
+        "recipe_keys",
+        "redaction",
+    },
     1: {"parallel", "tasks", "simulate"},
     2: {"results"},
     3: {"report"},
