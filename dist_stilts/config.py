@@ -90,10 +90,6 @@ def load(schema: type[T], path: Path, overrides: Sequence[str] = (), **defaults:
     """
     reader = Reader(read_text(path), path)
     given = reader.read(schema)
-    if not isinstance(given, dict | None):
-        raise UserError(
-            "a recipe is a mapping of keys to values", where=path, fix="See a shipped recipe for an example"
-        )
     keys: list[tuple[str, str]] = []
 
     def where(key: str) -> tuple[Path, int] | str:
@@ -155,9 +151,6 @@ def _merge(base: Any, changes: Any, where: Where, above: str = "") -> Any:
         raise UserError(f"unknown key '{above}{key}'", where=where(above + key), fix=hint) from None
     except OmegaConfBaseException as error:
         raise _wrong(error, where, above) from None
-    except TypeError:  # the library's only word on a list in a mapping's place, or the other way round
-        key = above + _misfit(base, changes)
-        raise UserError(f"wrong value for '{key}': a list and a mapping are two things", where=where(key)) from None
 
 
 def _created(values: Any, where: Where) -> Any:
@@ -189,22 +182,6 @@ def _changes(config: Any, above: str = "") -> Iterator[tuple[str, Mapping[str, A
         elif isinstance(value, dict):
             for name, item in value.items():
                 yield from _changes(item, f"{key}.{name}.") if is_dataclass(item) else ()
-
-
-def _misfit(base: Any, changes: Any, above: tuple[str, ...] = ()) -> str:
-    """The dotted key of the first list in a mapping's place, or the other way round: the one that alone fails, too."""
-    for key, value in changes.items():
-        alone = {key: value}
-        for parent in reversed(above):
-            alone = {parent: alone}
-        try:
-            OmegaConf.merge(base, alone)
-        except TypeError:
-            place = (*above, str(key))
-            return (isinstance(value, Mapping) and _misfit(base, value, place)) or ".".join(place)
-        except OmegaConfBaseException:
-            continue  # wrong otherwise
-    return ""
 
 
 def _known_key(key: str, section: Any, schema: Any) -> str:

@@ -35,7 +35,7 @@ class Range:
         words: the texts there are; beside numbers, for what may be either.
         fewest, many: items of a list.
         form: raises UserError or ValueError for a text of another form; says: that form in words.
-        empty: whether a text may be.
+        empty: whether a text may be; null: whether the key may have none.
         path: whether it is the path of a file or folder, in which ``~`` is the user's own.
     """
 
@@ -49,6 +49,7 @@ class Range:
     form: Callable[[str], object] | None = None
     says: str = ""
     empty: bool = False
+    null: bool = False
     path: bool = False
 
     def allows(self, value: Any) -> bool:
@@ -159,7 +160,7 @@ def changed_config(declared: Field[Any]) -> type | None:
 def allowed(declared: Field[Any]) -> Range:
     """What a field allows: finite numbers and texts that are not empty, unless it says otherwise."""
     found: Range = declared.metadata.get(_ALLOWED, ANYTHING)
-    return replace(found, empty=True) if declared.default == "" else found
+    return replace(found, empty=found.empty or declared.default == "", null="None" in str(declared.type))
 
 
 def violations(config: Any, above: str = "") -> Iterator[tuple[str, UserError]]:
@@ -196,7 +197,8 @@ def refusal(name: str, value: Any, limits: Range) -> UserError:
     """That a value is outside its range, and what is inside."""
     what = f"wrong value for '{name}': {shown(value)}"
     if isinstance(value, str) and not value:
-        return UserError(f"'{name}' is empty", fix=f"Allowed: {limits}" if str(limits) else "Give it a value, or null")
+        known = f"Allowed: {limits}" if str(limits) else "Give it a value"
+        return UserError(f"'{name}' is empty", fix=f"{known}{', or null for none' if limits.null else ''}")
     if isinstance(value, str) and limits.words and (limits.least == -MOST or near(value, limits.words)):
         return UserError(what, fix=nearest(value, limits.words))
     if isinstance(value, str) and not _is_unicode(value):

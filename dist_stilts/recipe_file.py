@@ -29,6 +29,8 @@ NUMBERS = {"tag:yaml.org,2002:int": r"[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+"
 """YAML 1.2, section 10.3.2, with the underscores of 1.1."""
 DATES = "tag:yaml.org,2002:timestamp"
 SCALARS = (str, int, float, bool, NoneType)
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
+MAPPING, LIST, VALUE = "keys and values", "a list", "a single value"
 
 
 class _Loader(yaml.SafeLoader):
@@ -60,9 +62,9 @@ class Reader:
         self._loader = _Loader("")
         self._node = self._composed(text)
 
-    def read(self, kind: Any) -> Any:
-        """The value; None if there is nothing but comments. UserError: it is not YAML, or not of this type."""
-        return None if self._node is None else self._value(self._node, kind, "", 0)
+    def read(self, kind: Any, key: str = "") -> Any:
+        """The value of a key; None if there is nothing but comments. UserError: it is not YAML, or not of this type."""
+        return None if self._node is None else self._value(self._node, kind, key, 0)
 
     def line_of(self, key: str) -> int:
         """The line on which a key stands, or what it is in; 1 if neither does."""
@@ -92,6 +94,9 @@ class Reader:
             self._refuse(f"nested more than {MOST_DEPTH} deep", line)
         if self._count > MOST_VALUES:
             self._refuse(f"more than {MOST_VALUES:,} values: do aliases stand for each other?", line)
+        if (found := _form_of_node(node)) not in (wanted := _forms(kind)) and not (depth and _is_null(node)):
+            where, what = (f"wrong value for '{key}'", " or ".join(wanted)) if key else ("a recipe", MAPPING)
+            self._refuse(f"{where}: {found}, not {what}", line)
         if isinstance(node, yaml.MappingNode):
             return dict(self._items(node, kind, key, depth))
         if isinstance(node, yaml.SequenceNode):
@@ -142,8 +147,9 @@ class Reader:
         if str in kinds and not (node.tag.endswith(":int") and int in kinds):
             return node.value
         made = self._constructed(node)
-        if kinds and isinstance(made, bool) != (bool in kinds) and made is not None:
-            return node.value  # a number is not true, nor is yes a number
+        if kinds and made is not None and isinstance(made, bool) != (bool in kinds):  # a number is not true
+            fix = f"Allowed: {' or '.join(WORDS[each] for each in WORDS if each in kinds)}"
+            self._refuse(f"wrong value for '{key}': {shown(node.value)}", node.start_mark.line + 1, fix)
         return _as_float(made) if float in kinds and isinstance(made, int) else made
 
     def _constructed(self, node: yaml.ScalarNode) -> Any:
@@ -192,7 +198,7 @@ def read_override(override: str, schema: type, place: str, names: Any) -> tuple[
         raise UserError(f"'{key}' has no value", where=place, fix="Write null for none")
     if kind is None or str in kinds:
         return path, _literal(text, kinds)
-    return path, Reader(text, place).read(kind)
+    return path, Reader(text, place).read(kind, key)
 
 
 def _literal(text: str, kinds: set[type]) -> Any:
@@ -228,6 +234,24 @@ def kind_below(kind: Any, name: str | int) -> Any:
         if get_origin(option) in (dict, list):
             return get_args(option)[-1]
     return None
+
+
+def _forms(kind: Any) -> list[str]:
+    """Forms in which YAML writes values of a type."""
+    if kind is None or kind is Any:
+        return [MAPPING, LIST, VALUE]
+    options = get_args(kind) if _is_union(kind) else (kind,)
+    return list(dict.fromkeys(map(_form, options)))
+
+
+def _form(option: Any) -> str:
+    if get_origin(option) in (list, tuple):
+        return LIST
+    return MAPPING if get_origin(option) is dict or is_dataclass(option) else VALUE
+
+
+def _form_of_node(node: yaml.Node) -> str:
+    return MAPPING if isinstance(node, yaml.MappingNode) else LIST if isinstance(node, yaml.SequenceNode) else VALUE
 
 
 def scalars_of(kind: Any) -> set[Any]:

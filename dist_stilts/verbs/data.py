@@ -93,6 +93,7 @@ def simulate(
 
 def prepare(recipe: RecipeName, overrides: Overrides = None, as_json: Json = False) -> None:
     """Tokenise all that a recipe trains on and scores, without GPUs. Example: `dist-stilts prepare quickstart`"""
+    from dist_stilts.experiment.check import check_settings
     from dist_stilts.experiment.execute import make_world
     from dist_stilts.experiment.plan import expand, folder_of
     from dist_stilts.experiment.training_data import prepare_all, recipe_tokenizer
@@ -101,6 +102,7 @@ def prepare(recipe: RecipeName, overrides: Overrides = None, as_json: Json = Fal
 
     config = load_recipe(recipe, overrides)
     runs = expand(config)
+    check_settings(config, runs, ranks=1)
     make_world(config)
     done = list(prepare_all(runs, config, recipe_tokenizer(config), bar()).values())
     print(json.dumps(done, indent=2) if as_json else preparation(done))
