@@ -125,6 +125,8 @@ def text(form: Callable[[str], object] | None = None, says: str = "", **more: An
 
 
 SEED = between(0, MOST_SEED)
+SCALE = between(0.01, 100)
+"""Of a simulated world: what it is smaller or larger than the default one."""
 A_PATH = text(path=True)
 ANYTHING = Range()
 
@@ -211,7 +213,7 @@ def refusal(name: str, value: Any, limits: Range) -> UserError:
 def check(config: Any, name: Callable[[str], str] = str) -> None:
     """UserError for the first that is outside its range; ``name``: what a key is called where the config comes from."""
     for place, error in violations(config):
-        raise UserError(error.what.replace(f"'{place}'", f"'{name(place)}'"), fix=error.fix)
+        raise UserError(error.what.replace(place, name(place), 1), fix=error.fix)
 
 
 def at_home(config: T) -> T:

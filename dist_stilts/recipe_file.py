@@ -82,7 +82,9 @@ class Reader:
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = mark.line + 1 if mark else 1
-            raise UserError(f"not valid YAML: {getattr(error, 'problem', error)}", where=self._at(line)) from None
+            problem = str(getattr(error, "problem", error))
+            said = f"{getattr(error, 'context', '')}, {problem}" if problem.startswith("but ") else problem
+            raise UserError(f"not valid YAML: {said}", where=self._at(line)) from None
         except RecursionError:
             self._refuse("nested too deeply", self._loader.line + 1)
         return node
@@ -94,7 +96,9 @@ class Reader:
             self._refuse(f"nested more than {MOST_DEPTH} deep", line)
         if self._count > MOST_VALUES:
             self._refuse(f"more than {MOST_VALUES:,} values: do aliases stand for each other?", line)
-        if (found := _form_of_node(node)) not in (wanted := _forms(kind)) and not (depth and _is_null(node)):
+        if depth and _is_null(node) and NoneType in _options(kind):
+            return None
+        if (found := _form_of_node(node)) not in (wanted := _forms(kind)):
             where, what = (f"wrong value for '{key}'", " or ".join(wanted)) if key else ("a recipe", MAPPING)
             self._refuse(f"{where}: {found}, not {what}", line)
         if isinstance(node, yaml.MappingNode):
@@ -142,12 +146,14 @@ class Reader:
         if node.value == UNSET:
             self._refuse(f"'{key}' has no value", node.start_mark.line + 1, "Give it one, or leave the key out")
         kinds = scalars_of(kind)
-        if NoneType in kinds and _is_null(node):
+        if _is_null(node) and (NoneType in kinds or not kinds):
             return None
+        if not node.value and node.style is None:
+            self._refuse(f"'{key}' has no value", node.start_mark.line + 1, "Give it one, or leave the key out")
         if str in kinds and not (node.tag.endswith(":int") and int in kinds):
             return node.value
         made = self._constructed(node)
-        if kinds and made is not None and isinstance(made, bool) != (bool in kinds):  # a number is not true
+        if kinds and (made is None or isinstance(made, bool) != (bool in kinds)):  # a number is not true
             fix = f"Allowed: {' or '.join(WORDS[each] for each in WORDS if each in kinds)}"
             self._refuse(f"wrong value for '{key}': {shown(node.value)}", node.start_mark.line + 1, fix)
         return _as_float(made) if float in kinds and isinstance(made, int) else made
@@ -155,8 +161,8 @@ class Reader:
     def _constructed(self, node: yaml.ScalarNode) -> Any:
         try:
             return self._loader.construct_object(node, deep=True)
-        except (yaml.YAMLError, ValueError) as error:
-            self._refuse(f"not a value: {getattr(error, 'problem', error)}", node.start_mark.line + 1)
+        except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError):  # a tag that does not fit
+            self._refuse(f"not a value: {shown(node.value)}", node.start_mark.line + 1)
 
     def _at(self, line: int) -> Any:
         return (self.where, line) if isinstance(self.where, Path) else self.where
@@ -227,8 +233,7 @@ def kind_below(kind: Any, name: str | int) -> Any:
     """The type of what has a name in a section or mapping, or a place in a list; None where there is no such key."""
     if kind is None or kind is Any:
         return kind
-    options = [option for option in get_args(kind) if option is not NoneType] if _is_union(kind) else [kind]
-    for option in options:
+    for option in _options(kind):
         if is_dataclass(option) and isinstance(option, type):
             return _kinds(option).get(str(name))
         if get_origin(option) in (dict, list):
@@ -240,8 +245,7 @@ def _forms(kind: Any) -> list[str]:
     """Forms in which YAML writes values of a type."""
     if kind is None or kind is Any:
         return [MAPPING, LIST, VALUE]
-    options = get_args(kind) if _is_union(kind) else (kind,)
-    return list(dict.fromkeys(map(_form, options)))
+    return list(dict.fromkeys(_form(option) for option in _options(kind) if option is not NoneType))
 
 
 def _form(option: Any) -> str:
@@ -256,7 +260,11 @@ def _form_of_node(node: yaml.Node) -> str:
 
 def scalars_of(kind: Any) -> set[Any]:
     """The types of scalars among what a type may be; none where it may be anything."""
-    return {option for option in (get_args(kind) if _is_union(kind) else (kind,)) if option in SCALARS}
+    return {option for option in _options(kind) if option in SCALARS}
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if _is_union(kind) else (kind,)
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig
 from dist_stilts.families.encoding import LEAST_LENGTH, QaLengths
 from dist_stilts.model.encoder import EncoderConfig
-from dist_stilts.ranges import A_PATH, SEED, at_least, between, changes_of, key, one_of, text
+from dist_stilts.ranges import A_PATH, SCALE, SEED, at_least, between, changes_of, key, one_of, text
 from dist_stilts.tasks.read_own import OwnTask
 from dist_stilts.tasks.sources import A_SPLIT, parse_split
 from dist_stilts.train.plan import TrainConfig
@@ -34,7 +34,7 @@ class SimulateConfig:
     """Of grammars, words and texts: another seed, another world."""
     placebo: bool = False
     """Every language has English grammar: distances mean nothing, and no analysis may find that they do."""
-    scale: float = key(1.0, between(0.01, 100))
+    scale: float = key(1.0, SCALE)
     """Share of the default numbers of rows."""
 
 

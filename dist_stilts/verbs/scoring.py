@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.ranges import MOST
 from dist_stilts.verbs import complete
-from dist_stilts.verbs.common import Json, completed_by, say
+from dist_stilts.verbs.common import Json, check_options, completed_by, say
 
 if TYPE_CHECKING:
     from dist_stilts.layout import ScoresFolder
@@ -74,6 +75,7 @@ def evaluate(
     from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
+    from dist_stilts.experiment.run_config import DataConfig
     from dist_stilts.experiment.status import versions
     from dist_stilts.families.encoding import QaLengths
     from dist_stilts.layout import ScoresFolder
@@ -93,18 +95,20 @@ def evaluate(
     retrieval = RetrievalConfig(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
     )
+    scoring, qa = EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval), QaLengths(window, stride)
+    check_options(DataConfig(max_length=max_length, qa=qa), how, scoring, qa_max_length="window", splits="split")
     folder = ScoresFolder(out)
     job = Job(
         model,
         dict.fromkeys(names, how),
-        EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval),
+        scoring,
         data,
         folder.prepared,
         max_length,
         folder.results,
         folder.predictions,
         folder.embeddings,
-        qa=QaLengths(window, stride),
+        qa=qa,
         versions=versions(),
         revision=revision,
         labels=labels or "",
@@ -177,7 +181,8 @@ def table(
     ] = False,
     zero_shot: Annotated[bool, typer.Option("--zero-shot", help="Deltas: leave English out of the means.")] = False,
     size: Annotated[
-        int | None, typer.Option(help="Deltas: examples of the intermediate phases; default: the most.")
+        int | None,
+        typer.Option(min=0, max=MOST, help="Deltas: examples of the intermediate phases; default: the most."),
     ] = None,
 ) -> None:
     """Print the scores of runs as tables. Example: `dist-stilts table runs/quickstart --format latex`"""
