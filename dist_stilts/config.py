@@ -89,8 +89,14 @@ def load(schema: type[T], path: Path, overrides: Sequence[str] = (), **defaults:
         UserError: broken YAML, unknown key (the nearest is named), wrong type, outside its range; with file and line.
     """
     reader = Reader(read_text(path), path)
-    given = reader.read(schema)
-    keys: list[tuple[str, str]] = []
+    given, keys = reader.read(schema) or {}, list[tuple[str, str]]()
+    for text in overrides:
+        place = f"override {text}"
+        names, value = read_override(text, schema, place, given)
+        keys.append((place, ".".join(names)))
+        for name in reversed(names):
+            value = {name: value}
+        given = _laid_over(given, value)
 
     def where(key: str) -> tuple[Path, int] | str:
         """The last override that has a say in a key, else the key's line."""
@@ -99,28 +105,15 @@ def load(schema: type[T], path: Path, overrides: Sequence[str] = (), **defaults:
                 return override
         return path, reader.line_of(key)
 
-    merged = _merge(OmegaConf.structured(schema(**defaults)), _created(given or {}, where), where)
-    for text in overrides:
-        place = f"override {text}"
-        names, value = read_override(text, schema, place, OmegaConf.to_container(merged))
-        for name in reversed(names):
-            value = {name: value}
-        keys.append((place, ".".join(names)))
-        merged = _merge(merged, _created(value, where), where)
-    loaded: T = _to_object(merged, where)
-    _refuse_violations(loaded, where)
+    loaded: T = _merged(schema(**defaults), given, where)
     for key, changes, changed in _changes(loaded):
-        within = _merge(OmegaConf.structured(changed()), _created(changes, where), where, f"{key}.")
-        _refuse_violations(_to_object(within, where, f"{key}."), where, key)
+        _merged(changed(), changes, where, f"{key}.")
     return at_home(loaded)
 
 
 def merge_into(base: T, changes: Mapping[str, Any], where: str) -> T:
     """Return a copy of the dataclass ``base`` with ``changes`` applied, checked like a recipe; ``where`` names them."""
-    merged = _merge(OmegaConf.structured(base), _created(dict(changes), lambda key: where), lambda key: where)
-    result: T = _to_object(merged, lambda key: where)
-    _refuse_violations(result, lambda key: where)
-    return at_home(result)
+    return at_home(_merged(base, changes, lambda key: where))
 
 
 def dump(config: Any) -> str:
@@ -141,41 +134,37 @@ def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
     return [] if old == new else [f"{prefix.rstrip('.')}: {old} -> {new}"]
 
 
-def _merge(base: Any, changes: Any, where: Where, above: str = "") -> Any:
-    """Lay changes over a config; ``above``: what stands before the config's keys where they are named."""
+def _merged(base: T, changes: Mapping[str, Any], where: Where, above: str = "") -> T:
+    """Lay changes over a copy of a config; ``above``: what stands before the config's keys where they are named."""
     try:
-        return OmegaConf.merge(base, changes)
+        laid = OmegaConf.merge(OmegaConf.structured(base), OmegaConf.create(dict(changes)))
+        merged: Any = OmegaConf.to_object(laid)
     except ConfigKeyError as error:
         key = str(error.full_key or error.key)
-        hint = _known_key(key, error.object_type, OmegaConf.get_type(base))
+        hint = _known_key(key, error.object_type, type(base))
         raise UserError(f"unknown key '{above}{key}'", where=where(above + key), fix=hint) from None
     except OmegaConfBaseException as error:
-        raise _wrong(error, where, above) from None
+        key = f"{above}{error.full_key or ''}"
+        reason = shorten(str(error.msg or error).splitlines()[0], REASON, placeholder=ELLIPSIS)
+        raise UserError(f"wrong value for '{key}': {reason}", where=where(key)) from None
+    for key, wrong in violations(merged, above.removesuffix(".")):
+        raise UserError(wrong.what, where=where(key), fix=wrong.fix)
+    found: T = merged
+    return found
 
 
-def _created(values: Any, where: Where) -> Any:
-    try:
-        return OmegaConf.create(values)
-    except OmegaConfBaseException as error:
-        raise _wrong(error, where) from None
-
-
-def _wrong(error: Any, where: Where, above: str = "") -> UserError:
-    key = f"{above}{error.full_key or ''}"
-    reason = shorten(str(error.msg or error).splitlines()[0], REASON, placeholder=ELLIPSIS)
-    return UserError(f"wrong value for '{key}': {reason}", where=where(key))
-
-
-def _refuse_violations(config: Any, where: Where, above: str = "") -> None:
-    for key, error in violations(config, above):
-        raise UserError(error.what, where=where(key), fix=error.fix)
+def _laid_over(below: Any, value: Any) -> Any:
+    """Keys and values with others laid over them, section by section."""
+    if not isinstance(below, dict) or not isinstance(value, dict):
+        return value
+    return {**below, **{name: _laid_over(below.get(name), item) for name, item in value.items()}}
 
 
 def _changes(config: Any, above: str = "") -> Iterator[tuple[str, Mapping[str, Any], type]]:
     """Key, changes and changed config of all that is laid over another config."""
     for declared in fields(config):
         value, key = getattr(config, declared.name), f"{above}{declared.name}"
-        if changed := changed_config(declared):
+        if (changed := changed_config(declared)) and value:
             yield key, value, changed
         elif is_dataclass(value):
             yield from _changes(value, f"{key}.")
@@ -218,13 +207,6 @@ def _explained(key: Key) -> str:
     """The key and the beginning of what it means."""
     meaning = re.split(r"[.;:] | \(|\.$", key.meaning)[0]  # up to the first stop, or what stands in brackets
     return f"'{key.path}'{f' ({shorten(meaning, SHOWN, placeholder=ELLIPSIS)})' if meaning else ''}"
-
-
-def _to_object(merged: Any, where: Where, above: str = "") -> Any:
-    try:
-        return OmegaConf.to_object(merged)
-    except OmegaConfBaseException as error:
-        raise _wrong(error, where, above) from None
 
 
 def number_of_bytes(text: str) -> int:

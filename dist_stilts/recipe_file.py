@@ -96,7 +96,9 @@ class Reader:
             self._refuse(f"nested more than {MOST_DEPTH} deep", line)
         if self._count > MOST_VALUES:
             self._refuse(f"more than {MOST_VALUES:,} values: do aliases stand for each other?", line)
-        if depth and _is_null(node) and NoneType in _options(kind):
+        if key and isinstance(node, yaml.ScalarNode) and node.value.startswith("${"):
+            return node.value  # it stands for a value of any form
+        if key and _is_null(node) and NoneType in _options(kind):
             return None
         if (found := _form_of_node(node)) not in (wanted := _forms(kind)):
             where, what = (f"wrong value for '{key}'", " or ".join(wanted)) if key else ("a recipe", MAPPING)

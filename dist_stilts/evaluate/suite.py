@@ -82,7 +82,7 @@ class EvaluationConfig:
 class EvalTask:
     """One task to score."""
 
-    splits: list[str] = key(["test"], text(parse_split, A_SPLIT, fewest=1))
+    splits: list[str] = key(["test"], text(parse_split, f"such as {A_SPLIT}", fewest=1))
     """Splits or slices, such as `dev[60%:]`."""
     languages: list[str] = key(["all"], text(fewest=1))
     """Language codes, or `all` that the data has."""

@@ -21,7 +21,7 @@ TRUNK = "trunk"
 FRESH, REUSE = "fresh", "reuse"
 FULL, BETWEEN = "full", "..."
 """Sizes that are no numbers: all rows, and those between two numbers."""
-SPLIT, LANGUAGE = text(parse_split, A_SPLIT), text()
+SPLIT, LANGUAGE = text(parse_split, f"such as {A_SPLIT}"), text()
 SIZES = at_least(0, FULL, BETWEEN)
 MOST_DRAWS = 10**6
 

@@ -122,9 +122,6 @@ def own_spec(name: str, own: OwnTask) -> TaskSpec:
 
 def _check_languages(own: OwnTask, where: str) -> None:
     for code in own.languages:
-        if code in ("True", "False"):
-            fix = "Quote the codes in the recipe: unquoted no is false in YAML"
-            raise UserError(f"'{code}' is no language", where=f"{where}.languages", fix=fix)
         if not _CODE.fullmatch(code):
             fix = "Write codes such as de, zh-Hant or sr_Latn"
             raise UserError(f"{shown(code)} is no language", where=f"{where}.languages", fix=fix)

@@ -84,10 +84,7 @@ def evaluate(
     from dist_stilts.report.lists import preparation
     from dist_stilts.report.progress import bar
 
-    names = [_own_pairs(*pairs)] if pairs else tasks.split(",") if tasks else []
-    if not names:
-        fix = "Give --tasks (with --data, or they are read from the Hub), or two aligned files with --pairs"
-        raise UserError("nothing to score", fix=fix)
+    names = _named(tasks, pairs)
     how = EvalTask() if pairs else EvalTask([split], languages.split(","))
     data = pairs[0].parent if pairs else data
     if data and not data.is_dir():
@@ -121,6 +118,15 @@ def evaluate(
         records = score_all(job, world, bar(not world.is_main))
     if world.is_main:
         _present(records, folder, as_json)
+
+
+def _named(tasks: str | None, pairs: tuple[Path, Path] | None) -> list[str]:
+    """The tasks that are asked for; UserError if none is."""
+    names = [_own_pairs(*pairs)] if pairs else tasks.split(",") if tasks else []
+    if not names:
+        fix = "Give --tasks (with --data, or they are read from the Hub), or two aligned files with --pairs"
+        raise UserError("nothing to score", fix=fix)
+    return names
 
 
 def _own_pairs(source: Path, target: Path) -> str:

@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 import yaml
+from outside import numeric_without_range, settings_outside
 
+from dist_stilts.config import load
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.check import check_settings
 from dist_stilts.experiment.plan import expand
+from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.verbs.common import load_recipe
 
 RECIPE: dict[str, Any] = {
-    "data": {"simulate": {"scale": 0.2}, "max_length": 48, "own_tasks": {"mine": {"family": "mlm", "files": {}}}},
+    "data": {"simulate": {"scale": 0.2}, "max_length": 48},
     "encoder": {
         "path": None,
         "tokenizer": "simulated",
@@ -37,7 +40,7 @@ RECIPE: dict[str, Any] = {
         },
     },
 }
-del RECIPE["data"]["own_tasks"]
+NAMES = {"phases": "xnli", "tasks": "xnli", "evaluate": "xnli", "own_tasks": "mine", "sizes_of": "mnli"}
 
 NUMBERS = """
 ranks=0 ranks=-1
@@ -122,3 +125,41 @@ def test_nonsense_is_refused_on_one_line_that_names_it(recipe: Path, override: s
     assert error.value.code == 2
     assert len(said) < 500
     assert key.split(".")[-1] in said or key.split(".")[1] in said, said
+
+
+def test_every_number_has_a_range_and_what_is_outside_a_range_is_refused(recipe: Path) -> None:
+    assert list(numeric_without_range(Recipe)) == []
+    settings = {setting.partition("=")[0]: setting for setting in settings_outside(Recipe, NAMES)}  # one for each key
+    assert len(settings) > 70
+    for setting in settings.values():
+        with pytest.raises(UserError, match=r"override .*: (wrong value for|.* is empty)"):
+            load(Recipe, recipe, [setting])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["train.warmup=nan"], "override train.warmup=nan: wrong value for 'train.warmup': nan. Allowed: 0 to 1"),
+        (["train.warmup=7", "train.warmup=0.5"], None),
+        (["train.steps=1_000_000_000"], "'train.steps': 1000000000. Allowed: 1 to 100,000,000"),
+        (["train.max_micro_tokens=0"], "'train.max_micro_tokens': 0. Allowed: 1 or more, or auto"),
+        (["train.betas=[0.9]"], "'train.betas': [0.9]. Allowed: 2 of them, each 0 or more, below 1"),
+        (["train.log_every=9999999999"], "'train.log_every': 9999999999. Allowed: at most 1,000,000,000"),
+        (["data.root="], "override data.root=: 'data.root' is empty. Give it a value, or null for none"),
+        (["out="], "override out=: 'out' is empty. Give it a value"),
+        (["train.steps="], "override train.steps=: 'train.steps' has no value. Write null for none"),
+        (["data.qa.stride=384"], "override data.qa.stride=384: data.qa.stride: a stride of 384 tokens leaves gaps"),
+        (["phases.xnli.train.eps=0"], "override phases.xnli.train.eps=0: wrong value for 'phases.xnli.train.eps': 0.0"),
+        (["encoder.config.vocab_size=10"], "encoder.config: vocab_size is 10, but the tokenizer has"),
+        (["data.max_length=65"], "positions for 64 tokens, but texts may have 65"),
+    ],
+)
+def test_a_wrong_setting_is_said_with_where_it_was_given_and_what_would_be_right(
+    recipe: Path, overrides: list[str], said: str | None
+) -> None:
+    if said is None:  # what is wrong in one place may be put right in a later one
+        tried(recipe, *overrides)
+        return
+    with pytest.raises(UserError) as error:
+        tried(recipe, *overrides)
+    assert said in str(error.value)
