@@ -137,7 +137,7 @@ def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
 def _merged(base: T, changes: Mapping[str, Any], where: Where, above: str = "") -> T:
     """Lay changes over a copy of a config; ``above``: what stands before the config's keys where they are named."""
     try:
-        laid = OmegaConf.merge(OmegaConf.structured(base), OmegaConf.create(dict(changes)))
+        laid = OmegaConf.unsafe_merge(OmegaConf.structured(base), OmegaConf.create(dict(changes)))
         merged: Any = OmegaConf.to_object(laid)
     except ConfigKeyError as error:
         key = str(error.full_key or error.key)

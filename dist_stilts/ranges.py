@@ -134,7 +134,7 @@ ANYTHING = Range()
 def key(default: T, allowed: Range) -> T:
     """A field of a config dataclass with its default and what else is allowed."""
     made: Any = field(**_default(default), metadata={_ALLOWED: allowed})
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def needed(allowed: Range) -> Any:
@@ -218,11 +218,12 @@ def check(config: Any, name: Callable[[str], str] = str) -> None:
 
 def at_home(config: T) -> T:
     """A copy of a config in which ``~`` at the beginning of paths is the user's home."""
-    made = copy(config)
-    for declared in fields(config):  # type: ignore[arg-type]
+    made: Any = copy(config)
+    for declared in fields(made):
         value = getattr(config, declared.name)
         setattr(made, declared.name, _at_home(value, allowed(declared).path))
-    return made
+    found: T = made
+    return found
 
 
 def _at_home(value: Any, path: bool) -> Any:

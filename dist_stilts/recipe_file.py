@@ -107,6 +107,7 @@ class Reader:
             return dict(self._items(node, kind, key, depth))
         if isinstance(node, yaml.SequenceNode):
             return [self._item(each, kind, f"{key}[{n}]", depth) for n, each in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)
         return self._scalar(node, kind, key)
 
     def _items(self, node: yaml.MappingNode, kind: Any, key: str, depth: int) -> Iterator[tuple[Any, Any]]:
@@ -280,7 +281,7 @@ def _is_union(kind: Any) -> bool:
     return bool(get_args(kind)) and get_origin(kind) not in (dict, list, tuple)
 
 
-def _is_null(node: yaml.ScalarNode) -> bool:
+def _is_null(node: yaml.Node) -> bool:
     return bool(node.tag == "tag:yaml.org,2002:null")
 
 
