@@ -23,7 +23,7 @@ from dist_stilts.conventions import OnProgress
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding import Embedder
 from dist_stilts.evaluate.pictures import drawn_curve
-from dist_stilts.evaluate.predict import evaluation_dtype, require_dtype
+from dist_stilts.evaluate.predict import evaluation_dtype
 from dist_stilts.evaluate.retrieval import (
     RetrievalConfig,
     curve_lines,
@@ -42,6 +42,7 @@ from dist_stilts.layout import (
 from dist_stilts.model.encoder import number_of_layers
 from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.parallel.world import World
+from dist_stilts.ranges import check
 from dist_stilts.report.retrieval_plots import precision_recall
 from dist_stilts.scoring.duplicates import UniqueTexts, unique_texts
 from dist_stilts.scoring.mining import (
@@ -85,7 +86,7 @@ class Request:
     cache: Path | None = None
 
     def __post_init__(self) -> None:
-        self.retrieval.check()
+        check(self.retrieval)
         if self.retrieval.sweeps:
             raise UserError(f"layer: {self.retrieval.layer} is several", fix="Mine from one; `evaluate` compares them")
         if self.threshold is not None and math.isnan(self.threshold):
@@ -142,7 +143,6 @@ def mine_files(request: Request, world: World, progress: OnProgress | None = Non
     Raises:
         UserError: a bad file, a model that is no encoder, embeddings that are not finite.
     """
-    require_dtype(request.dtype)
     seconds: dict[str, float] = {}
     with timed(seconds, "reading"):
         sides = read_sides(request.source, request.target, request.ids)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from dist_stilts.evaluate.predict import require_dtype
 from dist_stilts.families.encoding import QaLengths
 from dist_stilts.families.kinds import KINDS
 from dist_stilts.model.adapters import model_folder
@@ -53,7 +52,6 @@ def within_reach(job: Job, units: Sequence[Unit], *, silent: bool) -> Job:
     Raises:
         UserError: an unknown dtype; no model.
     """
-    require_dtype(job.config.dtype)
     kinds = [KINDS[unit.spec.family] for unit in units if unit.spec.family in KINDS]
     if not kinds:
         return job

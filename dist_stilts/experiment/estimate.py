@@ -132,14 +132,14 @@ def unfilled_encoder(recipe: Recipe, fresh: bool, words: int | None = None) -> A
     elif wanted.config is None:
         raise UserError("nothing says what the encoder is", fix="Set encoder.path or encoder.config")
     else:
-        missing = {} if "vocab_size" in wanted.config else {"vocab_size": words or _words(recipe)}
+        missing = {} if "vocab_size" in wanted.config else {"vocab_size": words or vocabulary_size(recipe)}
         made = architecture({**missing, **wanted.config})
     with torch.device("meta"):
         return build(made)
 
 
-def _words(recipe: Recipe) -> int:
-    """Words of the recipe's tokenizer, as far as they are known without it."""
+def vocabulary_size(recipe: Recipe) -> int:
+    """Words of the recipe's tokenizer; UserError if they are not known without fetching it."""
     if recipe.encoder.tokenizer == "simulated" and (simulate := recipe.data.simulate):
         from dist_stilts.simulate.languages import languages
         from dist_stilts.simulate.tokenizer import vocabulary

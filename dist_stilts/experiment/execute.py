@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dist_stilts.errors import UserError
+from dist_stilts.experiment.check import check_settings
 from dist_stilts.experiment.claim import check_folder
 from dist_stilts.experiment.plan import Run, expand, folder_of, select
 from dist_stilts.experiment.run_config import Recipe
@@ -21,7 +22,6 @@ from dist_stilts.layout import write_text
 from dist_stilts.report.progress import bar, say
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import check_source
-from dist_stilts.train.plan import derive
 
 if TYPE_CHECKING:
     from dist_stilts.report.table import Table
@@ -44,16 +44,15 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
     """Find what would stop the ranks while nothing is started yet.
 
     Raises:
-        UserError: more ranks than rows in a batch, missing data, a folder of another recipe.
+        UserError: settings that cannot be (more ranks than rows in a batch), missing data, a folder of another recipe.
     """
+    check_settings(recipe, runs, ranks)
     root = data_root(recipe)
     if root and not recipe.data.simulate and not root.is_dir():
         raise UserError("the data folder does not exist", where=root, fix="Set data.root=DIR")
     for run in runs:
         for name in (*run.tasks, *run.evaluate):
             check_source(get_task(name), root)
-        if run.tasks:
-            derive(run.train, [1] * len(run.tasks), ranks, run.shares)
         check_folder(run, folder_of(recipe).run(run.name))
 
 

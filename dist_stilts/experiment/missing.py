@@ -15,6 +15,7 @@ from pathlib import Path
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import languages_of
+from dist_stilts.experiment.check import looks_at_settings
 from dist_stilts.experiment.claim import check_folder
 from dist_stilts.experiment.fits import foresee
 from dist_stilts.experiment.forecast import check_sizes
@@ -26,8 +27,6 @@ from dist_stilts.model.folders import TOKENIZER_FILES, check_tokenizer, examine,
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import base_of, check_source, load_bitext, stream_rows
 from dist_stilts.tasks.spec import RETRIEVAL, PairRow, TaggedRow
-from dist_stilts.train.engine import deepspeed_config
-from dist_stilts.train.plan import derive
 
 OWN_ROWS, FIRST_ROWS = 10_000, 20
 """Rows that are read of each of the user's own files, and of a published one."""
@@ -69,8 +68,8 @@ def find_missing(recipe: Recipe, runs: Sequence[Run], ranks: int) -> Findings:
     found = Findings()
     for run in runs:
         found.tried(lambda run=run: check_folder(run, folder_of(recipe).run(run.name)))  # type: ignore[misc]
-        if run.tasks:
-            found.tried(lambda run=run: _check_plan(run, ranks))  # type: ignore[misc]
+    for look in looks_at_settings(recipe, runs, ranks):
+        found.tried(look)
     if runs:
         found.tried(lambda: check_sizes(runs, recipe))
         _look_for_models(recipe, runs, found)
@@ -79,11 +78,6 @@ def find_missing(recipe: Recipe, runs: Sequence[Run], ranks: int) -> Findings:
         found.notes += notes
         _look_for_data(recipe, runs, found)
     return found
-
-
-def _check_plan(run: Run, ranks: int) -> None:
-    plan = derive(run.train, [1] * len(run.tasks), ranks, run.shares)
-    deepspeed_config(run.train.deepspeed, run.train, plan)
 
 
 def _look_for_models(recipe: Recipe, runs: Sequence[Run], found: Findings) -> None:

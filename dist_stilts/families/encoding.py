@@ -8,8 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from dist_stilts.errors import UserError
+from dist_stilts.ranges import at_least, key
 from dist_stilts.tasks.spec import Row
 
+SPECIAL = 4
+"""Most tokens that a tokenizer puts around two texts."""
+LEAST_LENGTH = SPECIAL + 2
+"""Tokens in which there is room for something of both texts."""
 FeatureRow = dict[str, Any]
 """See :data:`dist_stilts.families.features.COLUMNS`."""
 
@@ -18,12 +24,22 @@ FeatureRow = dict[str, Any]
 class QaLengths:
     """How questions and their contexts are cut into windows."""
 
-    max_length: int = 384
+    max_length: int = key(384, at_least(LEAST_LENGTH))
     """Most tokens per window, question and special tokens included."""
-    stride: int = 128
+    stride: int = key(128, at_least(1))
     """Context tokens from the start of one window to the start of the next."""
-    max_question: int = 64
+    max_question: int = key(64, at_least(1))
     """Most tokens of the question; what is cut is counted."""
+
+    def check(self) -> None:
+        """UserError for windows that have no room beside a question, or that leave gaps between them."""
+        if self.max_length < self.max_question + SPECIAL + 1:
+            what = f"windows of {self.max_length} tokens have no room beside questions of {self.max_question}"
+            fix = f"Raise it to {self.max_question + SPECIAL + 1} or more, or lower max_question"
+            raise UserError(what, where="max_length", fix=fix)
+        if self.stride >= self.max_length:
+            what = f"a stride of {self.stride} tokens leaves gaps between windows of {self.max_length}"
+            raise UserError(what, where="stride", fix="Lower it")
 
 
 @dataclass(frozen=True)

@@ -17,26 +17,33 @@ from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.finite import require_finite
 from dist_stilts.model.folders import CONFIG, TOKENIZER_FILES, check_config, check_tokenizer, not_loaded, what_is_below
 from dist_stilts.model.provenance import weights_digest
+from dist_stilts.ranges import A_PATH, Range, above, at_least, between, key, refusal
 
 NO_ENCODER = "no encoder can be made of this"
+SIZES = (
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size"),
+    *("vocab_size", "max_position_embeddings", "type_vocab_size", "embedding_size", "head_dim"),
+)
+SCALES = ("initializer_range", "layer_norm_eps", "norm_eps", "rms_norm_eps", "rope_theta")
+COUNT, RATE, POSITIVE = at_least(1), between(0, 1, below=True), above(0)
 
 
 @dataclass
 class EncoderConfig:
     """Which encoder the recipe starts from."""
 
-    path: str | None = "FacebookAI/xlm-roberta-large"
+    path: str | None = key("FacebookAI/xlm-roberta-large", A_PATH)
     """Hub name or local folder; null to make a new one from ``config``. Code that comes with a model is never run."""
     revision: str | None = None
     """Hub commit, branch or tag."""
     labels: str | None = None
     """What the outputs of the head of ``path`` are, where their names do not tell and it is scored, or trained on with
     `heads: reuse`: `LABEL_0=entailment,LABEL_1=neutral,…` or all labels in its order."""
-    tokenizer: str | None = None
+    tokenizer: str | None = key(None, A_PATH)
     """Hub name or local folder, where it is not the encoder's own; `simulated` is the simulated world's."""
-    config: dict[str, Any] | None = None
+    config: dict[str, Any] | None = key(None, Range(empty=True))
     """Architecture of a new encoder, as in a Hugging Face config.json (`model_type` included)."""
-    dropout: float | None = None
+    dropout: float | None = key(None, between(0, 1, below=True))
     """Overrides every dropout of the encoder."""
 
 
@@ -206,11 +213,25 @@ def architecture(config: dict[str, Any]) -> Any:
     """The Hugging Face config that a recipe's ``encoder.config`` stands for; UserError if it is none."""
     from transformers import AutoConfig
 
+    _check_sizes(config)
     rest = {key: value for key, value in config.items() if key != "model_type"}
     try:
-        return AutoConfig.for_model(config.get("model_type", "xlm-roberta"), **rest)
+        made = AutoConfig.for_model(config.get("model_type", "xlm-roberta"), **rest)
     except Exception as error:
         raise refused(NO_ENCODER, "encoder.config", error) from None
+    if made.is_encoder_decoder:
+        raise UserError(f"encoder.config: a {made.model_type} is an encoder and a decoder", fix="Choose an encoder")
+    return made
+
+
+def _check_sizes(config: dict[str, Any]) -> None:
+    """UserError for sizes and rates that no library looks at before it computes with them."""
+    for name, value in config.items():
+        limits = COUNT if name in SIZES else RATE if name.endswith(("dropout", "dropout_prob")) else POSITIVE
+        named = limits is not POSITIVE or name in SCALES
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if named and value is not None and not (number and limits.allows(value)):
+            raise refusal(f"encoder.config.{name}", value, limits)
 
 
 def read_architecture(path: str, revision: str | None = None) -> Any:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.ranges import MOST
 from dist_stilts.verbs import complete
-from dist_stilts.verbs.common import Json, completed_by, say
+from dist_stilts.verbs.common import Json, check_options, completed_by, say
 
 if TYPE_CHECKING:
     from dist_stilts.layout import ScoresFolder
@@ -74,6 +75,7 @@ def evaluate(
     from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
+    from dist_stilts.experiment.run_config import DataConfig
     from dist_stilts.experiment.status import versions
     from dist_stilts.families.encoding import QaLengths
     from dist_stilts.layout import ScoresFolder
@@ -82,10 +84,7 @@ def evaluate(
     from dist_stilts.report.lists import preparation
     from dist_stilts.report.progress import bar
 
-    names = [_own_pairs(*pairs)] if pairs else tasks.split(",") if tasks else []
-    if not names:
-        fix = "Give --tasks (with --data, or they are read from the Hub), or two aligned files with --pairs"
-        raise UserError("nothing to score", fix=fix)
+    names = _named(tasks, pairs)
     how = EvalTask() if pairs else EvalTask([split], languages.split(","))
     data = pairs[0].parent if pairs else data
     if data and not data.is_dir():
@@ -93,18 +92,20 @@ def evaluate(
     retrieval = RetrievalConfig(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
     )
+    scoring, qa = EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval), QaLengths(window, stride)
+    check_options(DataConfig(max_length=max_length, qa=qa), how, scoring, qa_max_length="window", splits="split")
     folder = ScoresFolder(out)
     job = Job(
         model,
         dict.fromkeys(names, how),
-        EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval),
+        scoring,
         data,
         folder.prepared,
         max_length,
         folder.results,
         folder.predictions,
         folder.embeddings,
-        qa=QaLengths(window, stride),
+        qa=qa,
         versions=versions(),
         revision=revision,
         labels=labels or "",
@@ -117,6 +118,15 @@ def evaluate(
         records = score_all(job, world, bar(not world.is_main))
     if world.is_main:
         _present(records, folder, as_json)
+
+
+def _named(tasks: str | None, pairs: tuple[Path, Path] | None) -> list[str]:
+    """The tasks that are asked for; UserError if none is."""
+    names = [_own_pairs(*pairs)] if pairs else tasks.split(",") if tasks else []
+    if not names:
+        fix = "Give --tasks (with --data, or they are read from the Hub), or two aligned files with --pairs"
+        raise UserError("nothing to score", fix=fix)
+    return names
 
 
 def _own_pairs(source: Path, target: Path) -> str:
@@ -177,7 +187,8 @@ def table(
     ] = False,
     zero_shot: Annotated[bool, typer.Option("--zero-shot", help="Deltas: leave English out of the means.")] = False,
     size: Annotated[
-        int | None, typer.Option(help="Deltas: examples of the intermediate phases; default: the most.")
+        int | None,
+        typer.Option(min=0, max=MOST, help="Deltas: examples of the intermediate phases; default: the most."),
     ] = None,
 ) -> None:
     """Print the scores of runs as tables. Example: `dist-stilts table runs/quickstart --format latex`"""

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.ranges import MOST
 from dist_stilts.verbs.common import Overrides, RecipeName, completed_by, load_recipe, say
 from dist_stilts.verbs.rehearsal import DryRun, Verbose, check_verbose, rehearse
 
@@ -60,9 +61,11 @@ def train(
 def run(
     recipe: RecipeName,
     overrides: Overrides = None,
-    ranks: Annotated[int | None, typer.Option(help="Processes; default: one per GPU, or 2 without GPUs.")] = None,
+    ranks: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Processes; default: one per GPU, or 2 without GPUs.")
+    ] = None,
     phase: Annotated[str, typer.Option(help="Only this phase or run, and what it starts from.")] = "all",
-    port: Annotated[int | None, typer.Option(help="Master port; default: a free one.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Master port; default: a free one.")] = None,
     hostfile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Run on the hosts in it, over ssh: a line each, NAME slots=N.")
     ] = None,

@@ -28,6 +28,8 @@ FLOORS = {
         "names",
         "once",
         "private_names",
+        "ranges",
+        "recipe_file",
         "recipe_keys",
         "redaction",
     },
