@@ -6,6 +6,7 @@ them; under Slurm the first host of the step is asked of Slurm itself, and the p
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ def master_of(launcher: str, environment: Mapping[str, str]) -> tuple[str, int]:
     Raises:
         UserError: they are not given and cannot be found out.
     """
-    address, port = environment.get("MASTER_ADDR"), environment.get("MASTER_PORT")
+    address, port = given_address(environment), environment.get("MASTER_PORT")
     if address and port:
         return address, number(port, "MASTER_PORT")
     if launcher in MPI_LAUNCHERS:
@@ -37,6 +38,14 @@ def master_of(launcher: str, environment: Mapping[str, str]) -> tuple[str, int]:
             fix="Set both to the first host's name and a free port",
         )
     return address or found[0], number(port, "MASTER_PORT") if port else found[1]
+
+
+def given_address(environment: Mapping[str, str]) -> str | None:
+    """MASTER_ADDR, if it is set; UserError if it is no name or address of a host."""
+    address = environment.get("MASTER_ADDR") or None
+    if address and not re.fullmatch(r"[\w.:%-]+", address, re.ASCII):
+        raise UserError(f"MASTER_ADDR='{address}' is no name or address of a host", fix="Correct or unset MASTER_ADDR")
+    return address
 
 
 def number(text: str, name: str) -> int:

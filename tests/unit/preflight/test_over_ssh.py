@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 
 @contextmanager
 def asking(*names: str) -> Iterator[OverSsh]:
-    variables = passed_on({"PYTHONPATH": os.environ.get("PYTHONPATH", "")}, ROOT, {})
+    variables = passed_on({"PYTHONPATH": os.environ.get("PYTHONPATH", "")}, {})
     with closing(OverSsh([Host(name, 1) for name in names], variables)) as way:
         yield way
 
