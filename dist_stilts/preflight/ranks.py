@@ -47,11 +47,7 @@ def run_ranks(
                 ranks.append(
                     subprocess.Popen(
                         command,
-                        env={
-                            **of_children(os.environ),
-                            **{name: str(number) for name, number in place.items()},
-                            **meeting,
-                        },
+                        env=of_children() | {name: str(number) for name, number in place.items()} | meeting,
                         stdin=subprocess.DEVNULL,
                         stdout=file,
                         stderr=file,
