@@ -10,9 +10,11 @@ import re
 import socket
 import subprocess
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from dist_stilts.errors import UserError
+from dist_stilts.parallel import messages
 from dist_stilts.parallel.network import LISTENING_PORTS, LOOPBACK, free_port, own_addresses
 
 MPI_LAUNCHERS = ("Open MPI", "MPICH")
@@ -71,6 +73,7 @@ def _agreed_over_mpi(launcher: str) -> tuple[str, int]:
             f"{launcher} started this, but mpi4py finds no MPI library ({error})",
             fix="Install one, or set MASTER_ADDR and MASTER_PORT",
         ) from None
+    MPI.pickle.__init__(messages.write, messages.read)  # as mpi4py documents it: for all that follows
     world = MPI.COMM_WORLD
     try:
         if len(set(world.allgather(socket.gethostname()))) == 1:
@@ -81,13 +84,12 @@ def _agreed_over_mpi(launcher: str) -> tuple[str, int]:
 
 
 def _reached_by_all(world: Any) -> tuple[str, int]:
-    with socket.socket() as listener:
+    with ExitStack() as listening:
+        offer: tuple[list[str], int] | None = None
         if world.Get_rank() == 0:
-            listener.bind(("", free_port()))
-            listener.listen(world.Get_size())
-            offer: tuple[list[str], int] | None = (own_addresses(), int(listener.getsockname()[1]))
-        else:
-            offer = None
+            offer = own_addresses(), free_port()
+            for address in offer[0]:
+                listening.enter_context(socket.create_server((address, offer[1]), backlog=world.Get_size()))
         addresses, port = world.bcast(offer, root=0)
         reached = world.allgather([address for address in addresses if _answers(address, port)])
     common = [address for address in addresses if all(address in mine for mine in reached)]

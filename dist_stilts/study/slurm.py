@@ -137,7 +137,7 @@ def parse_options(given: Sequence[str]) -> dict[str, str | bool]:
     for option in given:
         name, equals, value = option.removeprefix("--").partition("=")
         key = name.replace("-", "_")
-        if not re.fullmatch(r"[a-z]\w+", key) or (equals and not value):
+        if not re.fullmatch(r"[a-z]\w+", key) or (equals and not value) or "\n" in value:
             raise UserError(f"--slurm-option {option} is not KEY=VALUE", fix="As for sbatch: account=NAME, exclusive")
         if key in DECIDED:
             instead = f"Use {DECIDED[key]}" if DECIDED[key] else "Leave it out"
@@ -162,6 +162,8 @@ def submit(task: ArrayTask, request: Request, cluster: str = "slurm") -> list[st
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     folder = StudyFolder(folder_of(task.recipe).path).slurm
+    if "\n" in f"{folder}{request.partition}":  # a line of its own in the script would be a command
+        raise UserError("Slurm takes no name of several lines", where=folder, fix="Correct out=… or --partition")
     executor = submitit.AutoExecutor(folder, cluster=cluster, **{f"{cluster}_max_num_timeout": MOST_REQUEUES})
     cpus = request.options.get("cpus_per_task", str(CPUS_PER_RANK * request.ranks))
     executor.update_parameters(
@@ -175,6 +177,7 @@ def submit(task: ArrayTask, request: Request, cluster: str = "slurm") -> list[st
         slurm_array_parallelism=request.workers,
         slurm_signal_delay_s=SIGNAL_SECONDS,
         slurm_additional_parameters={"cpus_per_task": cpus, "requeue": True, **request.options},
+        slurm_setup=["export PYTHONSAFEPATH=1"],  # nothing is imported from the folder where sbatch was called
         # From 22.05 on, srun takes one core whatever sbatch was given, unless it is told itself.
         slurm_srun_args=[f"--cpus-per-task={cpus}"],
     )
