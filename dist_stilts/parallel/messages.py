@@ -1,7 +1,8 @@
 """Values as bytes between ranks: records, numbers, text and arrays, and nothing that runs anything when it is read.
 
 Whoever reaches a rank's port could send it a pickle, which by itself may call any function. Here a pickle is read whose
-names are looked up among plain containers, NumPy's arrays, paths, and this package's own records and errors.
+names are looked up among plain containers, NumPy's arrays, Arrow's types, paths, and this package's own records and
+errors.
 """
 
 from __future__ import annotations
@@ -17,10 +18,16 @@ from dist_stilts.errors import UserError
 
 PACKAGE = "dist_stilts"
 ARRAYS = {"_reconstruct", "scalar", "_frombuffer", "ndarray", "dtype"}
+TYPES = (
+    "type_for_alias schema field struct list_ large_list list_view map_ dictionary binary timestamp decimal128 "
+    "decimal256 union run_end_encoded bool8 json_ uuid"
+)
+"""By these names Arrow's pickles make their types."""
 PLAIN = {
     "builtins": {"set", "frozenset", "bytearray", "complex", "range", "slice", "int", "float", "str", "list", "dict"},
     "collections": {"OrderedDict", "Counter", "defaultdict", "deque"},
     "pathlib": {"PosixPath", "PurePosixPath"},
+    "pyarrow.lib": set(TYPES.split()),
     "numpy": ARRAYS,
     **dict.fromkeys(("numpy._core.multiarray", "numpy._core.numeric", "numpy.core.multiarray"), ARRAYS),
 }

@@ -105,7 +105,7 @@ DECIDED += [("open-mode=truncate", "Leave it out"), ("signal=USR1@60", "Leave it
 
 
 @pytest.mark.parametrize(
-    ("option", "said"), [(each, f"--slurm-option {each}".strip()) for each in ILL_FORMED] + DECIDED
+    ("option", "said"), [(each, f"--slurm-option {each}".strip().replace("\n", " ")) for each in ILL_FORMED] + DECIDED
 )
 def test_an_ill_formed_option_or_one_that_the_study_decides_is_one_clear_line(option: str, said: str) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
