@@ -28,7 +28,7 @@ def open_store(launch: Launch, seconds: float) -> Store:
     """
     if launch.world_size == 1:
         return dist.HashStore()  # type: ignore[attr-defined]
-    serves = launch.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    serves = launch.rank == 0 and not kept_by_agent()
     try:
         return connection(launch, seconds, serves)
     except (OSError, RuntimeError, ValueError) as error:
@@ -76,6 +76,11 @@ def connection(launch: Launch, seconds: float, serves: bool = False) -> Store:
     if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
+
+
+def kept_by_agent() -> bool:
+    """Whether torchrun's agent keeps the table, and not rank 0."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
 def on_one_host(launch: Launch) -> bool:
