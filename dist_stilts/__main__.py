@@ -20,6 +20,7 @@ import typer
 from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from dist_stilts.parallel.launchers import own_rank
 from dist_stilts.parallel.packed import unpack
+from dist_stilts.report.terminal import write_in_any_encoding
 from dist_stilts.verbs import averaging, data, mining, predict, preflight, push, recipes, scoring, study, training
 from dist_stilts.verbs.common import say, show_version
 
@@ -69,6 +70,7 @@ app.add_typer(study.study, name="study")
 
 def main() -> NoReturn:
     """Run a verb: 0 done, 1 failed, 2 bad input, 75 start me again, 130 Ctrl-C; what a user can mend is one line."""
+    write_in_any_encoding()
     rank = own_rank()
     try:
         sys.argv[1:] = unpack(sys.argv[1:])

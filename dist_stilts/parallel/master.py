@@ -136,7 +136,9 @@ def _slurm_port(environment: Mapping[str, str]) -> int:
 
 def _scontrol(*arguments: str) -> str:
     try:
-        done = subprocess.run(["scontrol", *arguments], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            ["scontrol", *arguments], capture_output=True, encoding="utf-8", errors="replace", timeout=30, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or error
         raise UserError(f"scontrol does not say where the job runs ({said})", fix="Set MASTER_ADDR") from None

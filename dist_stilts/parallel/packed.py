@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import socket
+import sys
 from binascii import Error
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,10 +29,10 @@ def unpack(arguments: Sequence[str]) -> list[str]:
     """The arguments as they were typed, once this process has gone to the folder where they were; others as they are.
 
     Raises:
-        UserError: the word is damaged; this host has no such folder.
+        UserError: the word is damaged; this host has no such folder; what was typed is no text.
     """
     if list(arguments[1:2]) != [PACKED]:
-        return list(arguments)
+        return _text(arguments)
     try:
         folder, *typed = json.loads(base64.urlsafe_b64decode(arguments[2]))
     except (IndexError, ValueError, Error):
@@ -42,4 +43,13 @@ def unpack(arguments: Sequence[str]) -> list[str]:
         what = f"{socket.gethostname()}: the folder {folder} cannot be entered ({error.strerror})"
         fix = "Start in a folder that all hosts share"
         raise UserError(what, fix=fix, code=EXIT_FAILED, everywhere=False) from None
-    return typed
+    return _text(typed)
+
+
+def _text(arguments: Sequence[str]) -> list[str]:
+    """The arguments; UserError for bytes that are no text in this locale, which Python hands on as lone surrogates."""
+    for argument in arguments:
+        if any("\ud800" <= sign <= "\udfff" for sign in argument):
+            what = f"'{argument}' is no text in {sys.getfilesystemencoding()}, which this locale is said to use"
+            raise UserError(what, fix="Set LC_ALL=C.UTF-8 and unset PYTHONUTF8, or rename what is not in UTF-8")
+    return list(arguments)

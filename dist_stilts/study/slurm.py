@@ -202,7 +202,7 @@ def job_of(tasks: Sequence[str]) -> str:
 def is_queued(job: str) -> bool:
     """Whether any task of a job waits or runs; a Slurm that does not answer has not forgotten it."""
     command = ["squeue", "--noheader", "--jobs", job]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    asked = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     return bool(asked.stdout.strip()) if asked.returncode == 0 else "Invalid job id" not in asked.stderr
 
 

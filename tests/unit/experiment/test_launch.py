@@ -13,7 +13,7 @@ import pytest
 from dist_stilts.experiment.launch import environment_of_ranks, launch_command
 from dist_stilts.parallel.packed import unpack
 
-ODD = "a  b;touch pwned;$(touch pwned)`touch pwned`&touch pwned|'\"\\ *?[a]{b,c} # ~ !! %h%n%% <x >y\n€ü\udcff"
+ODD = "a  b;touch pwned;$(touch pwned)`touch pwned`&touch pwned|'\"\\ *?[a]{b,c} # ~ !! %h%n%% <x >y\n€ü"
 """All that shells, pdsh and DeepSpeed's own quoting make something else of."""
 PDSH = """#!{python}
 import os, subprocess, sys
