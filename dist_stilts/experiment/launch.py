@@ -73,7 +73,7 @@ def environment_of_ranks(ranks: int) -> dict[str, str]:
         "PDSH_SSH_ARGS_APPEND": KEEP_ALIVE,
         **of_children(),
     }
-    return environment if _has_gpu() else {**environment, "DS_ACCELERATOR": "cpu"}
+    return environment if gpus() else {**environment, "DS_ACCELERATOR": "cpu"}
 
 
 def launch(
@@ -94,7 +94,8 @@ def launch(
         UserError: the ranks ended without a word; what was saved resumes.
     """
     port = check_port(port) if port else free_port()
-    command = launch_command(["train", "--phase", wanted, "--", name, *overrides], ranks, port, hostfile=hostfile)
+    arguments = ["train", "--phase", wanted, "--", name, *overrides]
+    command = launch_command(arguments, ranks, port, [] if hostfile else _chosen(ranks), hostfile)
     before = statuses(expand(recipe), recipe)
     process = subprocess.Popen(command, env=environment_of_ranks(ranks), start_new_session=True)
     stop_as_by_ctrl_c()
@@ -176,7 +177,28 @@ def stop_as_by_ctrl_c() -> None:
         signal.signal(number, stop)
 
 
-def _has_gpu() -> bool:
+def gpus() -> list[str]:
+    """The GPUs of this host that may be used, by number or as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
-    return torch.cuda.is_available()
+    names = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return names[:seen] or list(map(str, range(seen)))  # CUDA stops at the first that is not there
+
+
+def _chosen(ranks: int) -> list[str]:
+    """The GPUs to use where CUDA_VISIBLE_DEVICES chooses some: the launcher by itself would take the first of the host.
+
+    Raises:
+        UserError: it chooses too few, or by other names than numbers, which are all that the launcher takes.
+    """
+    name = "CUDA_VISIBLE_DEVICES"
+    if name not in os.environ or not (devices := gpus()):
+        return []
+    if not all(device.isdecimal() for device in devices):
+        fix = "Give numbers, or start with torchrun"
+        raise UserError(f"{name}={os.environ[name]}: the deepspeed launcher takes only numbers", fix=fix)
+    if ranks > len(devices):
+        fix = f"Lower the number of ranks, or change {name}"
+        raise UserError(f"{ranks} ranks, but {name} leaves {len(devices)} GPUs", fix=fix)
+    return devices[:ranks]

@@ -29,7 +29,7 @@ def master_of(launcher: str, environment: Mapping[str, str]) -> tuple[str, int]:
     """
     address, port = given_address(environment), environment.get("MASTER_PORT")
     if address and port:
-        return address, number(port, "MASTER_PORT")
+        return address, port_number(port)
     if launcher in MPI_LAUNCHERS:
         found = _agreed_over_mpi(launcher)
     elif launcher == "Slurm":
@@ -39,7 +39,7 @@ def master_of(launcher: str, environment: Mapping[str, str]) -> tuple[str, int]:
             f"{launcher} started several processes but MASTER_ADDR and MASTER_PORT are not set",
             fix="Set both to the first host's name and a free port",
         )
-    return address or found[0], number(port, "MASTER_PORT") if port else found[1]
+    return address or found[0], port_number(port) if port else found[1]
 
 
 def given_address(environment: Mapping[str, str]) -> str | None:
@@ -50,12 +50,19 @@ def given_address(environment: Mapping[str, str]) -> str | None:
     return address
 
 
-def number(text: str, name: str) -> int:
-    """The whole number that a variable holds; UserError if it holds something else."""
-    try:
-        return int(text)
-    except ValueError:
-        raise UserError(f"{name}={text} is no whole number", fix=f"Correct or unset {name}") from None
+def number(text: str, name: str, least: int = 0, most: int = 10**6) -> int:
+    """The whole number that a variable holds; UserError if it holds something else, or less or more than it may."""
+    fix = f"Correct or unset {name}"
+    if not re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", text):
+        raise UserError(f"{name}={text} is no whole number", fix=fix)
+    if not least <= int(text) <= most:
+        raise UserError(f"{name}={text} is not between {least} and {most}", fix=fix)
+    return int(text)
+
+
+def port_number(text: str) -> int:
+    """The port that MASTER_PORT holds; 0: none in particular."""
+    return number(text, "MASTER_PORT", most=65535)
 
 
 # MPI
@@ -130,7 +137,7 @@ def _slurm_port(environment: Mapping[str, str]) -> int:
     """The first port that Slurm reserved for the step, if it was asked to; else one that follows from its number."""
     if reserved := environment.get("SLURM_STEP_RESV_PORTS"):
         return number(reserved.replace("-", ",").split(",")[0], "SLURM_STEP_RESV_PORTS")
-    job, step = (number(environment.get(name, "0"), name) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    job, step = (number(environment.get(name, "0"), name, most=2**32) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
     return LISTENING_PORTS[(job * 61 + step) % len(LISTENING_PORTS)]
 
 

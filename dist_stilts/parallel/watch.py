@@ -20,11 +20,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dist_stilts.errors import EXIT_FAILED
-from dist_stilts.parallel.launchers import Launch
+from dist_stilts.parallel.launchers import SILENCE_SECONDS, Launch
 from dist_stilts.parallel.master import number
 from dist_stilts.parallel.store import Store, connection, kept_by_agent
 
-SILENCE_SECONDS = 60
+PATIENCE_SECONDS = 60
 """How long a rank may be silent before the others end; DIST_STILTS_SILENCE_SECONDS says otherwise, 0 is for ever."""
 LOOKS = 6
 """A rank speaks and listens so often in this time."""
@@ -42,8 +42,7 @@ _watches: list[_Watch] = []
 
 def silence_seconds() -> int:
     """How long a rank may be silent before the others end; 0: for ever."""
-    name = "DIST_STILTS_SILENCE_SECONDS"
-    return number(os.environ.get(name, str(SILENCE_SECONDS)), name)
+    return number(os.environ.get(SILENCE_SECONDS, str(PATIENCE_SECONDS)), SILENCE_SECONDS)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import torch.distributed as dist
 
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.parallel import allocator
-from dist_stilts.parallel.launchers import Launch, detect
+from dist_stilts.parallel.launchers import Launch, detect, threads
 from dist_stilts.parallel.meeting import meet, start_seconds
 from dist_stilts.parallel.store import open_store
 from dist_stilts.parallel.watch import silence_seconds, stood_still, watching
@@ -121,8 +121,7 @@ def _device(launch: Launch) -> tuple[torch.device, str]:
         device = torch.device("cuda", launch.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
         return device, "cpu:gloo,cuda:nccl"
-    threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, (os.cpu_count() or 1) // launch.world_size)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads() or max(1, (os.cpu_count() or 1) // launch.world_size))
     allocator.keep_freed()
     return torch.device("cpu"), "gloo"
 

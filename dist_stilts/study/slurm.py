@@ -20,12 +20,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, UserError
+from dist_stilts.experiment.launch import gpus
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.layout import StudyFolder
+from dist_stilts.parallel.master import number
 from dist_stilts.report.progress import Progress, say
 from dist_stilts.study.progress import DONE, FAILED, READY, RUNNING
-from dist_stilts.study.supervise import Supervisor, Worker, gpus, workers_on
+from dist_stilts.study.supervise import Supervisor, Worker, workers_on
 
 if TYPE_CHECKING:
     from submitit.core.utils import DelayedSubmission
@@ -89,7 +91,7 @@ class ArrayTask:
         """
         import submitit
 
-        cores = int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) or os.cpu_count() or 1
+        cores = number(os.environ.get(name := "SLURM_CPUS_PER_TASK", "0"), name) or os.cpu_count() or 1
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // self.ranks)))
         try:
             if self.gpus and not gpus():
