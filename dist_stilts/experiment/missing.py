@@ -6,6 +6,7 @@ Nothing is fetched and no network is asked; of each file only the first rows are
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -103,7 +104,7 @@ def _look_for_model(key: str, name: str, revision: str | None, parts: Sequence[P
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
             raise UserError(f"{key}: no such model folder", where=name, fix="Give a folder, or a Hub name: owner/model")
         if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-            fix = f"Run `hf download {name}` where there is a network"
+            fix = f"Run `hf download {shlex.quote(name)}` where there is a network"
             raise UserError(f"{key}: '{name}' is not in the Hub's cache, and HF_HUB_OFFLINE is set", fix=fix)
         found.model_is_here &= not key.startswith("encoder.path")
         found.fetched.append(f"{name} ({'tokenizer' if key.endswith('tokenizer') else 'model'})")

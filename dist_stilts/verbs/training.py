@@ -104,13 +104,15 @@ def run(
         execute.prepare_data(config, left)
         if code := launch(config, recipe, overrides or [], ranks, port, phase, hostfile):
             raise typer.Exit(code)
-    command = " ".join(["dist-stilts", *sys.argv[1:]])
+    command = shlex.join(["dist-stilts", *sys.argv[1:]])
     tables, files = execute.finish(config, command)
     show(tables)
     took = f"done in {time.monotonic() - started:.0f} s" if left else "nothing to do: every run is done"
     say("\n".join([took, *(f"{name} {file}" for name, file in zip(("table:", "page: "), files, strict=False))]))
-    say(f"next:  tensorboard --logdir {folder_of(config).path}")
-    say(f"       dist-stilts run {recipe} name={config.name}-seed{config.seed + 1} seed={config.seed + 1}")
+    say(f"next:  {shlex.join(['tensorboard', '--logdir', str(folder_of(config).path)])}")
+    others = [given for given in overrides or [] if not given.startswith(("name=", "seed="))]
+    again = [f"name={config.name}-seed{config.seed + 1}", f"seed={config.seed + 1}"]
+    say(f"       {shlex.join(['dist-stilts', 'run', recipe, *others, *again])}")
 
 
 def slots_of(hostfile: Path, ranks: int | None) -> int:

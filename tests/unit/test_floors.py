@@ -24,6 +24,7 @@ FLOORS = {
         "config",
         "conventions",
         "errors",
+        "import_path",
         "layout",
         "names",
         "once",
