@@ -15,9 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from dist_stilts.layout import EmbeddingFolder, write_text
+from dist_stilts.layout import EmbeddingFolder
+from dist_stilts.state_files import Count, Damaged, read_state
+from dist_stilts.writing import write_text
 
 DTYPE = np.dtype("<f4")
+
+
+@dataclass(frozen=True)
+class Written:
+    """How far a layer is: how many texts are done, and how many of them were cut."""
+
+    done: Count = 0
+    truncated: Count = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class EmbeddingFiles:
 
     def truncated(self, layer: int) -> int:
         """How many of the texts embedded so far were cut."""
-        return int(self._record(layer).get("truncated", 0))
+        return self._record(layer).truncated
 
     def append(self, layer: int, start: int, rows: np.ndarray, truncated: int) -> None:
         """Add the rows from number ``start`` on, and give the file its name if they are the last.
@@ -98,11 +108,11 @@ class EmbeddingFiles:
         return len(self._header) + rows * self.width * DTYPE.itemsize
 
     def _noted(self, layer: int) -> int:
-        return int(self._record(layer).get("done", 0))
+        return self._record(layer).done
 
-    def _record(self, layer: int) -> dict[str, Any]:
+    def _record(self, layer: int) -> Written:
+        """What is written of a layer; nothing where the record is gone or damaged: it is computed anew."""
         try:
-            record: dict[str, Any] = json.loads(self.folder.record(layer).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return record
+            return read_state(Written, self.folder.record(layer), "the record of embeddings", "") or Written()
+        except Damaged:
+            return Written()

@@ -18,11 +18,12 @@ import torch
 
 from dist_stilts.conventions import fingerprint, sha256_of
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder, is_complete, whole_folder
+from dist_stilts.layout import RunFolder
 from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.model.export import export
 from dist_stilts.model.fine_tuned import load_whole
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
+from dist_stilts.writing import is_complete, real, require_folder, whole_folder
 
 Tensors = dict[str, torch.Tensor]
 
@@ -77,6 +78,7 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
     """
     if out.exists():
         raise UserError("the folder exists", where=out, fix="Choose another --out, or delete it")
+    require_folder(real(out).parent)
     parts = [_read(folder) for folder in models]
     _check(parts)
     mean = Mean()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dist_stilts.layout import is_complete, whole_folder
+from dist_stilts.writing import is_complete, whole_folder
 
 
 def build(path: Path, make: Callable[[Path], None], is_whole: Callable[[Path], bool] = is_complete) -> bool:

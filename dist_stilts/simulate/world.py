@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from dist_stilts.errors import UserError
-from dist_stilts.layout import is_complete, whole_folder
 from dist_stilts.simulate import choice, corpora, nli, tasks
 from dist_stilts.simulate.frames import ConceptWorld, Frame
 from dist_stilts.simulate.grammar import sentence
 from dist_stilts.simulate.languages import Language, languages
 from dist_stilts.simulate.tokenizer import write_tokenizer
+from dist_stilts.writing import is_complete, whole_folder
 
 FORMAT = 3
 """Version of the generator: raised whenever the same seed gives other files."""

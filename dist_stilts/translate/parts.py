@@ -9,9 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
+
+from dist_stilts.state_files import Count, parse_json, typed
+from dist_stilts.writing import naming
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +30,25 @@ Append = Callable[[int, Sequence[Translation]], None]
 """Adds a batch, by its number; it is on the disk when the call returns."""
 
 
-def read(folder: Path) -> dict[int, list[Translation]]:
-    """Every whole batch, by its number."""
+class _Batch(TypedDict):
+    batch: Count
+    translations: list[tuple[str, bool]]
+
+
+def read(folder: Path, sizes: Sequence[int]) -> dict[int, list[Translation]]:
+    """Every whole batch, by its number; a line that says nothing of the kind is passed over.
+
+    Args:
+        sizes: texts in each batch.
+    """
     found = {}
     for path in sorted(folder.glob("rank-*.jsonl")):
         for line in path.read_bytes().split(b"\n")[:-1]:
-            record = json.loads(line)
-            found[record["batch"]] = [Translation(text, cut) for text, cut in record["translations"]]
+            with suppress(ValueError, RecursionError):
+                record: _Batch = typed(_Batch, parse_json(line))
+                number, texts = record["batch"], record["translations"]
+                if number < len(sizes) and len(texts) == sizes[number]:
+                    found[number] = [Translation(text, cut) for text, cut in texts]
     return found
 
 
@@ -48,8 +64,9 @@ def appending(folder: Path, rank: int) -> Iterator[Append]:
 
         def append(batch: int, translations: Sequence[Translation]) -> None:
             record = {"batch": batch, "translations": [[one.text, one.cut] for one in translations]}
-            file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            with naming(path):
+                file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
 
         yield append

@@ -6,20 +6,8 @@ from pathlib import Path
 import pytest
 
 from dist_stilts.errors import UserError
-from dist_stilts.layout import (
-    COMPLETE,
-    RecipeFolder,
-    RunFolder,
-    is_complete,
-    mining_curve,
-    mining_embeddings,
-    prediction_file,
-    publish,
-    require_writable,
-    split_in_names,
-    whole_folder,
-    write_text,
-)
+from dist_stilts.layout import RecipeFolder, RunFolder, mining_curve, mining_embeddings, prediction_file, split_in_names
+from dist_stilts.writing import COMPLETE, is_complete, publish, require_file, whole_folder, write_text
 
 
 def test_write_text_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -109,10 +97,10 @@ def test_slices_have_names_that_differ_and_hold_no_brackets() -> None:
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
-    require_writable(tmp_path / "new" / "pairs.tsv")
+    require_file(tmp_path / "new" / "pairs.tsv")
     assert (tmp_path / "new").is_dir()
     with pytest.raises(UserError, match="new: is a folder"):
-        require_writable(tmp_path / "new")
+        require_file(tmp_path / "new")
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file: cannot be made a folder"):
-        require_writable(tmp_path / "file" / "pairs.tsv")
+        require_file(tmp_path / "file" / "pairs.tsv")

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder, is_complete, whole_folder
+from dist_stilts.layout import RunFolder
 from dist_stilts.model.averaging import average
 from dist_stilts.model.encoder import new_encoder
 from dist_stilts.model.export import export
@@ -21,6 +21,7 @@ from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import PROVENANCE, Provenance, weights_digest
 from dist_stilts.tasks.registry import get_task
+from dist_stilts.writing import is_complete, whole_folder
 
 XNLI, UDPOS = get_task("xnli"), get_task("udpos")
 Make = Callable[..., Path]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dist_stilts.layout import COMPLETE, is_complete
 from dist_stilts.parallel.once import build
+from dist_stilts.writing import COMPLETE, is_complete
 
 RACER = """
 import os, sys, time

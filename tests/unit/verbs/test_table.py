@@ -10,9 +10,10 @@ import pytest
 from results_made import record
 
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.layout import RunFolder
 from dist_stilts.results.files import append
 from dist_stilts.verbs.scoring import table
+from dist_stilts.writing import write_text
 
 
 def scored(folder: RunFolder, score: float, state: str = "done", **fields: Any) -> None:
