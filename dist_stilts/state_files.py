@@ -51,7 +51,7 @@ def read_state(kind: type[T], path: Path, what: str, fix: str, *, exact: bool = 
     try:
         value = _parse(path.read_text(encoding="utf-8"), is_yaml=path.suffix == ".yaml")
         record: T = typed(kind, value)
-        if exact and (unknown := sorted(value.keys() - _shape(kind)[0].keys())):
+        if exact and (unknown := sorted(value.keys() - get_type_hints(kind).keys())):
             raise ValueError(f"'{unknown[0]}' is not known here")
     except FileNotFoundError:
         return None
@@ -143,7 +143,7 @@ def _record(kind: Any, value: Any, name: str) -> Any:
     if missing := sorted(needed - given.keys()):
         raise ValueError(f"it has no '{_inside(name, missing[0])}'")
     found = {key: typed(hint, given[key], _inside(name, key)) for key, hint in hints.items() if key in given}
-    return kind(**found) if is_dataclass(kind) else {**given, **found}
+    return {**given, **found} if is_typeddict(kind) else kind(**found)
 
 
 @cache

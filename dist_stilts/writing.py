@@ -58,10 +58,8 @@ def stream_of(name: str | Path) -> int | None:
 
 def require_file(file: Path) -> None:
     """Make the folder of a file that is to be written in the end; UserError if there can be no such file."""
-    if stream_of(file) is not None:
-        raise UserError("is a stream and no file", where=file, fix="Name a file")
+    check_file(file)
     require_folder(real(file).parent)
-    _check_file(file)
 
 
 def require_folder(folder: Path) -> None:
@@ -102,11 +100,13 @@ def check_room(layout: Layout) -> None:
     for folder in (layout.path, *layout.folders):
         check_folder(folder)
     for file in layout.files:
-        _check_file(file)
+        check_file(file)
 
 
-def _check_file(file: Path) -> None:
-    """UserError if what is in a file's place, if anything, is no file that can be written."""
+def check_file(file: Path) -> None:
+    """UserError if a file that is to be written can be seen not to be one; nothing is made."""
+    if stream_of(file) is not None:
+        raise UserError("is a stream and no file", where=file, fix="Name a file")
     try:
         mode = file.stat().st_mode
         if stat.S_ISREG(mode):
@@ -157,7 +157,7 @@ def write_text(path: Path, text: str) -> None:
     temporary = beside(target, f"{os.getpid()}.tmp")
     with naming(path, temporary):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _check_file(target)
+        check_file(target)
         try:
             with temporary.open("w", encoding="utf-8") as file:
                 file.write(text)

@@ -28,6 +28,8 @@ from dist_stilts.state_files import Count, Damaged, read_state
 from dist_stilts.writing import naming, real, require_folder, write_text
 
 T = TypeVar("T")
+OURS = {"model", "format", "code"}
+"""What every record of predictions says."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,10 @@ def finished(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Js
             of predictions where that is to be.
     """
     record = _or_none(JsonObject, files.record)
-    if files.record.exists() and not overwrite and not (record and what.keys() <= record.keys()):
-        fix = "Move it away, name another --out, or give --overwrite"
-        raise UserError("is no record of predictions, which is to be written here", where=files.record, fix=fix)
     if not files.out.exists():
+        if not overwrite and files.record.exists() and not (record and record.keys() >= OURS):
+            fix = "Move it away, name another --out, or give --overwrite"
+            raise UserError("is no record of predictions, which is to be written here", where=files.record, fix=fix)
         return None
     changes = differences({key: record.get(key) for key in what}, dict(what)) if record else []
     if record and not changes and record.get("bytes") == files.out.stat().st_size:

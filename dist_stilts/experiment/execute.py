@@ -64,13 +64,13 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
     root = data_root(recipe)
     if root and not recipe.data.simulate and not root.is_dir():
         raise UserError("the data folder does not exist", where=root, fix="Set data.root=DIR")
-    require_out(recipe)
     for run in runs:
         for name in (*run.tasks, *run.evaluate):
             check_source(get_task(name), root)
         if run.tasks:
             derive(run.train, [1] * len(run.tasks), ranks, run.shares)
         check_folder(run, folder_of(recipe).run(run.name))
+    require_out(recipe)
 
 
 def require_out(recipe: Recipe) -> None:

@@ -21,7 +21,8 @@ from dist_stilts.results import jsonl
 from dist_stilts.results.lines import from_lines, to_line
 from dist_stilts.results.record import Identity, ResultRecord
 
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 ROUNDING = 1e-6
 """So far may a value be off that claims to be the same."""
 

@@ -40,7 +40,7 @@ from dist_stilts.translate.batches import Plan, plan
 from dist_stilts.translate.parts import appending, read
 from dist_stilts.translate.rows import translated
 from dist_stilts.translate.translator import Translator, load_translator
-from dist_stilts.writing import require_file, write_text
+from dist_stilts.writing import check_file, check_folder, write_text
 
 CODE_VERSION = 1
 """Raise it when the same request would give another file."""
@@ -229,8 +229,9 @@ def _require_room(request: Request, specs: Sequence[TaskSpec], languages: Sequen
         for language in languages:
             file = translation_file(task_folder(spec, request.out), parse_split(request.split).name, language)
             if not file.is_file():
-                require_file(file)
-                require_file(translation_record(file))
+                for path in (file, translation_record(file)):
+                    check_folder(path.parent)
+                    check_file(path)
 
 
 def _targets(languages: list[str]) -> list[str]:
@@ -260,9 +261,10 @@ def _finished(file: Path, what: dict[str, Any]) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     fix = "Delete it, or choose another folder with --out"
-    record = read_state(Record, translation_record(file), "the record of a translation", f"{fix}: {file} goes with it")
-    if record is None:
+    found = read_state(Record, translation_record(file), "the record of a translation", f"{fix}: {file} goes with it")
+    if found is None:
         raise UserError("there is a file already, and no record of what made it", where=file, fix=fix)
+    record = dict(found)
     if changes := differences({key: record.get(key) for key in what}, what):
         raise UserError(f"holds another translation ({', '.join(changes)})", where=file, fix=fix)
     return record

@@ -232,6 +232,9 @@ def test_other_inputs_or_another_model_are_not_mixed_with_what_is_there(
     with pytest.raises(UserError, match="there is a file already"):
         predict_files(request(checkpoint("sequence"), [path], out), ALONE, lambda _: None)
     out.unlink()
+    with pytest.raises(UserError, match=r"out.jsonl.json: is no record of predictions"):
+        predict_files(request(checkpoint("sequence"), [path], out), ALONE, lambda _: None)
+    out.with_name("out.jsonl.json").unlink()
     predict_files(request(checkpoint("sequence"), [path], out), ALONE, lambda _: None)
     other = str(save_checkpoint(tmp_path / "other", "sequence", tiny_config, tokenizer, LABELS["sequence"], spread=0.3))
     with pytest.raises(UserError, match=r"out.jsonl: holds other predictions \(model: "):

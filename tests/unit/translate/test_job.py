@@ -265,14 +265,27 @@ def test_a_real_model_s_translation_of_a_real_task_is_read_back(
 
 
 ONE, TWO = [Translation("eins\nzwei", True), Translation("„drei“")], [Translation("vier")]
+SIZES = (2, 1, 1, 2)
 
 
 def test_what_ranks_appended_is_read_by_its_numbers(tmp_path: Path) -> None:
     with appending(tmp_path, 0) as first, appending(tmp_path, 5) as other:
         first(3, ONE)
         other(1, TWO)
-        assert read(tmp_path) == {3: ONE, 1: TWO}
-    assert read(tmp_path / "none") == {}
+        assert read(tmp_path, SIZES) == {3: ONE, 1: TWO}
+    damaged = (
+        "null",
+        "[]",
+        "{",
+        '{"batch": 0}',
+        '{"batch": -1, "translations": []}',
+        '{"batch": 9, "translations": []}',
+    )
+    others = ('{"batch": 0, "translations": [["a", false]]}', '{"batch": 2, "translations": [[1, false]]}', "\udcff")
+    text = "".join(f"{line}\n" for line in (*damaged, *others))
+    (tmp_path / "rank-7.jsonl").write_bytes(text.encode(errors="surrogateescape"))
+    assert read(tmp_path, SIZES) == {3: ONE, 1: TWO}, "a damaged line is translated again"
+    assert read(tmp_path / "none", SIZES) == {}
 
 
 @pytest.mark.parametrize("lost", [1, 5, 20])
@@ -282,7 +295,7 @@ def test_a_torn_last_line_is_dropped_and_written_again(tmp_path: Path, lost: int
         append(1, TWO)
     path = tmp_path / "rank-0.jsonl"
     path.write_bytes(path.read_bytes()[:-lost])
-    assert read(tmp_path) == {0: ONE}
+    assert read(tmp_path, SIZES) == {0: ONE}
     with appending(tmp_path, 0) as append:
         append(1, TWO)
-    assert read(tmp_path) == {0: ONE, 1: TWO}
+    assert read(tmp_path, SIZES) == {0: ONE, 1: TWO}
