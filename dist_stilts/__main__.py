@@ -83,7 +83,7 @@ def main() -> NoReturn:
             raise
         fix = "Make room" if error.errno in FULL else "Mend that"
         say(f"error: {error.filename or 'the disk'}: {error.strerror}. {fix}; the same command continues")
-        code = EXIT_FAILED
+        code = EXIT_BAD_INPUT if error.errno == errno.ENAMETOOLONG else EXIT_FAILED
     except KeyboardInterrupt:
         say("error: interrupted. The same command continues from the last checkpoint")
         code = EXIT_INTERRUPTED

@@ -53,7 +53,7 @@ def read_state(kind: type[T], path: Path, what: str, fix: str, *, exact: bool = 
         record: T = typed(kind, value)
         if exact and (unknown := sorted(value.keys() - get_type_hints(kind).keys())):
             raise ValueError(f"'{unknown[0]}' is not known here")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise Damaged(f"{what} cannot be read ({error.strerror})", where=path, fix=fix) from None

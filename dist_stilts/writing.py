@@ -83,6 +83,8 @@ def check_folder(folder: Path) -> None:
         there = next(place for place in (real(folder), *real(folder).parents) if place.exists())
     except OSError as error:
         raise _cannot(folder, error, "Name another folder") from error
+    if real(folder).is_symlink():
+        raise UserError("is a link that leads nowhere", where=folder, fix="Name another folder")
     if not there.is_dir():
         raise UserError("is no folder", where=there, fix="Move it away, or name another folder")
     if not os.access(there, os.W_OK | os.X_OK):

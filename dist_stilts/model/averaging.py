@@ -77,7 +77,7 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
             alike; ``out`` is there already.
     """
     if out.exists():
-        raise UserError("the folder exists", where=out, fix="Choose another --out, or delete it")
+        raise UserError("exists already", where=out, fix="Choose another --out, or delete it")
     require_folder(real(out).parent)
     parts = [_read(folder) for folder in models]
     _check(parts)

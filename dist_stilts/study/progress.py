@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dist_stilts.errors import UserError
 from dist_stilts.experiment.identity import read_config
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import TRUNK, Recipe
 from dist_stilts.experiment.status import RunStatus, State, is_done, read_status, set_state
 from dist_stilts.layout import RunFolder
 from dist_stilts.parallel.once import is_held
-from dist_stilts.state_files import Damaged
+from dist_stilts.writing import check_room
 
 DONE, RUNNING, READY, WAITING, FAILED, BLOCKED = "done", "running", "ready", "waiting", "failed", "blocked"
 STATES = (DONE, RUNNING, READY, WAITING, FAILED, BLOCKED)
@@ -33,7 +34,7 @@ class Standing:
         state: one of :data:`STATES`; ``waiting`` for its parent, ``blocked`` by a failed ancestor.
         reason: why it failed or is blocked; empty otherwise.
         status: what its ``status.json`` says.
-        damaged: whether it failed because a file of its folder says nothing; only people can mend that.
+        damaged: whether its folder cannot be read or written: only people can mend that.
     """
 
     state: str
@@ -65,7 +66,7 @@ def _standing(run: Run, recipe: Recipe, before: Mapping[str, Standing]) -> Stand
     folder = folder_of(recipe).run(run.name)
     try:
         return _read_standing(run, folder, recipe, before)
-    except Damaged as error:
+    except UserError as error:
         return Standing(FAILED, str(error), RunStatus(), damaged=True)
 
 
@@ -84,6 +85,7 @@ def _read_standing(run: Run, folder: RunFolder, recipe: Recipe, before: Mapping[
         return Standing(FAILED, status.reason or "no reason given", status)
     if status.starts >= MOST_STARTS:
         return Standing(FAILED, f"started {MOST_STARTS} times and ended without a word each time", status)
+    check_room(folder)
     read_config(folder)
     return Standing(READY, "", status)
 

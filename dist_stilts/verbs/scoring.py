@@ -83,7 +83,7 @@ def evaluate(
     from dist_stilts.parallel.world import started
     from dist_stilts.report.lists import preparation
     from dist_stilts.report.progress import bar
-    from dist_stilts.writing import check_room
+    from dist_stilts.writing import require_room
 
     names = _names(tasks, pairs)
     how = EvalTask() if pairs else EvalTask([split], languages.split(","))
@@ -94,7 +94,7 @@ def evaluate(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
     )
     folder = ScoresFolder(out)
-    check_room(folder)
+    require_room(folder)
     job = Job(
         model,
         dict.fromkeys(names, how),

@@ -117,7 +117,7 @@ def test_what_is_no_list_of_whole_models_with_one_tokenizer_is_refused(make: Mak
     ):
         with pytest.raises(UserError, match=message):
             average(models, tmp_path / "out")
-    with pytest.raises(UserError, match="the folder exists"):
+    with pytest.raises(UserError, match="exists already"):
         average([run, make(1)], run)
     second, other = make(1), make(2)
     shutil.copy(other / "model" / "model.safetensors", second / "model" / "model.safetensors")
