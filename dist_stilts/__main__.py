@@ -6,6 +6,7 @@ Nothing heavy is imported before a verb needs it, so that ``--help`` answers at 
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import time
 from typing import Annotated, NoReturn
@@ -82,7 +83,7 @@ def main() -> NoReturn:
         if error.errno not in OF_FILES:
             raise
         fix = "Make room" if error.errno in FULL else "Mend that"
-        say(f"error: {error.filename or 'the disk'}: {error.strerror}. {fix}; the same command continues")
+        say(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}. {fix}; the same command continues")
         code = EXIT_BAD_INPUT if error.errno == errno.ENAMETOOLONG else EXIT_FAILED
     except KeyboardInterrupt:
         say("error: interrupted. The same command continues from the last checkpoint")

@@ -6,6 +6,7 @@ one, and what it points to is written.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ COMPLETE = "COMPLETE"
 """Name of the marker file that is written last: a folder without it is unfinished."""
 STDOUT = "-"
 STREAM = re.compile(r"/dev/fd/(\d+)|/proc/self/fd/(\d+)")
+OF_RUST = re.compile(r"\(os error (\d+)\)")
 LONGEST_KEPT = 40
 """Characters of a name that a temporary one keeps: names may be no longer than 255 bytes."""
 KINDS = (
@@ -54,6 +56,16 @@ def stream_of(name: str | Path) -> int | None:
         return known[str(name)]
     found = STREAM.fullmatch(str(name))
     return int(found[1] or found[2]) if found else None
+
+
+def require_stream(number: int) -> None:
+    """UserError if no file that can be written to is open under a number."""
+    try:
+        can_write = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+    except OSError:
+        can_write = False
+    if not can_write:
+        raise UserError(f"no file that can be written to is open as number {number}", fix="Name a file with --out")
 
 
 def require_file(file: Path) -> None:
@@ -140,7 +152,8 @@ def beside(path: Path, ending: str) -> Path:
 
 @contextmanager
 def naming(path: Path, hidden: Path | None = None) -> Iterator[None]:
-    """Have an error of the system name the file that could not be written, which that of a full disk does not.
+    """Have an error of the system name the file that could not be written, which that of a full disk does not; one that
+    a library wraps (those in Rust do) comes out as what it is.
 
     Args:
         hidden: a temporary name, which tells nobody anything.
@@ -150,6 +163,10 @@ def naming(path: Path, hidden: Path | None = None) -> Iterator[None]:
     except OSError as error:
         if error.filename is None or (hidden and str(error.filename) == str(hidden)):
             error.filename, error.filename2 = str(path), None
+        raise
+    except Exception as error:
+        if found := OF_RUST.search(str(error)):
+            raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
         raise
 
 

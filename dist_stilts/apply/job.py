@@ -32,7 +32,7 @@ from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import gather_on_main, scatter_values
 from dist_stilts.parallel.world import World
 from dist_stilts.tasks.spec import Row
-from dist_stilts.writing import require_file, require_room, stream_of
+from dist_stilts.writing import require_file, require_room, require_stream, stream_of
 
 CODE_VERSION = 1
 """Raise it when the same request would give other bytes."""
@@ -81,7 +81,9 @@ class Request:
         """
         check_names(self.inputs, self.format)
         output_format(self.out)
-        if self.stream is None:
+        if self.stream is not None:
+            require_stream(self.stream)
+        else:
             files = OutputFiles(Path(self.out))
             require_file(files.out)
             require_room(files)

@@ -213,10 +213,7 @@ class Shown:
 
     def __init__(self, number: int, done: Progress, writer: Writer) -> None:
         self.number, self.done = number, done
-        try:
-            self.stream: IO[bytes] = sys.stdout.buffer if number == 1 else os.fdopen(os.dup(number), "wb")
-        except OSError as error:
-            raise UserError(f"open file number {number} cannot be written to ({error.strerror})") from None
+        self.stream: IO[bytes] = sys.stdout.buffer if number == 1 else os.fdopen(os.dup(number), "wb")
 
     def append(self, chunks: list[tuple[int, bytes, int]]) -> None:
         """Add chunks in their order.
@@ -233,6 +230,8 @@ class Shown:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # else Python complains at its end
             what = "standard output" if self.number == 1 else f"stream {self.number}"
             raise UserError(f"nobody reads {what} any more", code=EXIT_FAILED) from None
+        except OSError as error:
+            raise UserError(f"open file number {self.number}: {error.strerror}", code=EXIT_FAILED) from None
 
     def publish(self, record: JsonObject) -> JsonObject:
         """Nothing is left to be done."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from dist_stilts.layout import EmbeddingFolder
 from dist_stilts.state_files import Count, Damaged, read_state
-from dist_stilts.writing import write_text
+from dist_stilts.writing import naming, write_text
 
 DTYPE = np.dtype("<f4")
 
@@ -76,7 +76,7 @@ class EmbeddingFiles:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
         # Written, not mapped: a full disk is then an error and no signal that kills the process.
-        with file.open("r+b") as handle:
+        with naming(file), file.open("r+b") as handle:
             handle.truncate(self._bytes(start) if start else 0)
             handle.seek(0, os.SEEK_END)
             handle.write(b"" if start else self._header)

@@ -48,7 +48,7 @@ from dist_stilts.scoring.mining import (
     score_at,
 )
 from dist_stilts.tasks.read_sides import Side, read_known, read_sides
-from dist_stilts.writing import require_file, require_folder, write_text
+from dist_stilts.writing import check_file, require_file, require_folder, write_text
 
 THRESHOLDS = {"ratio": 1.0, "distance": 0.0, "csls": 0.0}
 """Where a pair is as close as the neighbours of its two sentences are on average; a plain cosine has no such point."""
@@ -92,6 +92,8 @@ class Request:
             )
         require_file(self.out)
         require_folder(self.embeddings)
+        if self.gold:
+            check_file(mining_curve(self.out))
 
     @property
     def embeddings(self) -> Path:

@@ -26,6 +26,7 @@ from dist_stilts.tasks.sources import base_of, check_source, load_bitext, stream
 from dist_stilts.tasks.spec import RETRIEVAL, PairRow, TaggedRow
 from dist_stilts.train.engine import deepspeed_config
 from dist_stilts.train.plan import derive
+from dist_stilts.writing import check_room
 
 OWN_ROWS, FIRST_ROWS = 10_000, 20
 """Rows that are read of each of the user's own files, and of a published one."""
@@ -70,6 +71,7 @@ def find_missing(recipe: Recipe, runs: Sequence[Run], ranks: int) -> Findings:
         if run.tasks:
             found.tried(lambda run=run: _check_plan(run, ranks))  # type: ignore[misc]
     if runs:
+        found.tried(lambda: check_room(folder_of(recipe)))
         found.tried(lambda: check_sizes(runs, recipe))
         _look_for_models(recipe, runs, found)
         _look_for_data(recipe, runs, found)
