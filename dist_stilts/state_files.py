@@ -7,7 +7,6 @@ is found here and not where it is used; one that is not known, of a newer versio
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -19,6 +18,8 @@ from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origi
 from dist_stilts.errors import UserError
 
 T = TypeVar("T")
+LARGEST = 2**63
+"""No number of ours is as large: one that is would be an error wherever it is added to another."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _parse(text: str, is_yaml: bool) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
 
@@ -173,9 +174,10 @@ def _mapping(kinds: Sequence[Any], value: Any, name: str) -> dict[Any, Any]:
 
 
 def _plain(kind: type, value: Any, name: str) -> Any:
-    if kind is float and type(value) in (int, float) and math.isfinite(value):
-        return value
-    return value if type(value) is kind and kind is not float else _wrong(value, name)
+    if type(value) in (int, float) and not -LARGEST < value < LARGEST:
+        _wrong(value, name)  # NaN, too
+    fits = type(value) in (int, float) if kind is float else type(value) is kind
+    return value if fits else _wrong(value, name)
 
 
 def _inside(name: str, key: object) -> str:

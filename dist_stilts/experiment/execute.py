@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.claim import check_folder
@@ -18,7 +18,7 @@ from dist_stilts.experiment.status import is_done
 from dist_stilts.experiment.training_data import data_root
 from dist_stilts.layout import world_file
 from dist_stilts.report.progress import bar, say
-from dist_stilts.state_files import Amount, read_state
+from dist_stilts.simulate.manifest import read_manifest
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import check_source
 from dist_stilts.train.plan import derive
@@ -26,19 +26,6 @@ from dist_stilts.writing import require_room, write_text
 
 if TYPE_CHECKING:
     from dist_stilts.report.table import Table
-
-
-class Language(TypedDict):
-    """What is read of a simulated language."""
-
-    code: str
-    distance: Amount
-
-
-class World(TypedDict):
-    """What is read of a simulated world's description."""
-
-    languages: list[Language]
 
 
 def needed(recipe: Recipe, wanted: str = "all") -> list[Run]:
@@ -135,6 +122,5 @@ def language_distances(recipe: Recipe) -> dict[str, float] | None:
     """Distance of each language from English, where the simulated world declares it."""
     if not recipe.data.simulate:
         return None
-    fix = "Delete its folder; the same command makes it again"
-    world = read_state(World, world_file(folder_of(recipe).world), "the description of a simulated world", fix)
+    world = read_manifest(world_file(folder_of(recipe).world))
     return {entry["code"]: entry["distance"] for entry in world["languages"]} if world else None
