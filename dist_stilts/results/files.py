@@ -158,10 +158,19 @@ def gather(folders: Iterable[Path]) -> tuple[list[ResultRecord], list[LeftOut]]:
     Raises:
         UserError: a folder holds no results, none can be read, or two records of different files contradict each other.
     """
-    runs, damaged = sound(scored_runs(folders), lambda folder: read(folder.results), lambda folder: folder.path)
+    runs, damaged = sound(scored_runs(folders), scores_of, lambda folder: folder.path)
     found = [record for run in runs for record in run]
     distinct(found)
     return found, damaged
+
+
+def scores_of(folder: RunFolder) -> list[ResultRecord]:
+    """The records of a run; UserError if its file is there and holds none."""
+    found = read(folder.results)
+    if not found:
+        fix = "Delete it; the run's recipe scores it again"
+        raise UserError("the file of results holds none", where=folder.results, fix=fix)
+    return found
 
 
 def collect(folders: Iterable[Path]) -> tuple[list[ResultRecord], list[LeftOut]]:

@@ -31,7 +31,7 @@ from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.training_data import data_root, recipe_tokenizer
 from dist_stilts.layout import DELTAS, StudyFolder, world_file
 from dist_stilts.report.progress import bar, say
-from dist_stilts.results.files import read, sound
+from dist_stilts.results.files import scores_of, sound
 from dist_stilts.results.record import ResultRecord
 from dist_stilts.study.covariates import covariates
 from dist_stilts.study.design import study_runs
@@ -105,7 +105,7 @@ def finished_records(
     unread = [f"left out: {standings[run.name].reason}" for run in runs if standings[run.name].damaged]
 
     def of_run(run: Run) -> list[ResultRecord]:
-        return [one for one in read(folder_of(recipe).run(run.name).results) if one.training.run_id == run.id]
+        return [one for one in scores_of(folder_of(recipe).run(run.name)) if one.training.run_id == run.id]
 
     found, damaged = sound(done, of_run, lambda run: folder_of(recipe).run(run.name).path)
     records = [record for run in found for record in run]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -140,6 +141,18 @@ def test_a_checkpoint_of_other_rows_or_of_another_version_is_refused_in_one_line
         resume(run, Engine(), "d", ALONE, print)
 
 
+def test_what_is_no_checkpoint_by_its_name_or_kind_is_passed_over_and_left_alone(run: RunFolder) -> None:
+    save(run, Engine().fill(), TrainState(step=1, data="d"), [], ALONE, keep=1)
+    odd = ("step-", "step-abc", "step--1", "step-000002.old", "step-²", "step-1e3", "other")
+    for name in odd:
+        shutil.copytree(run.checkpoint(1), run.checkpoints / name)
+    for name in ("step-000003", "step-xyz"):
+        (run.checkpoints / name).write_text("a file")
+    assert resume(run, Engine(), "d", ALONE, print)[0].step == 1
+    save(run, Engine(), TrainState(step=4, data="d"), [], ALONE, keep=1)
+    assert steps_of(run) == sorted([*odd, "step-000003", "step-000004", "step-xyz"])
+
+
 def test_the_newest_are_kept_their_marker_lists_every_file_and_what_is_saved_is_not_saved_again(run: RunFolder) -> None:
     for step in (1, 2, 9, 10):
         save(run, Engine(), TrainState(step=step), [], ALONE, keep=2)
@@ -155,6 +168,11 @@ def cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
 
 
+def in_a_folders_place(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 @pytest.mark.parametrize(
     ("file", "harm"),
     [
@@ -164,6 +182,13 @@ def cut_off(path: Path) -> None:
         ("state.json", damage),
         (COMPLETE, cut_off),
         (COMPLETE, Path.unlink),
+        *(
+            (COMPLETE, partial(Path.write_text, data=text))
+            for text in ("", "null", "[]", "{}", '{"state.json": 1}', "x")
+        ),
+        (COMPLETE, partial(Path.write_text, data='{"state.json": "0"}')),
+        (COMPLETE, partial(Path.write_bytes, data=b"\xff")),
+        (COMPLETE, in_a_folders_place),
     ],
 )
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
@@ -174,7 +199,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
         for step in range(1, last + 1):
             save(folder, Engine().fill(), TrainState(step=step, data="d"), [], ALONE, keep=2)
         harm(folder.checkpoint(last) / file)
-        unfinished = not (folder.checkpoint(last) / COMPLETE).exists()  # is none, and nothing to speak of
+        unfinished = not (folder.checkpoint(last) / COMPLETE).is_file()  # is none, and nothing to speak of
         assert resume(folder, Engine(), "d", ALONE, said.append)[0].step == last - 1
         assert [f"step-{last:06d} is damaged" in line for line in said] == ([] if unfinished else [True])
 

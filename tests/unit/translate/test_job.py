@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import damage
 import pytest
 import torch
 
@@ -194,6 +195,24 @@ def test_a_finished_translation_is_not_made_again_only_what_is_missing_is_and_an
     with pytest.raises(UserError, match="no record of what made it"):
         run(request_)
     assert first.path.stat().st_mtime_ns == before
+
+
+def test_a_damaged_record_of_a_translation_is_named_and_the_rows_are_left_alone(request_: Request) -> None:
+    [first] = run(request_, Backwards())
+    rows, record = first.path.read_bytes(), first.path.with_suffix(".json")
+    good = record.read_bytes()
+    for harm in (*damage.of_file(good), *damage.of_fields(good)):
+        harm.do(record)
+        said = ""
+        try:
+            assert run(request_)[0].line().startswith("nothing to do"), harm.name
+        except UserError as error:
+            said = str(error)
+        assert not said or (str(first.path.with_suffix("")) in said and "\n" not in said), (harm.name, said)
+        assert said or harm.name not in {each.name for each in damage.of_file(good)}
+        record.rmdir() if record.is_dir() else record.unlink()
+        record.write_bytes(good)
+    assert first.path.read_bytes() == rows
 
 
 def test_two_programs_do_not_work_on_one_file_and_progress_counts_what_was_done_before(request_: Request) -> None:
