@@ -8,7 +8,6 @@ earlier run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,8 @@ from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.model.export import export
 from dist_stilts.model.fine_tuned import load_whole
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
-from dist_stilts.writing import is_complete, real, require_folder, whole_folder
+from dist_stilts.state_files import read_state
+from dist_stilts.writing import check_folder, is_complete, real, require_folder, whole_folder
 
 Tensors = dict[str, torch.Tensor]
 
@@ -78,6 +78,7 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
     """
     if out.exists():
         raise UserError("exists already", where=out, fix="Choose another --out, or delete it")
+    check_folder(out)
     require_folder(real(out).parent)
     parts = [_read(folder) for folder in models]
     _check(parts)
@@ -100,7 +101,10 @@ def _read(given: Path) -> Part:
         raise UserError("no model of ours is here", where=given, fix="Give the folder of a finished run, or its model/")
     if not provenance.start:
         raise UserError("the model does not say what it started from", where=folder, fix="Train it with this version")
-    config = json.loads(_content(folder / "config.json"))
+    fix = "Delete the model folder and run its recipe again"
+    config = read_state(dict[str, Any], folder / "config.json", "the configuration of a model", fix)
+    if config is None:
+        raise UserError("the model lacks a file", where=folder / "config.json", fix=fix)
     facts = {
         "heads": sorted(provenance.heads),
         "architecture": {key: value for key, value in config.items() if key != "transformers_version"},
