@@ -70,8 +70,9 @@ def require_stream(number: int) -> None:
 
 def require_file(file: Path) -> None:
     """Make the folder of a file that is to be written in the end; UserError if there can be no such file."""
+    if stream_of(file) is None:
+        require_folder(real(file).parent)
     check_file(file)
-    require_folder(real(file).parent)
 
 
 def require_folder(folder: Path) -> None:
