@@ -22,6 +22,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from dist_stilts.conventions import KIB
 from dist_stilts.errors import UserError, near, nearest
 from dist_stilts.recipe_keys import NAME, Key, keys_of, sections
+from dist_stilts.redaction import redact, without_secrets
 
 T = TypeVar("T")
 SHIPPED = "dist_stilts.recipes"
@@ -110,8 +111,8 @@ def merge_into(base: T, changes: Mapping[str, Any], where: str) -> T:
 
 
 def dump(config: Any) -> str:
-    """The resolved config as YAML text."""
-    return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True, width=120)
+    """The resolved config as YAML text, in which secrets are masked."""
+    return redact(yaml.safe_dump(without_secrets(plain(config)), sort_keys=False, allow_unicode=True, width=120))
 
 
 def plain(config: Any) -> Any:

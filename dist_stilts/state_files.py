@@ -15,6 +15,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+from dist_stilts import checksums
 from dist_stilts.errors import UserError
 
 T = TypeVar("T")
@@ -47,10 +48,13 @@ def read_state(kind: type[T], path: Path, what: str, fix: str, *, exact: bool = 
         exact: whether a field that is not known is an error too: one that may change what the others mean.
 
     Raises:
-        Damaged: it cannot be read, is empty, cut off or no UTF-8, or a field is missing or of another type.
+        Damaged: it cannot be read, is empty, cut off or no UTF-8, or a field is missing or of another type; or its
+            checksum, where it has one, differs.
     """
     try:
         value = _parse(path.read_text(encoding="utf-8"), is_yaml=path.suffix == ".yaml")
+        if isinstance(value, dict) and not checksums.is_intact(value):
+            raise ValueError("it is no longer what was written")
         record: T = typed(kind, value)
         if exact and (unknown := sorted(value.keys() - get_type_hints(kind).keys())):
             raise ValueError(f"'{unknown[0]}' is not known here")

@@ -47,6 +47,7 @@ def of_file(good: bytes) -> list[Damage]:
 def of_fields(good: bytes, is_yaml: bool = False) -> Iterator[Damage]:
     """Every field left out, and turned into everything else, however deep it lies."""
     content = yaml.safe_load(good) if is_yaml else json.loads(good)
+    content.pop("checksum", None)  # else that is all that is ever found
     write = partial(yaml.dump, Dumper=yaml.CSafeDumper) if is_yaml else json.dumps
     for path in _paths(content):
         yield Damage(f"without {path}", write(_changed(content, path)).encode())

@@ -222,6 +222,8 @@ class Work:
         else:
             files = OutputFiles(Path(self.request.out))
             stack.enter_context(alone(files))
+            if finished(files, self.plan.what, self.request.overwrite):  # since we looked
+                raise UserError("another program has just written this", where=files.out, fix="Read it")
             done = begun(files, self.plan.what, self.request.overwrite)
             sink = Kept(files, self.plan.what, done, self.plan.writer)
         for note in self.plan.notes():

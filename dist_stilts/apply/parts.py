@@ -10,6 +10,7 @@ A chunk counts once it is written and counted, so a kill loses no more than the 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -19,13 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from dist_stilts import checksums
 from dist_stilts.apply.outputs import Writer
 from dist_stilts.config import differences
-from dist_stilts.conventions import JsonObject
+from dist_stilts.conventions import MIB, JsonObject
 from dist_stilts.errors import EXIT_FAILED, UserError
-from dist_stilts.parallel.once import hold
+from dist_stilts.once import hold
 from dist_stilts.state_files import Count, Damaged, read_state
 from dist_stilts.writing import naming, real, require_folder, write_text
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 OURS = {"model", "format", "code"}
@@ -81,12 +85,13 @@ class OutputFiles:
 
 @dataclass
 class Progress:
-    """How much is on the disk; ``notes`` are counts that go into the record."""
+    """How much is on the disk; ``content`` is the checksum of these bytes, where it was noted."""
 
     chunks: Count = 0
     rows: Count = 0
     bytes: Count = 0
     cut: Count = 0
+    content: str = ""
 
     def add(self, rows: int, size: int, cut: int) -> None:
         """Count one more chunk."""
@@ -111,19 +116,28 @@ def finished(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Js
         UserError: there is another file, which may be overwritten only if the user says so; or one that is no record
             of predictions where that is to be.
     """
-    record = _or_none(JsonObject, files.record)
+    record = _or_none(JsonObject, files.record, "It counts as somebody else's")
     if not files.out.exists():
         if not overwrite and files.record.exists() and not (record and record.keys() >= OURS):
             fix = "Move it away, name another --out, or give --overwrite"
             raise UserError("is no record of predictions, which is to be written here", where=files.record, fix=fix)
         return None
     changes = differences({key: record.get(key) for key in what}, dict(what)) if record else []
-    if record and not changes and record.get("bytes") == files.out.stat().st_size:
+    if record and not changes and _is_as_written(files.out, record):
         return record
     if overwrite:
         return None
-    holds = f"holds other predictions ({', '.join(changes)})" if changes else "there is a file already"
+    if changes:
+        holds = f"holds other predictions ({', '.join(changes)})"
+    else:
+        same = record and record.get("bytes") == files.out.stat().st_size
+        holds = "is no longer what was written" if same else "there is a file already"
     raise UserError(holds, where=files.out, fix="Name another with --out, or give --overwrite")
+
+
+def _is_as_written(out: Path, record: JsonObject) -> bool:
+    content = record.get("content")
+    return record.get("bytes") == out.stat().st_size and not (content and checksums.damage(out, content))
 
 
 def begun(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Progress:
@@ -132,7 +146,7 @@ def begun(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Progr
     Raises:
         UserError: what lies there is the beginning of something else.
     """
-    state = _or_none(Begun, files.state)
+    state = _or_none(Begun, files.state, "The rows so far are predicted again")
     if state is None:
         return Progress()
     if changes := differences(state.what, dict(what)):
@@ -143,14 +157,30 @@ def begun(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Progr
                 fix="Run the command of then to go on with these, or give --overwrite to begin anew",
             )
         return Progress()
-    return state.done if files.rows.is_file() and files.rows.stat().st_size >= state.done.bytes else Progress()
+    done = state.done
+    if not files.rows.is_file() or files.rows.stat().st_size < done.bytes:
+        return Progress()
+    if done.content and _running(files.rows, done.bytes).value != done.content:
+        log.warning("%s is damaged: its rows are predicted again", files.rows)
+        return Progress()
+    return done
 
 
-def _or_none(kind: type[T], path: Path) -> T | None:
-    """What a file says; None where it is gone or damaged: it is made again."""
+def _running(file: Path, size: int) -> checksums.Running:
+    """The checksum of a file's first bytes, to be gone on with."""
+    running = checksums.Running()
+    with file.open("rb") as handle:
+        for start in range(0, size, MIB):
+            running.add(handle.read(min(MIB, size - start)))
+    return running
+
+
+def _or_none(kind: type[T], path: Path, fate: str) -> T | None:
+    """What a file says; None where it is gone or, with a warning that says what follows, damaged."""
     try:
-        return read_state(kind, path, "the record of predictions", "")
-    except Damaged:
+        return read_state(kind, path, "the record of predictions", fate)
+    except Damaged as error:
+        log.warning("%s", error)
         return None
 
 
@@ -182,29 +212,36 @@ class Kept:
         self.file: IO[bytes] = files.rows.open("r+b")
         self.file.truncate(done.bytes)  # a torn chunk of an earlier process
         self.file.seek(done.bytes)
+        self.running = _running(files.rows, done.bytes)
         if not done.chunks:
-            done.bytes = self.file.write(writer.header())
+            done.bytes = self._write(writer.header())
 
     def append(self, chunks: list[tuple[int, bytes, int]]) -> None:
         """Add chunks in their order: number of rows, bytes, rows that were cut."""
         with naming(self.files.rows):
             for rows, content, cut in chunks:
-                self.file.write(content)
+                self._write(content)
                 self.done.add(rows, len(content), cut)
             self.file.flush()
             os.fsync(self.file.fileno())
-        write_text(self.files.state, json.dumps({"what": self.what, "done": vars(self.done)}))
+        self.done.content = self.running.value
+        state = {"what": self.what, "done": vars(self.done)}
+        write_text(self.files.state, json.dumps(checksums.sealed(state)))
+
+    def _write(self, content: bytes) -> int:
+        self.running.add(content)
+        return self.file.write(content)
 
     def publish(self, record: JsonObject) -> JsonObject:
         """Give the finished file its name; returns its record, which lies beside it before."""
         self.file.close()
         whole = self.writer.finish(self.files.rows)
-        record = {**record, "bytes": whole.stat().st_size}
+        record = {**record, "bytes": whole.stat().st_size, "content": checksums.of_file(whole)}
         write_text(self.files.record, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         with whole.open("rb") as file:
             os.fsync(file.fileno())
         whole.replace(real(self.files.out))
-        shutil.rmtree(self.files.folder)
+        shutil.rmtree(self.files.folder, ignore_errors=True)  # another program may be looking for the lock
         return record
 
 

@@ -28,9 +28,9 @@ from dist_stilts.layout import EmbeddingFolder
 from dist_stilts.model.hidden_states import hidden_states
 from dist_stilts.model.packing import packs, segments_of, to_grid
 from dist_stilts.model.pooling import POOLINGS, normalise, pool
+from dist_stilts.once import hold
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value, gather_values, sum_by_index
-from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.world import World
 from dist_stilts.search.cpu_products import fast_linear
 

@@ -19,12 +19,20 @@ from dist_stilts.experiment.identity import recognised, stated, trained_content
 from dist_stilts.experiment.run_config import FRESH, FROM_ENCODER, FROM_RANDOM, REUSE, ROLES, TRUNK, Recipe, TrainTask
 from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import RecipeFolder
+from dist_stilts.names import check_name
 from dist_stilts.tasks.registry import INTERMEDIATE, MULTI, get_task
 from dist_stilts.tasks.sources import parse_split
 from dist_stilts.tasks.spec import RETRIEVAL
 from dist_stilts.train.plan import OPERATIONAL, SAME_TRAINING, TrainConfig
 
 FULL, BETWEEN = "full", "..."
+TAKEN = {
+    FROM_ENCODER: "the recipe's encoder, which phases start from",
+    FROM_RANDOM: "an encoder with fresh weights, which phases start from",
+    "all": "all phases, where one is asked for",
+    **dict.fromkeys(("world", "study", "table.md", "data.txt", "page.html"), "a file or folder beside the runs"),
+}
+"""Names that no phase can have."""
 LATER = ("task_sampling", "temperature", "select", "averaged", "patience", "restarts", "share")
 """Settings that are younger than the first runs. At its default each leaves training as it was before there was such a
 setting, so it is left out of a run's content then: older runs keep their identities, and with these their folders."""
@@ -167,6 +175,8 @@ def planned(recipe: Recipe) -> list[Run]:
     """
     if not recipe.phases:
         raise UserError("the recipe has no phases", fix="See a shipped recipe for an example")
+    for phase in recipe.phases:
+        check_name(phase, "phases", TAKEN)
     made: dict[str, list[Run]] = {}
     waiting = dict(recipe.phases)
     for phase, config in recipe.phases.items():
@@ -183,7 +193,18 @@ def planned(recipe: Recipe) -> list[Run]:
         for phase in ready:
             made[phase] = _runs_of(recipe, phase, made)
             del waiting[phase]
-    return [run for runs in made.values() for run in runs]
+    runs = [run for runs in made.values() for run in runs]
+    _refuse_one_folder_for_two(runs)
+    return runs
+
+
+def _refuse_one_folder_for_two(runs: Sequence[Run]) -> None:
+    """UserError if two runs bear one name, and so would share a folder: size 100 of ``a``, and a phase ``a-n100``."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        if (other := first.setdefault(run.name, run)) is not run:
+            what = f"phases '{other.phase}' and '{run.phase}' both have a run '{run.name}'"
+            raise UserError(what, fix="Rename one of the phases")
 
 
 def select(runs: Sequence[Run], wanted: str) -> list[Run]:

@@ -16,7 +16,7 @@ from dist_stilts.model.carry_over import carry_over, without_heads
 from dist_stilts.model.encoder import LoadReport, load_encoder, new_encoder, set_dropout
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.model.provenance import Provenance, Seen, read_provenance, weights_digest
+from dist_stilts.model.provenance import Provenance, Seen, read_provenance, require_intact, weights_digest
 from dist_stilts.parallel.world import World
 from dist_stilts.report.progress import say
 
@@ -49,6 +49,7 @@ def start_model(
         own = path == recipe.encoder.path
         revision, labels = (recipe.encoder.revision, recipe.encoder.labels) if own else (None, None)
         before = read_provenance_of(path)
+        require_intact(Path(path), before)
         expected = read_status(folder_of(recipe).run(run.parent.name)).digest if run.parent else None
         encoder, report = load_encoder(path, revision, expected or (before.digest if before else None))
     if recipe.encoder.dropout is not None:

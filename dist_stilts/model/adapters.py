@@ -19,7 +19,7 @@ import torch
 
 from dist_stilts.conventions import fingerprint
 from dist_stilts.errors import UserError, refused
-from dist_stilts.parallel.once import build
+from dist_stilts.once import build
 from dist_stilts.tasks.hub import fetch_model
 
 CONFIG = "adapter_config.json"

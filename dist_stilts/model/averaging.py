@@ -22,6 +22,7 @@ from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.model.export import export
 from dist_stilts.model.fine_tuned import load_whole
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
+from dist_stilts.once import alone_in
 from dist_stilts.state_files import read_state
 from dist_stilts.writing import check_folder, is_complete, real, require_folder, whole_folder
 
@@ -76,8 +77,7 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
         UserError: fewer than two models, one twice, one that is not ours or was changed; models that did not begin
             alike; ``out`` is there already.
     """
-    if out.exists():
-        raise UserError("exists already", where=out, fix="Choose another --out, or delete it")
+    require_new(out)
     check_folder(out)
     require_folder(real(out).parent)
     parts = [_read(folder) for folder in models]
@@ -88,9 +88,17 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
         mean.add(dict(model.named_parameters()))
     model.load_state_dict(mean.value(), strict=False)  # buffers are not trained
     provenance = _joined(parts, weights_digest(model.encoder))
-    with whole_folder(out) as temporary:
-        export(temporary, model, load_tokenizer(str(parts[0].folder)), provenance)
+    with alone_in(out):
+        require_new(out)  # another program may have made it meanwhile
+        with whole_folder(out) as temporary:
+            export(temporary, model, load_tokenizer(str(parts[0].folder)), provenance)
     return provenance, _doubts(parts)
+
+
+def require_new(out: Path) -> None:
+    """UserError if something is there already."""
+    if out.exists():
+        raise UserError("exists already", where=out, fix="Choose another --out, or delete it")
 
 
 def _read(given: Path) -> Part:

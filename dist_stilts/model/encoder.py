@@ -13,6 +13,7 @@ from torch import nn
 
 from dist_stilts.errors import UserError, refused
 from dist_stilts.model.adapters import TOKENIZER_FILES, model_folder
+from dist_stilts.model.finite import require_finite
 from dist_stilts.model.provenance import weights_digest
 
 NO_ENCODER = "no encoder can be made of this"
@@ -112,7 +113,8 @@ def load_encoder(
     """Load a pretrained encoder in fp32, without pooler or language-model head.
 
     Raises:
-        UserError: nothing loadable there; tensors that would stay random; weights that are not ``expected_digest``'s.
+        UserError: nothing loadable there; tensors that would stay random or are not finite; weights that are not
+            ``expected_digest``'s.
     """
     from transformers import AutoConfig, AutoModel
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
@@ -143,6 +145,7 @@ def load_encoder(
             where=folder,
             fix="Give a complete encoder of this architecture",
         )
+    require_finite(encoder, folder)
     if expected_digest is not None and (found := weights_digest(encoder)) != expected_digest:
         raise UserError(
             f"these are not the parent's weights (digest {found[:12]}, expected {expected_digest[:12]})",

@@ -14,7 +14,7 @@ from dist_stilts.model.encoder import load_encoder, load_tokenizer
 from dist_stilts.model.heads import Head, head_name
 from dist_stilts.model.labels import Match, parse_given
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
+from dist_stilts.model.provenance import PROVENANCE, Provenance, read_provenance, require_intact, weights_digest
 from dist_stilts.model.saved_heads import SavedHead, head_for, load_head, load_task_model, matched, saved_heads
 from dist_stilts.model.trial import logits_of_transformers, on_trial, require_same
 from dist_stilts.tasks.spec import TaskSpec
@@ -50,6 +50,7 @@ def open_model(path: str, revision: str | None = None, *, head: str | None = Non
     """
     folder = model_folder(path, revision)
     provenance = read_provenance(folder)
+    require_intact(folder, provenance)
     saved = _chosen(saved_heads(folder, provenance), provenance, head, folder)
     model = _assembled({saved.name: saved}, provenance, folder)
     model.eval()
@@ -72,6 +73,7 @@ def load_model(
     """
     folder = model_folder(path, revision)
     provenance = read_provenance(folder)
+    require_intact(folder, provenance)
     tokenizer = load_tokenizer(str(folder))
     if not specs:
         encoder, _ = load_encoder(str(folder), expected_digest=provenance.digest if provenance else None)
@@ -106,6 +108,7 @@ def load_whole(folder: Path, provenance: Provenance) -> MultiTaskModel:
     Raises:
         UserError: weights that are not what its provenance says, a head that is gone.
     """
+    require_intact(folder, provenance)
     heads = saved_heads(folder, provenance)
     if heads:
         return _assembled(heads, provenance, folder)
@@ -160,7 +163,7 @@ def _assembled(found: dict[str, SavedHead], provenance: Provenance | None, folde
         raise UserError(
             f"these are not the weights of its provenance (digest {digest[:12]}, expected {provenance.digest[:12]})",
             where=folder,
-            fix="Delete the run's folder and run it again",
+            fix=f"Delete the run's folder and run it again; if you changed them on purpose, delete {PROVENANCE}",
         )
     model = MultiTaskModel(encoder, [], {first: head, **{name: load_head(other, encoder) for name, other in others}})
     with on_trial(task, folder):

@@ -19,6 +19,7 @@ from dist_stilts.families.family import Family
 from dist_stilts.families.kinds import KINDS
 from dist_stilts.layout import head_folder
 from dist_stilts.model.encoder import quiet_transformers
+from dist_stilts.model.finite import require_finite
 from dist_stilts.model.heads import MLM, Head, head_name, labels_of, task_class, tie
 from dist_stilts.model.labels import Given, Match, are_nameless, match
 from dist_stilts.model.old_heads import is_old, old_heads, old_task_model
@@ -147,13 +148,20 @@ def load_task_model(saved: SavedHead) -> Any:
     """Load a whole task model in fp32.
 
     Raises:
-        UserError: nothing loadable there, or tensors that would be random (law 8).
+        UserError: nothing loadable there, or tensors that would be random (law 8) or are not finite.
     """
+    if is_old(saved.folder):
+        task = old_task_model(saved.folder, saved.name, saved.family, saved.labels)
+    else:
+        task = _read_task_model(saved)
+    require_finite(task, saved.folder)
+    return task
+
+
+def _read_task_model(saved: SavedHead) -> Any:
     from transformers import AutoConfig
 
     quiet_transformers()
-    if is_old(saved.folder):
-        return old_task_model(saved.folder, saved.name, saved.family, saved.labels)
     try:
         config = AutoConfig.from_pretrained(str(saved.folder), trust_remote_code=False)
         task, info = task_class(saved.family, config).from_pretrained(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from dist_stilts.redaction import redact
 from dist_stilts.results.record import ResultRecord
 from dist_stilts.writing import write_text
 
@@ -49,7 +50,7 @@ def write_html(page: Path, room: str, template: str, **values: Any) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    write_text(page, environment.get_template(template).render(**values))
+    write_text(page, redact(environment.get_template(template).render(**values)))
     return page
 
 

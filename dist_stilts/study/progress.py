@@ -17,7 +17,7 @@ from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import TRUNK, Recipe
 from dist_stilts.experiment.status import RunStatus, State, is_done, read_status, set_state
 from dist_stilts.layout import RunFolder
-from dist_stilts.parallel.once import is_held
+from dist_stilts.once import is_held
 from dist_stilts.writing import check_room
 
 DONE, RUNNING, READY, WAITING, FAILED, BLOCKED = "done", "running", "ready", "waiting", "failed", "blocked"

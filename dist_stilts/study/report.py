@@ -31,6 +31,7 @@ from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.training_data import data_root, recipe_tokenizer
 from dist_stilts.layout import DELTAS, StudyFolder, world_file
 from dist_stilts.report.progress import bar, say
+from dist_stilts.report.spreadsheet import harmless
 from dist_stilts.results.files import scores_of, sound
 from dist_stilts.results.record import ResultRecord
 from dist_stilts.study.covariates import covariates
@@ -88,7 +89,8 @@ def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:
     tables = {"scores": scores, "curves": _curve_table(found), "effects": _table(effect)}
     tables |= {"typology": distances.values.join(distances.observed.add_suffix(" observed")).join(known, how="outer")}
     for name, table in tables.items():
-        write_text(study.table(name), table.to_csv(index=name == "typology", index_label="language"))
+        safe = table.map(harmless).rename(index=harmless)
+        write_text(study.table(name), safe.to_csv(index=name == "typology", index_label="language"))
     for suffix, format in DELTAS.items():
         write_text(study.deltas(suffix), render(deltas, format, damaged))
     for line in damaged:

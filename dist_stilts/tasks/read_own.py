@@ -26,6 +26,7 @@ from typing import Any, cast
 
 from dist_stilts.conventions import JsonObject, text_hash
 from dist_stilts.errors import UserError, nearest
+from dist_stilts.names import check_name
 from dist_stilts.tasks.files import Where, require_new, shown
 from dist_stilts.tasks.own_files import (
     SPLITS,
@@ -86,7 +87,7 @@ def own_spec(name: str, own: OwnTask) -> TaskSpec:
     Raises:
         UserError: unknown family, split, field or file format; no files; labels for a family that has none.
     """
-    where = f"own_tasks.{name}"
+    where = f"own_tasks.{check_name(name, 'own_tasks')}"
     _check_languages(own, where)
     if own.family in FILES:
         for key in ("columns", "labels", "no_answer", "separator"):

@@ -55,17 +55,17 @@ def load_recipe(name: str, overrides: list[str] | None) -> Recipe:
     """The recipe with its overrides, its own tasks known from now on; one without a name is named after its file.
 
     Raises:
-        UserError: it is wrong, or its name is no folder's.
+        UserError: it is wrong, or its name is none.
     """
     from dist_stilts.config import find_recipe, load
     from dist_stilts.experiment.run_config import Recipe
+    from dist_stilts.names import check_name
     from dist_stilts.tasks.read_own import own_spec
     from dist_stilts.tasks.registry import register
 
     path = find_recipe(name)
     recipe = load(Recipe, path, overrides or [], name=path.stem)
-    if not recipe.name.strip("./ "):
-        raise UserError(f"name: '{recipe.name}' is no name of a folder", where=path, fix="Give the recipe a name")
+    check_name(recipe.name, f"{path}: name", {"prepared": "the folder of tokenised data"})
     for task, own in recipe.data.own_tasks.items():
         register(own_spec(task, own))
         _say_what_is_the_source(task, own)

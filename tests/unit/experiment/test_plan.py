@@ -65,6 +65,11 @@ CIRCLE = {"a": phase("b"), "b": phase("c"), "c": phase("a")}
         ({"a": phase("a")}, "phases start from each other: a"),
         ({**CIRCLE, "d": phase("encoder")}, "phases start from each other: a, b, c"),
         ({"mnli": phase("encoder"), "b": phase("mnlli")}, r"phases\.b\.start: unknown phase 'mnlli'.*'mnli'\?"),
+        ({"../../x": phase("encoder")}, r"phases: '\.\./\.\./x' is no name.*letters"),
+        ({"/x": phase("encoder")}, "phases: '/x' is no name"),
+        ({"random": phase("encoder")}, "phases: 'random' is an encoder with fresh weights"),
+        ({"study": phase("encoder")}, "phases: 'study' is a file or folder beside the runs"),
+        ({"a-n9": phase("encoder"), "a": phase("encoder", sizes=[9])}, "phases 'a-n9' and 'a' both have a run 'a-n9'"),
     ],
 )
 def test_phases_that_have_no_start_are_refused(phases: dict[str, PhaseConfig], message: str) -> None:

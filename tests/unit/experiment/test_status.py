@@ -34,7 +34,7 @@ from dist_stilts.experiment.status import (
 )
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.provenance import weights_digest
-from dist_stilts.parallel.once import is_held
+from dist_stilts.once import is_held
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
 from dist_stilts.report.closing import Figures

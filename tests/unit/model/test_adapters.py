@@ -12,6 +12,7 @@ import pytest
 import torch
 import transformers
 from peft import LoraConfig, PromptTuningConfig, get_peft_model
+from rot import flip_bit
 from safetensors.torch import load_file, save_file
 
 from dist_stilts.errors import UserError
@@ -138,6 +139,10 @@ def test_it_is_merged_once_and_again_when_a_file_has_changed(tokenizer: Any, tmp
     merged = model_folder(str(folder))
     assert model_folder(str(folder)) == merged
     assert model_folder(str(merged)) == merged
+    before = {file.name: file.read_bytes() for file in merged.iterdir()}
+    flip_bit(merged / "model.safetensors")
+    assert model_folder(str(folder)) == merged
+    assert {file.name: file.read_bytes() for file in merged.iterdir()} == before
     tensors = load_file(folder / "adapter_model.safetensors")
     save_file({name: 2 * tensor for name, tensor in tensors.items()}, folder / "adapter_model.safetensors")
     assert model_folder(str(folder)) != merged

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from dist_stilts.model.export import export
 from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.model.provenance import Provenance, weights_digest
+from dist_stilts.model.provenance import PROVENANCE, Provenance, weights_digest
 from dist_stilts.tasks.registry import get_task
 
 MNLI, XNLI, UDPOS, MLM = (get_task(name) for name in ("mnli", "xnli", "udpos", "mlm"))
@@ -250,6 +251,10 @@ def test_weights_that_are_not_what_their_provenance_says_are_refused(
     tensors["roberta.embeddings.LayerNorm.bias"][0] += 1e-3
     for file in (tmp_path / "model.safetensors", *tmp_path.glob("heads/*/model-00001*")):
         save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(UserError, match=r"damaged, or changed since .* take its line out of \"files\""):
+        load_model(str(tmp_path), [XNLI])
+    provenance = json.loads((tmp_path / PROVENANCE).read_text())
+    (tmp_path / PROVENANCE).write_text(json.dumps({**provenance, "files": {}}))  # as older versions have it
     with pytest.raises(UserError, match="not the weights of its provenance"):
         load_model(str(tmp_path), [XNLI])
 
