@@ -28,6 +28,7 @@ from dist_stilts.model.folders import TOKENIZER_FILES, check_tokenizer, examine,
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import base_of, check_source, load_bitext, stream_rows
 from dist_stilts.tasks.spec import RETRIEVAL, PairRow, TaggedRow
+from dist_stilts.writing import check_room
 
 OWN_ROWS, FIRST_ROWS = 10_000, 20
 """Rows that are read of each of the user's own files, and of a published one."""
@@ -72,6 +73,7 @@ def find_missing(recipe: Recipe, runs: Sequence[Run], ranks: int) -> Findings:
     for look in looks_at_settings(recipe, runs, ranks):
         found.tried(look)
     if runs:
+        found.tried(lambda: check_room(folder_of(recipe)))
         found.tried(lambda: check_sizes(runs, recipe))
         _look_for_models(recipe, runs, found)
         wrong, notes = foresee(recipe, runs)

@@ -29,7 +29,7 @@ def train(
 
     Example: `torchrun --nproc-per-node 8 -m dist_stilts train xstilts_large --phase mnli`
     """
-    from dist_stilts.experiment.execute import make_world
+    from dist_stilts.experiment.execute import make_world, require_out
     from dist_stilts.experiment.phases import run_phase
     from dist_stilts.experiment.plan import expand, select
     from dist_stilts.experiment.states import forget_states
@@ -44,6 +44,7 @@ def train(
             f"the recipe has {len(runs)} runs", fix=f"Choose one with --phase: {', '.join(run.name for run in runs)}"
         )
     chosen = {run.name for run in select(runs, phase or "all")}
+    require_out(config)
     prepare, command = (shlex.join(["dist-stilts", verb, recipe, *(overrides or [])]) for verb in ("prepare", "run"))
     with completed_by(prepare), started() as world, preemption.listening():
         if world.is_main:

@@ -33,6 +33,8 @@ FLOORS = {
         "recipe_file",
         "recipe_keys",
         "redaction",
+        "state_files",
+        "writing",
     },
     1: {"parallel", "tasks", "simulate"},
     2: {"results"},
