@@ -69,7 +69,7 @@ def foresee(recipe: Recipe, runs: Sequence[Run]) -> tuple[list[str], list[str]]:
     tokenizer: a line each."""
     wrong: list[str] = []
     notes: list[str] = []
-    trained = {_is_fresh(run): [] for run in runs if run.tasks}
+    trained: dict[bool, list[Run]] = {_is_fresh(run): [] for run in runs if run.tasks}
     for run in runs:
         trained.get(_is_fresh(run), []).append(run)
     try:
