@@ -27,6 +27,7 @@ from dist_stilts.apply.survey import Survey, survey
 from dist_stilts.apply.together import on_main, while_waiting
 from dist_stilts.conventions import JsonObject, OnProgress
 from dist_stilts.errors import UserError
+from dist_stilts.evaluate.predict import require_dtype
 from dist_stilts.families.features import Features
 from dist_stilts.layout import require_writable
 from dist_stilts.parallel import preemption
@@ -124,6 +125,7 @@ def predict_files(
     Raises:
         UserError: bad inputs, a model that cannot be applied, another file in the output's place.
     """
+    require_dtype(request.dtype)
     on_main(world, request.check)
     applied = opened(
         request.open_model(),

@@ -37,6 +37,7 @@ from dist_stilts.families.score import Decoding, Score
 from dist_stilts.layout import layer_folder, prediction_file, write_text
 from dist_stilts.model.encoder import load_tokenizer, number_of_layers
 from dist_stilts.model.fine_tuned import load_model
+from dist_stilts.model.fit import require_embeddings
 from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.parallel.collectives import broadcast_value
@@ -262,8 +263,8 @@ def score(
     else:
         wanted = rows_of(unit, job)
         prepared = prepare(wanted, tokenizer, job.prepared, may_build=world.size == 1)
-        found = score_rows(model, wanted, prepared.features, world, job.config)
-        revision = prepared.revision
+        require_embeddings(prepared.features.input_ids.flat, model.encoder)
+        found, revision = score_rows(model, wanted, prepared.features, world, job.config), prepared.revision
         if world.is_main:
             tally.add(unit, found.predictions, prepared.features)
     if world.is_main:

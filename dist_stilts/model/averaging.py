@@ -8,7 +8,6 @@ earlier run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from dist_stilts.layout import RunFolder, is_complete
 from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.model.export import export
 from dist_stilts.model.fine_tuned import load_whole
+from dist_stilts.model.folders import check_config
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
 from dist_stilts.once import alone_in, whole_folder
 
@@ -106,7 +106,7 @@ def _read(given: Path) -> Part:
         raise UserError("no model of ours is here", where=given, fix="Give the folder of a finished run, or its model/")
     if not provenance.start:
         raise UserError("the model does not say what it started from", where=folder, fix="Train it with this version")
-    config = json.loads(_content(folder / "config.json"))
+    config = check_config(folder)
     facts = {
         "heads": sorted(provenance.heads),
         "architecture": {key: value for key, value in config.items() if key != "transformers_version"},
