@@ -12,7 +12,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,6 +29,7 @@ from dist_stilts.families.family import Family
 from dist_stilts.families.features import Features, from_table, open_features, schema
 from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import split_in_names
+from dist_stilts.state_files import Amount, Count, Damaged, read_state
 from dist_stilts.tasks.sources import data_revision, stream_rows
 from dist_stilts.tasks.spec import Row, TaskSpec, TextRow
 
@@ -62,13 +63,28 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Meta:
+    """What tokenising did: numbers of examples, rows, tokens and what was cut of them, quirks of the files, size of the
+    Arrow file, and seconds."""
+
+    examples: Count
+    rows: Count
+    tokens: Count
+    truncated_rows: Count
+    truncated_tokens: Count
+    words: Count
+    quirks: dict[str, Count]
+    bytes: Count
+    seconds: Amount
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """A tokenised split, its data revision, and what tokenising did: counts of examples, rows, tokens and truncations,
-    of quirks of the files, and seconds."""
+    """A tokenised split, its data revision, and what tokenising did."""
 
     features: Features
     revision: str
-    meta: dict[str, Any]
+    meta: Meta
 
 
 class NotPrepared(UserError):
@@ -99,7 +115,7 @@ def facts(wanted: Wanted, prepared: Prepared, *, trained_on: bool = False) -> di
     class, where these are not those that a benchmark is known to have; and, of rows that are trained on, why nothing
     can be learned of them, if so."""
     spec, kind, features = wanted.spec, family_of(wanted.spec), prepared.features
-    told = {"task": spec.name, "split": wanted.split, "language": wanted.language, **prepared.meta}
+    told = {"task": spec.name, "split": wanted.split, "language": wanted.language, **asdict(prepared.meta)}
     if spec.open_labels or spec.is_own:
         told["classes"] = kind.classes(spec, features)
         told["alike"] = kind.alike(spec, features, np.arange(len(features))) if trained_on else None
@@ -109,11 +125,18 @@ def facts(wanted: Wanted, prepared: Prepared, *, trained_on: bool = False) -> di
 def is_whole(path: Path) -> bool:
     """Whether a tokenised split is there to the last byte, as it was written: disks rot, and copies between machines
     break off."""
-    return once.is_whole(path) and (path / DATA).is_file() and (path / DATA).stat().st_size == _read_meta(path)["bytes"]
+    try:
+        size = _read_meta(path).bytes
+    except Damaged:
+        return False
+    return once.is_whole(path) and (path / DATA).is_file() and (path / DATA).stat().st_size == size
 
 
-def _read_meta(path: Path) -> dict[str, Any]:
-    meta: dict[str, Any] = json.loads((path / META).read_text(encoding="utf-8"))
+def _read_meta(path: Path) -> Meta:
+    fix = "Delete the folder; it is made again"
+    meta = read_state(Meta, path / META, "a record of tokenised data", fix)
+    if meta is None:
+        raise Damaged("is not there", where=path / META, fix=fix)
     return meta
 
 

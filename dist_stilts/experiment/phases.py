@@ -28,11 +28,9 @@ from dist_stilts.experiment.training_data import (
     nothing_to_learn,
     recipe_tokenizer,
 )
-from dist_stilts.layout import is_complete
 from dist_stilts.model.export import export
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
-from dist_stilts.once import whole_folder
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import record_final
@@ -40,6 +38,7 @@ from dist_stilts.report.progress import bar, say
 from dist_stilts.results.record import ResultRecord, Training
 from dist_stilts.results.settings import OF_TARGET, tell_apart
 from dist_stilts.train.stability import next_seed
+from dist_stilts.writing import is_complete, whole_folder
 
 
 def run_phase(run: Run, recipe: Recipe, world: World, command: str) -> None:

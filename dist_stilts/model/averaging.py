@@ -8,7 +8,6 @@ earlier run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,14 @@ import torch
 
 from dist_stilts.conventions import fingerprint, sha256_of
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder, is_complete
+from dist_stilts.layout import RunFolder
 from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.model.export import export
 from dist_stilts.model.fine_tuned import load_whole
+from dist_stilts.model.folders import check_config
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
-from dist_stilts.once import alone_in, whole_folder
+from dist_stilts.once import alone_in
+from dist_stilts.writing import check_folder, is_complete, real, require_folder, whole_folder
 
 Tensors = dict[str, torch.Tensor]
 
@@ -77,6 +78,8 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
             alike; ``out`` is there already.
     """
     require_new(out)
+    check_folder(out)
+    require_folder(real(out).parent)
     parts = [_read(folder) for folder in models]
     _check(parts)
     mean = Mean()
@@ -93,9 +96,9 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
 
 
 def require_new(out: Path) -> None:
-    """UserError if the folder is there already."""
+    """UserError if something is there already."""
     if out.exists():
-        raise UserError("the folder exists", where=out, fix="Choose another --out, or delete it")
+        raise UserError("exists already", where=out, fix="Choose another --out, or delete it")
 
 
 def _read(given: Path) -> Part:
@@ -106,7 +109,7 @@ def _read(given: Path) -> Part:
         raise UserError("no model of ours is here", where=given, fix="Give the folder of a finished run, or its model/")
     if not provenance.start:
         raise UserError("the model does not say what it started from", where=folder, fix="Train it with this version")
-    config = json.loads(_content(folder / "config.json"))
+    config = check_config(folder)
     facts = {
         "heads": sorted(provenance.heads),
         "architecture": {key: value for key, value in config.items() if key != "transformers_version"},

@@ -13,12 +13,13 @@ from dist_stilts.errors import UserError
 
 def not_finite(named: Iterable[tuple[str, torch.Tensor]]) -> list[str]:
     """The names of the tensors that hold NaN or infinity; on a GPU the host waits once."""
-    names, ends = [], []
+    names, found = [], []
     for name, tensor in named:
         if tensor.numel() and tensor.is_floating_point():
             names.append(name)
-            ends.append(torch.stack(torch.aminmax(tensor.detach())).float())  # both are NaN where one element is
-    good = torch.stack(ends).isfinite().all(1).tolist() if ends else []
+            ends = torch.stack(torch.aminmax(tensor.detach()))  # both are NaN where one element is
+            found.append(ends.isfinite().all())
+    good = torch.stack(found).tolist() if found else []
     return [name for name, is_good in zip(names, good, strict=True) if not is_good]
 
 

@@ -20,17 +20,19 @@ _CLASSES_NAMED = 12
 """Classes of a task that are listed; there may be hundreds."""
 
 
-def show(tables: Sequence[Table]) -> None:
-    """Print tables: drawn on a terminal, Markdown elsewhere."""
-    show_sheets(sheets(tables))
+def show(tables: Sequence[Table], remarks: Sequence[str] = ()) -> None:
+    """Print tables, and remarks below them: drawn on a terminal, Markdown elsewhere."""
+    show_sheets(sheets(tables), remarks)
 
 
-def show_sheets(found: Sequence[Sheet]) -> None:
-    """Print sheets: drawn on a terminal, Markdown elsewhere."""
+def show_sheets(found: Sequence[Sheet], remarks: Sequence[str] = ()) -> None:
+    """Print sheets, and remarks below them: drawn on a terminal, Markdown elsewhere."""
     if sys.stdout.isatty():
         print_rich(found)
     else:
         print(markdown(found))
+    for line in remarks:
+        print(f"- {line}")
 
 
 def task_table(tasks: Sequence[dict[str, Any]]) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from dist_stilts import checksums
 from dist_stilts.errors import UserError
-from dist_stilts.layout import COMPLETE, translation_record, world_file
+from dist_stilts.layout import translation_record, world_file
 from dist_stilts.once import noted
+from dist_stilts.writing import COMPLETE
 
 CONTENT = "content"
 """Where the record of a translation has the checksum of its file."""
@@ -18,7 +19,9 @@ CONTENT = "content"
 def require_intact(files: Iterable[Path], root: Path) -> None:
     """UserError if a file is one of ours and no longer what was written; all others are as they are."""
     of_world = noted(root) if world_file(root).is_file() else {}
-    for file in files:
+    for file in (*files, *([world_file(root)] if of_world else [])):
+        if not file.is_file():  # in an archive
+            continue
         name = file.relative_to(root).as_posix() if file.is_relative_to(root) else ""
         if name in of_world and (wrong := checksums.damage(file, of_world[name])):
             raise UserError(
