@@ -102,7 +102,7 @@ def change_weights(model: Path, finished: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"), [(lose_tokenizer, "no tokenizer"), (change_weights, "not the parent's weights")]
+    ("spoil", "said"), [(lose_tokenizer, "no tokenizer"), (change_weights, "damaged, or changed since it was exported")]
 )
 def test_a_model_folder_that_is_not_what_it_says_is_refused(
     refused: Callable, finished: Path, world: Path, tmp_path: Path, spoil: Callable, said: str
