@@ -44,7 +44,8 @@ def launch_command(
             is set.
     """
     where = ["--include", f"localhost:{','.join(devices)}"] if devices else ["--num_gpus", str(ranks)]
-    address, runner = LOOPBACK, over_hosts.LAUNCHER
+    address: str | None = LOOPBACK
+    runner = over_hosts.LAUNCHER
     if hostfile:
         where, address = ["--hostfile", str(hostfile.absolute())], given_address(os.environ)
         if len(read_hostfile(hostfile)) > 1:
