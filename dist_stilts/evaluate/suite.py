@@ -227,14 +227,11 @@ def units(job: Job) -> Iterator[Unit]:
             raise UserError(f"{name} has no score to evaluate", fix="Leave it out of evaluate")
         check_source(spec, job.root)
         for split in wanted.splits:
-            layers = layers_of(job) if spec.family in RETRIEVAL else (None,)
+            layers: tuple[int | None, ...] = (None,)
+            if spec.family in RETRIEVAL:
+                layers = wanted_layers(job.config.retrieval.layer, number_of_layers(job.model, job.revision))
             for language in languages_of(spec, job.root, split, wanted.languages):
                 yield from (Unit(spec, split, language, layer) for layer in layers)
-
-
-def layers_of(job: Job) -> tuple[int, ...]:
-    """The layers that the job's retrieval reads."""
-    return wanted_layers(job.config.retrieval.layer, number_of_layers(job.model, job.revision))
 
 
 def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str]) -> list[str]:

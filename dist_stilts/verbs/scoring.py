@@ -89,9 +89,7 @@ def evaluate(
 
     names = _names(tasks, pairs)
     how = EvalTask() if pairs else EvalTask([split], languages.split(","))
-    data = pairs[0].parent if pairs else data
-    if data and not data.is_dir():
-        raise UserError("the data folder does not exist", where=data)
+    data = _folder(pairs[0].parent if pairs else data)
     retrieval = RetrievalConfig(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
     )
@@ -122,6 +120,13 @@ def evaluate(
         records = score_all(job, world, bar(not world.is_main))
     if world.is_main:
         _present(records, folder, as_json)
+
+
+def _folder(data: Path | None) -> Path | None:
+    """The data folder, if one is named; UserError if it is not there."""
+    if data and not data.is_dir():
+        raise UserError("the data folder does not exist", where=data)
+    return data
 
 
 def _names(tasks: str | None, pairs: tuple[Path, Path] | None) -> list[str]:
