@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from dist_stilts.config import differences, dump
-from dist_stilts.errors import EXIT_FAILED, UserError
+from dist_stilts.errors import EXIT_FAILED, UserError, exhausted
 from dist_stilts.evaluate.suite import EvaluationConfig
 from dist_stilts.experiment.identity import trained_content
 from dist_stilts.experiment.plan import Run
@@ -25,6 +25,8 @@ from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.watch import last_words
 from dist_stilts.parallel.world import World, lost_rank
+
+BUSY = "Wait for it, or choose another name=…"
 
 
 class Busy(UserError):
@@ -71,7 +73,7 @@ def claimed(run: Run, folder: RunFolder, scoring: EvaluationConfig, world: World
     """
     lock = hold(folder.lock) if world.is_main else None
     if any_rank(world.is_main and lock is None):
-        raise Busy("another program is working here", where=folder.path, fix="Wait for it, or choose another name=…")
+        raise Busy("another program is working here", where=folder.path, fix=BUSY)
     try:
         before = broadcast_value(read_status(folder) if world.is_main else RunStatus())
         claim = Claim(folder, before, world)
@@ -95,7 +97,7 @@ def claimed(run: Run, folder: RunFolder, scoring: EvaluationConfig, world: World
             claim.stop(str(error), error.code, State.QUEUED, starts=before.starts)
             raise
         except Exception as error:
-            claim.stop(str(lost_rank(error) or error), getattr(error, "code", EXIT_FAILED))
+            claim.stop(str(lost_rank(error) or exhausted(error) or error), getattr(error, "code", EXIT_FAILED))
             raise
         claim.note(state=State.DONE, evaluated=evaluation_id(run, scoring), starts=0)
     finally:

@@ -18,7 +18,6 @@ from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import is_done
 from dist_stilts.experiment.training_data import data_root
 from dist_stilts.layout import write_text
-from dist_stilts.parallel.launchers import check_variables
 from dist_stilts.report.progress import bar, say
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import check_source
@@ -45,10 +44,8 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
     """Find what would stop the ranks while nothing is started yet.
 
     Raises:
-        UserError: a variable of the environment that means nothing, more ranks than rows in a batch, missing data, a
-            folder of another recipe.
+        UserError: more ranks than rows in a batch, missing data, a folder of another recipe.
     """
-    check_variables()
     root = data_root(recipe)
     if root and not recipe.data.simulate and not root.is_dir():
         raise UserError("the data folder does not exist", where=root, fix="Set data.root=DIR")
