@@ -11,6 +11,7 @@ if __name__ == "__main__":
     leave_current_folder()  # before anything is imported that it could hold
 
 import errno
+import os
 import sys
 import time
 from typing import Annotated, NoReturn
@@ -27,6 +28,12 @@ from dist_stilts.verbs.common import say, show_version
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where there is no room for a file."""
+OF_FILES = (
+    *FULL,
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE),
+    *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTEMPTY),
+)
+"""What it says where a file cannot be written, or what lies in its place is something else."""
 
 app = typer.Typer(
     name="dist-stilts",
@@ -85,10 +92,11 @@ def main() -> NoReturn:
             time.sleep(2)
         code = error.code
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in OF_FILES:
             raise
-        say(f"error: {error.filename or 'the disk'}: {error.strerror}. Make room; the same command continues")
-        code = EXIT_FAILED
+        fix = "Make room" if error.errno in FULL else "Mend that"
+        say(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}. {fix}; the same command continues")
+        code = EXIT_BAD_INPUT if error.errno == errno.ENAMETOOLONG else EXIT_FAILED
     except KeyboardInterrupt:
         say("error: interrupted. The same command continues from the last checkpoint")
         code = EXIT_INTERRUPTED

@@ -59,7 +59,7 @@ RAN_OUT = (
 def exhausted(error: BaseException) -> UserError | None:
     """What the machine has run out of, by an error of Python, of torch (GPUs too) or of the system; None: another."""
     said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(": ")
-    kind = "out of memory" if isinstance(error, MemoryError) or "OutOfMemory" in said else said.lower()
+    kind = "out of memory" if is_out_of_memory(error) else said.lower()
     for signs, what, fix in RAN_OUT if isinstance(error, (MemoryError, OSError, RuntimeError, ImportError)) else ():
         if any(sign in kind for sign in signs):
             return UserError(f"{what} ({said})", fix=fix, code=EXIT_FAILED, everywhere=False)
@@ -82,6 +82,15 @@ def refused(what: str, where: str | Path, error: Exception) -> UserError:
     if short := exhausted(error):
         return short
     return UserError(f"{what} ({type(error).__name__}: {' '.join(str(error).split())[:200]})", where=where)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was lacking, on the host or on a device; torch says the former in words alone."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:

@@ -7,8 +7,6 @@ Nothing is left out in silence: what a number does not stand on (languages, runs
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -31,6 +29,7 @@ from dist_stilts.analysis.delta_rows import (
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.numbers import ABSENT, COLLAPSED, plus_minus
 from dist_stilts.report.render import Sheet, write_as
+from dist_stilts.report.spreadsheet import csv_text
 from dist_stilts.tasks.specs_text import PLAIN_TEXT
 
 AVERAGES = (AVERAGE, WITHOUT_RETRIEVAL)
@@ -190,18 +189,20 @@ def _fixed_notes(baseline: Row) -> Iterator[str]:
         yield f"{', '.join(fixed)}: nothing was trained for the baseline, so that it does not vary with the seed"
 
 
-def render(tables: Sequence[DeltaTable], format: str) -> str:
+def render(tables: Sequence[DeltaTable], format: str, remarks: Sequence[str] = ()) -> str:
     """Write tables as ``md`` or ``latex`` for reading, or as ``csv`` or ``json`` with all numbers.
+
+    Args:
+        remarks: lines to stand below all of them, where people read.
 
     Raises:
         UserError: another format.
     """
-    return write_as(format, tables, csv=lambda: _csv(tables), json=lambda: _json(tables))
+    return write_as(format, tables, csv=lambda: _csv(tables), json=lambda: _json(tables), remarks=remarks)
 
 
 def _csv(tables: Iterable[DeltaTable]) -> str:
     """One line per row and target, averages last; languages are separated by spaces."""
-    text = io.StringIO()
     first = ("variant", "row", "intermediate", "size", "kind", "target", "metric")
     numbers = (
         "value",
@@ -215,16 +216,15 @@ def _csv(tables: Iterable[DeltaTable]) -> str:
         "chosen",
         "targets",
     )
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*first, *numbers])
+    rows: list[Sequence[object]] = [(*first, *numbers)]
     for table in tables:
         for row in table.rows:
             start = [table.variant, row.label, row.intermediate, row.size, row.kind]
             for target, cell in row.cells.items():
                 values = [getattr(cell, name) for name in numbers]
                 joined = [" ".join(value) if isinstance(value, tuple) else value for value in values]
-                writer.writerow([*start, target, table.metrics.get(target), *joined])
-    return text.getvalue()
+                rows.append([*start, target, table.metrics.get(target), *joined])
+    return csv_text(rows)
 
 
 def _json(tables: Iterable[DeltaTable]) -> str:

@@ -32,16 +32,11 @@ from dist_stilts.evaluate.retrieval import (
     search,
     wanted_layers,
 )
-from dist_stilts.layout import (
-    mining_curve,
-    mining_embeddings,
-    require_folder,
-    require_writable,
-    write_text,
-)
+from dist_stilts.layout import mining_curve, mining_embeddings
 from dist_stilts.model.encoder import number_of_layers
 from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.parallel.world import World
+from dist_stilts.ranges import check
 from dist_stilts.report.retrieval_plots import precision_recall
 from dist_stilts.scoring.duplicates import UniqueTexts, unique_texts
 from dist_stilts.scoring.mining import (
@@ -54,6 +49,7 @@ from dist_stilts.scoring.mining import (
     score_at,
 )
 from dist_stilts.tasks.read_sides import Side, read_known, read_sides
+from dist_stilts.writing import check_file, require_file, require_folder, write_text
 
 THRESHOLDS = {"ratio": 1.0, "distance": 0.0, "csls": 0.0}
 """Where a pair is as close as the neighbours of its two sentences are on average; a plain cosine has no such point."""
@@ -85,7 +81,7 @@ class Request:
     cache: Path | None = None
 
     def __post_init__(self) -> None:
-        self.retrieval.check()
+        check(self.retrieval)
         if self.retrieval.sweeps:
             raise UserError(f"layer: {self.retrieval.layer} is several", fix="Mine from one; `evaluate` compares them")
         if self.threshold is not None and math.isnan(self.threshold):
@@ -95,8 +91,10 @@ class Request:
                 f"margin '{self.retrieval.margin}' has no threshold that suits every encoder",
                 fix="Give --threshold (-inf keeps all candidates), or --gold to tune it on",
             )
-        require_writable(self.out)
+        require_file(self.out)
         require_folder(self.embeddings)
+        if self.gold:
+            check_file(mining_curve(self.out))
 
     @property
     def embeddings(self) -> Path:

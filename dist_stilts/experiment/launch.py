@@ -22,10 +22,10 @@ from dist_stilts.experiment.plan import Run, expand, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import RunStatus, State, read_status, set_state, statuses
 from dist_stilts.import_path import of_children
+from dist_stilts.once import is_held
 from dist_stilts.parallel.hostfile import read_hostfile
 from dist_stilts.parallel.master import given_address
 from dist_stilts.parallel.network import LOOPBACK, check_port, free_port
-from dist_stilts.parallel.once import is_held
 from dist_stilts.parallel.packed import pack
 
 KEEP_ALIVE = "-o ServerAliveInterval=15 -o ServerAliveCountMax=3"
@@ -45,7 +45,8 @@ def launch_command(
             is set.
     """
     where = ["--include", f"localhost:{','.join(devices)}"] if devices else ["--num_gpus", str(ranks)]
-    address, runner = LOOPBACK, over_hosts.LAUNCHER
+    address: str | None = LOOPBACK
+    runner = over_hosts.LAUNCHER
     if hostfile:
         where, address = ["--hostfile", str(hostfile.absolute())], given_address(os.environ)
         if len(read_hostfile(hostfile)) > 1:

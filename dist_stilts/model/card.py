@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dist_stilts.conventions import installed_version
-from dist_stilts.layout import write_text
 from dist_stilts.model.card_metadata import Card, labelled_languages, metadata
 from dist_stilts.model.card_uses import ENCODER, USES
+from dist_stilts.redaction import redact
 from dist_stilts.report.render import grid
 from dist_stilts.report.table import Table, header, lines, pivot
 from dist_stilts.results.record import ResultRecord
 from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.spec import Family, TaskSpec
+from dist_stilts.writing import write_text
 
 if TYPE_CHECKING:
     from dist_stilts.model.provenance import Provenance
@@ -140,7 +141,7 @@ def _text(card: Card, heads: Sequence[str], embedding: str) -> str:
         data=_data(card.specs),
         citations=[*WORKS, *dict.fromkeys(spec.citation for spec in card.specs if spec.citation)],
     )
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return redact(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
 
 
 def _warnings(card: Card) -> list[str]:

@@ -80,7 +80,7 @@ def _agreed_over_mpi(launcher: str) -> tuple[str, int]:
             f"{launcher} started this, but mpi4py finds no MPI library ({error})",
             fix="Install one, or set MASTER_ADDR and MASTER_PORT",
         ) from None
-    MPI.pickle.__init__(messages.write, messages.read)  # as mpi4py documents it: for all that follows
+    MPI.pickle.__init__(messages.write, messages.read)  # type: ignore[misc] # as mpi4py documents it: for all that follows
     world = MPI.COMM_WORLD
     try:
         if len(set(world.allgather(socket.gethostname()))) == 1:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,7 @@ def _resolved(name: str) -> str | None:
 def _free(folder: Path) -> int | None:
     """Free bytes where a folder lies or would lie."""
     for place in (folder.absolute(), *folder.absolute().parents):
-        if place.is_dir():
+        with suppress(OSError):
             return shutil.disk_usage(place).free
     return None
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dist_stilts.layout import write_text
+from dist_stilts.redaction import redact
 from dist_stilts.results.record import ResultRecord
+from dist_stilts.writing import write_text
 
 CONDITIONS: dict[str, Callable[[ResultRecord], object]] = {
     "model": lambda record: record.model.called,
@@ -49,7 +50,7 @@ def write_html(page: Path, room: str, template: str, **values: Any) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    write_text(page, environment.get_template(template).render(**values))
+    write_text(page, redact(environment.get_template(template).render(**values)))
     return page
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dist_stilts.conventions import OnProgress
+from dist_stilts.redaction import redact
 
 SECONDS_BETWEEN_LINES = 5.0
 """Where there is no terminal to redraw, one line every so often."""
@@ -19,7 +20,7 @@ WIDE = 140
 def say(message: str) -> None:
     """One line for a person, on stderr; where nobody listens any more, as after a lost login, the work goes on."""
     try:
-        print(message, file=sys.stderr, flush=True)
+        print(redact(message), file=sys.stderr, flush=True)
     except BrokenPipeError:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (to the process's end)
 

@@ -8,8 +8,6 @@ named in a note; so is a mean over fewer languages than the table has.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +16,7 @@ from dist_stilts.conventions import ENGLISH
 from dist_stilts.report.intervals import mean_of_languages
 from dist_stilts.report.numbers import ABSENT, COLLAPSED, plus_minus, score
 from dist_stilts.report.render import Sheet, write_as
+from dist_stilts.report.spreadsheet import csv_text
 from dist_stilts.results.files import distinct
 from dist_stilts.results.metrics import READ_FIRST
 from dist_stilts.results.order import natural
@@ -220,31 +219,32 @@ def sheets(tables: Iterable[Table]) -> list[Sheet]:
     return [Sheet(table.caption, header(table), lines(table), table.notes) for table in tables if table.is_read]
 
 
-def render(tables: Sequence[Table], format: str) -> str:
+def render(tables: Sequence[Table], format: str, remarks: Sequence[str] = ()) -> str:
     """Write tables as ``md`` or ``latex`` (main metrics, for reading) or as ``csv`` or ``json`` (everything).
+
+    Args:
+        remarks: lines to stand below all of them, where people read.
 
     Raises:
         UserError: another format.
     """
-    return write_as(format, sheets(tables), csv=lambda: _csv(tables), json=lambda: _json(tables))
+    return write_as(format, sheets(tables), csv=lambda: _csv(tables), json=lambda: _json(tables), remarks=remarks)
 
 
 def _csv(tables: Sequence[Table]) -> str:
     """One line per score or mean: what spreadsheets and data frames want."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["task", "split", "metric", "run", "language", "value", "half_width", "count", "degenerate", "model"]
-    )
+    rows: list[Sequence[object]] = [
+        ("task", "split", "metric", "run", "language", "value", "half_width", "count", "degenerate", "model")
+    ]
     for table in tables:
         for row in table.rows:
             start = [table.task, table.split, table.metric, row.label]
             for lang, cell in row.cells.items():
-                writer.writerow([*start, lang, cell.value, None, cell.count, cell.degenerate, row.model])
+                rows.append([*start, lang, cell.value, None, cell.count, cell.degenerate, row.model])
             for name, mean in (("mean", row.mean), ("mean xx", row.mean_xx)):
                 if mean:
-                    writer.writerow([*start, name, mean.value, mean.half_width, None, None, row.model])
-    return text.getvalue()
+                    rows.append([*start, name, mean.value, mean.half_width, None, None, row.model])
+    return csv_text(rows)
 
 
 def _json(tables: Sequence[Table]) -> str:

@@ -19,6 +19,7 @@ from dist_stilts.errors import UserError, nearest
 from dist_stilts.layout import translation_file
 from dist_stilts.tasks.files import digest, exists, parse_object, read_whole, shown
 from dist_stilts.tasks.hub import hub_config, hub_rows, table_records, table_revision
+from dist_stilts.tasks.intact import require_intact
 from dist_stilts.tasks.languages import TRANSLATABLE, in_order
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.rows_json import read_rows
@@ -49,6 +50,9 @@ class Split:
     hi: int = 100
 
 
+A_SPLIT = "dev, dev[:60%], dev[60%:] or dev[50%:60%]"
+
+
 def parse_split(text: str) -> Split:
     """Read a split in the notation of ``datasets``, percentages only: ``dev``, ``dev[:60%]``, ``dev[50%:60%]``.
 
@@ -60,7 +64,7 @@ def parse_split(text: str) -> Split:
         split = Split(match["name"], int(match["lo"] or 0), int(match["hi"] or 100))
         if split.lo < split.hi <= 100:
             return split
-    raise UserError(f"bad split {shown(text)}", fix="Write dev, dev[:60%], dev[60%:] or dev[50%:60%]")
+    raise UserError(f"bad split {shown(text)}", fix=f"Write {A_SPLIT}")
 
 
 def in_slice(task: str, group: str, split: Split) -> bool:
@@ -306,6 +310,7 @@ def _require_files(spec: TaskSpec, root: Path, split: str, lang: str) -> list[Pa
             f"{spec.name} {split} for '{lang}' is not on disk: expected {' and '.join(missing)}",
             fix=f"{way}; languages on disk: {here}",
         )
+    require_intact(files, root)
     return files
 
 

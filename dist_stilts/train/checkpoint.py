@@ -3,7 +3,7 @@
 checkpoints/step-000500/shard-0.safetensors   what rank 0 owns: fp32 weights, moments, and the weights chosen so far;
                                               its header says which stretch of which parameter lies where
                         state.json            how far training was
-                        COMPLETE              SHA-256 of every file above, written last
+                        COMPLETE              checksum of every file above, written last; any other file is nobody's
 
 Nothing in it depends on the number of ranks or the ZeRO stage. Random generators have no place in it: each step seeds
 its own.
@@ -12,6 +12,7 @@ its own.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,14 +22,19 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError
 
-from dist_stilts.conventions import sha256_of_file, sha256_of_text
+from dist_stilts import checksums
 from dist_stilts.errors import EXIT_FAILED, UserError
-from dist_stilts.layout import COMPLETE, RunFolder, is_complete, publish, write_text
+from dist_stilts.layout import RunFolder
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value, gather_values
 from dist_stilts.parallel.world import World
-from dist_stilts.train.shards import read_shards, write_shard
+from dist_stilts.state_files import Amount, Count, Damaged, read_state
+from dist_stilts.train.shards import first_not_finite, read_shards, write_shard
+from dist_stilts.train.stability import refuse_not_finite
+from dist_stilts.writing import COMPLETE, is_complete, publish, write_text
 
 T = TypeVar("T")
+STATE = "state.json"
+STEP = re.compile(r"step-[0-9]+")
 
 
 @dataclass
@@ -36,7 +42,8 @@ class TrainState:
     """How far a phase has come; the same on every rank.
 
     Attributes:
-        step: optimiser steps gone through; skipped: those of them that were left out.
+        step: optimiser steps gone through; skipped: those of them that were left out; trailing: of these the last ones,
+            after which no step was taken.
         before: steps that the optimiser had taken when the phase began: it may go on with another's training.
         tokens: real tokens seen, all ranks; slots: padded places that they lay in.
         seconds, saving_seconds, scoring_seconds: wall time, earlier processes included: training, checkpoints, English
@@ -50,21 +57,22 @@ class TrainState:
         data: identity of tasks, rows, order and batch size: a resumed run must have the same.
     """
 
-    step: int = 0
-    skipped: int = 0
-    before: int = 0
-    tokens: int = 0
-    slots: int = 0
-    seconds: float = 0.0
-    saving_seconds: float = 0.0
-    scoring_seconds: float = 0.0
-    wall_seconds: float = 0.0
+    step: Count = 0
+    skipped: Count = 0
+    trailing: Count = 0
+    before: Count = 0
+    tokens: Count = 0
+    slots: Count = 0
+    seconds: Amount = 0.0
+    saving_seconds: Amount = 0.0
+    scoring_seconds: Amount = 0.0
+    wall_seconds: Amount = 0.0
     losses: dict[str, float] = field(default_factory=dict)
     dev: float | None = None
     best: float | None = None
-    best_step: int = 0
-    worse: int = 0
-    averaged: int = 0
+    best_step: Count = 0
+    worse: Count = 0
+    averaged: Count = 0
     collapsed: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
     data: str = ""
@@ -84,11 +92,13 @@ def save(
         chosen: flat fp32 weights, laid out as the engine's, that may be exported in the place of the last; or none.
 
     Raises:
-        UserError: one rank could not write (on every rank alike); what was there before is untouched.
+        UserError: weights that are not finite, or one rank could not write (on every rank alike); what was there before
+            is untouched.
     """
     final = run.checkpoint(state.step)
     if broadcast_value(is_complete(final)):
         return
+    refuse_not_finite(state.step, gather_values(first_not_finite(engine, chosen, own=True)))
     temporary = final.with_name(f".{final.name}.partial")
     here = f"cannot save the checkpoint of step {state.step}"
     together(lambda: _clear(temporary) if world.is_main else None, here)
@@ -129,15 +139,15 @@ def resume(
             where=folder,
             fix="Delete the run's checkpoints, or bring the data back as it was",
         )
-    return state, read_shards(folder, engine, state.count)
+    return state, _read(folder, engine, state.count)
 
 
 def _read_state(folder: Path) -> TrainState:
-    try:
-        return TrainState(**json.loads((folder / "state.json").read_text(encoding="utf-8")))
-    except TypeError:
-        fix = "Delete the run's checkpoints, or go on with the version that wrote them"
-        raise UserError("the checkpoint is of another version of dist_stilts", where=folder, fix=fix) from None
+    fix = "Delete the run's checkpoints, or go on with the version of dist_stilts that wrote them"
+    state = read_state(TrainState, folder / STATE, "the state of a checkpoint", fix, exact=True)
+    if state is None:
+        raise UserError(f"the checkpoint has no {STATE}", where=folder, fix=fix)
+    return state
 
 
 def _take_over(folder: Path, engine: Any, world: World) -> int:
@@ -151,8 +161,18 @@ def _take_over(folder: Path, engine: Any, world: World) -> int:
                 fix="Delete the folder of that run; the same command trains it again",
             )
     count = _read_state(folder).count
-    read_shards(folder, engine, count)
+    _read(folder, engine, count)
     return count
+
+
+def _read(folder: Path, engine: Any, count: int) -> list[torch.Tensor]:
+    """The shards, which older versions wrote whatever was in them."""
+    shards = [folder / name for name in _digests(folder) if name.startswith("shard-")]
+    chosen = read_shards(shards, engine, count)
+    if bad := [name for name in gather_values(first_not_finite(engine, chosen, own=True)) if name]:
+        fix = "Delete it; the same command goes on from the one before, or from the start"
+        raise UserError(f"the checkpoint holds NaN or infinity (first: {bad[0]})", where=folder, fix=fix)
+    return chosen
 
 
 def together(action: Callable[[], T], what: str) -> list[T]:
@@ -180,8 +200,8 @@ def _clear(folder: Path) -> None:
 def _finish(temporary: Path, final: Path, state: TrainState, digests: dict[str, str]) -> None:
     """State and marker, last of all the name."""
     text = json.dumps(asdict(state), indent=2)
-    write_text(temporary / "state.json", text)
-    digests["state.json"] = sha256_of_text(text)
+    write_text(temporary / STATE, text)
+    digests[STATE] = checksums.of_text(text)
     publish(temporary, final, json.dumps(digests))
 
 
@@ -206,20 +226,27 @@ def _newest_good(run: RunFolder, world: World, warn: Callable[[str], None]) -> P
 def _shares(folder: Path, world: World) -> Iterator[str]:
     """What is wrong with this rank's share of a checkpoint's files."""
     try:
-        digests = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
-        names = sorted(digests)
-    except (OSError, ValueError, TypeError):
-        yield f"{COMPLETE} cannot be read" if world.is_main else ""
+        digests = _digests(folder)
+    except Damaged as error:
+        yield f"{COMPLETE}: {error.what}" if world.is_main else ""
         return
-    for name in names[world.rank :: world.size]:
-        try:
-            if sha256_of_file(folder / name) != digests[name]:
-                yield f"the checksum of {name} differs"
-        except OSError as error:
-            yield f"{name}: {error.strerror}"
+    if STATE not in digests or len(digests) == 1:
+        yield f"{COMPLETE} is gone or does not name the files" if world.is_main else ""
+        return
+    for name in sorted(digests)[world.rank :: world.size]:
+        yield checksums.damage(folder / name, digests[name]) or ""
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The files of a checkpoint and their checksums; whatever else lies there is no part of it."""
+    return read_state(dict[str, str], folder / COMPLETE, "the list of a checkpoint's files", "") or {}
 
 
 def finished(run: RunFolder) -> list[Path]:
     """Finished checkpoints, newest first."""
-    found = (path.parent for path in run.checkpoints.glob(f"step-*/{COMPLETE}"))
-    return sorted(found, key=lambda folder: int(folder.name.removeprefix("step-")), reverse=True)
+    steps = {folder: STEP.fullmatch(folder.name) for folder in run.checkpoints.glob("step-*") if is_complete(folder)}
+    return sorted((folder for folder in steps if steps[folder]), key=_step, reverse=True)
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))

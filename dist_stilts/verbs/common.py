@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,16 @@ from dist_stilts.parallel.launchers import check_variables, own_rank
 from dist_stilts.report.progress import say
 from dist_stilts.verbs import complete
 
-__all__ = ["Json", "Overrides", "RecipeName", "completed_by", "load_recipe", "say", "show_version"]
+__all__ = [
+    "Json",
+    "Overrides",
+    "RecipeName",
+    "check_options",
+    "completed_by",
+    "load_recipe",
+    "say",
+    "show_version",
+]
 
 if TYPE_CHECKING:
     from dist_stilts.experiment.run_config import Recipe
@@ -55,18 +64,18 @@ def load_recipe(name: str, overrides: list[str] | None) -> Recipe:
     """The recipe with its overrides, its own tasks known from now on; one without a name is named after its file.
 
     Raises:
-        UserError: it is wrong, or its name is no folder's.
+        UserError: it is wrong, or its name is none.
     """
     check_variables()
     from dist_stilts.config import find_recipe, load
     from dist_stilts.experiment.run_config import Recipe
+    from dist_stilts.names import check_name
     from dist_stilts.tasks.read_own import own_spec
     from dist_stilts.tasks.registry import register
 
     path = find_recipe(name)
     recipe = load(Recipe, path, overrides or [], name=path.stem)
-    if not recipe.name.strip("./ "):
-        raise UserError(f"name: '{recipe.name}' is no name of a folder", where=path, fix="Give the recipe a name")
+    check_name(recipe.name, f"{path}: name", {"prepared": "the folder of tokenised data"})
     for task, own in recipe.data.own_tasks.items():
         register(own_spec(task, own))
         _say_what_is_the_source(task, own)
@@ -92,6 +101,21 @@ def _say_what_is_left_alone(recipe: Recipe, stem: str) -> None:
             f"note: the runs of this recipe go to {folder}, as its name says; those in {older}, where older versions "
             f"put them, are left alone: name={stem} goes on with them"
         )
+
+
+def check_options(*configs: Any, **named: str) -> None:
+    """UserError for what the keys of some configs do not allow, by the names that options have.
+
+    Args:
+        named: key to option, where that is not the key's own last name.
+    """
+    from dist_stilts.ranges import check
+
+    def option(key: str) -> str:
+        return f"--{named.get(key.replace('.', '_'), key.rpartition('.')[2]).replace('_', '-')}"
+
+    for config in configs:
+        check(config, option)
 
 
 @contextmanager

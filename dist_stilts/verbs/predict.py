@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
-from dist_stilts.verbs.common import Json, say
+from dist_stilts.ranges import MOST
+from dist_stilts.verbs.common import Json, check_options, say
+from dist_stilts.writing import stream_of
 
 _reading = partial(typer.Option, rich_help_panel="Reading")
 _writing = partial(typer.Option, rich_help_panel="Writing")
@@ -31,20 +33,21 @@ ColumnNames = Annotated[list[str] | None, _reading("--columns", help=COLUMNS, sh
 FORMAT = "csv, tsv, jsonl, parquet, text, conll or conllu, where the name does not tell."
 Format = Annotated[str | None, _reading("--format", help=FORMAT, show_default=False)]
 MAX_LENGTH = "Most tokens per row. Default: what the model was made for; of questions, 384 per window."
-MaxLength = Annotated[int | None, _reading(min=8, help=MAX_LENGTH, show_default=False)]
-Stride = Annotated[int, _reading(min=1, help="Question answering: tokens from window to window.")]
+MaxLength = Annotated[int | None, _reading(min=8, max=MOST, help=MAX_LENGTH, show_default=False)]
+Stride = Annotated[int, _reading(min=1, max=MOST, help="Question answering: tokens from window to window.")]
 TOP = "Only the K likeliest labels, best first; of questions, K answers. Default: all labels, one answer."
-Top = Annotated[int | None, _writing(metavar="K", min=1, help=TOP, show_default=False)]
+Top = Annotated[int | None, _writing(metavar="K", min=1, max=MOST, help=TOP, show_default=False)]
 Logits = Annotated[bool, _writing("--logits", help="The raw outputs, too.")]
 Threshold = Annotated[
-    float, _writing(min=0, max=1, help="Several labels per row: least probability of one that is given.")
+    float,
+    _writing(min=0, max=1, help="Several labels per row: least probability of one that is given."),
 ]
 NoAnswer = Annotated[bool, _writing("--no-answer", help="Questions may have no answer in their context.")]
 Overwrite = Annotated[bool, _writing("--overwrite", help="Overwrite a file of other predictions.")]
 BATCH_TOKENS = "Tokens per rank and forward pass. Default: 2048 on a CPU, 16384 on a GPU."
-BatchTokens = Annotated[int | None, typer.Option(min=1, help=BATCH_TOKENS, show_default=False)]
+BatchTokens = Annotated[int | None, typer.Option(min=1, max=MOST, help=BATCH_TOKENS, show_default=False)]
 BATCH_SIZE = "Most rows per rank and forward pass. Default: as many as --batch-tokens lets in."
-BatchSize = Annotated[int | None, typer.Option(min=1, help=BATCH_SIZE, show_default=False)]
+BatchSize = Annotated[int | None, typer.Option(min=1, max=MOST, help=BATCH_SIZE, show_default=False)]
 Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or auto: bfloat16 on GPUs.")]
 
 
@@ -77,13 +80,15 @@ def predict(
     """
     from dist_stilts.apply.job import Request, predict_files
     from dist_stilts.apply.predictions import Wish
+    from dist_stilts.evaluate.suite import EvaluationConfig
     from dist_stilts.model.fine_tuned import open_model
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import started
     from dist_stilts.report.progress import bar
 
-    if out == "-" and as_json:
+    if stream_of(out) == 1 and as_json:
         raise UserError("--json: standard output has the predictions", fix="Leave it out, or name a file with --out")
+    check_options(EvaluationConfig(dtype=dtype))
     request = Request(
         model,
         inputs,
@@ -113,5 +118,5 @@ def _summary(record: dict[str, Any], out: str) -> str:
         return f"nothing to do: {out} holds these predictions of {record['rows']} rows"
     cut = f", {record['cut']} cut to {record['max_length']} tokens" if record["cut"] else ""
     pace = record["predicted_now"] / max(1e-9, record["seconds"])
-    where = "" if out == "-" else f" in {Path(out)}"
+    where = "" if stream_of(out) is not None else f" in {Path(out)}"
     return f"{record['rows']} rows{where}{cut}; {record['seconds']:.1f} s, {pace:.1f} rows a second"

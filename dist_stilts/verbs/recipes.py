@@ -60,7 +60,10 @@ def show(recipe: RecipeName) -> None:
 def keys(
     prefix: Annotated[str, typer.Argument(metavar="[KEY]", help="Only this key or section, such as train.")] = "",
 ) -> None:
-    """Print every key of a recipe with its type, default and meaning. Example: `dist-stilts recipes keys train`"""
+    """Print every key of a recipe with its type, range, default and meaning.
+
+    Example: `dist-stilts recipes keys train`
+    """
     from dist_stilts.errors import nearest
     from dist_stilts.experiment.run_config import Recipe
     from dist_stilts.recipe_keys import Key, sections
@@ -73,7 +76,7 @@ def keys(
 
     def line(key: Key) -> str:
         default = "needed" if key.default is None else f"default {key.default}" if key.default else ""
-        return f"{key.path}  ({', '.join(filter(None, (key.kind, default)))})\n    {key.meaning}"
+        return f"{key.path}  ({'; '.join(filter(None, (key.kind, key.allowed, default)))})\n    {key.meaning}"
 
     print("\n".join(map(line, wanted)))
 
@@ -111,11 +114,13 @@ def new(
     """
     from dist_stilts.experiment.look import look_into
     from dist_stilts.experiment.starter import PAIRS, pairs_text, recipe_text
-    from dist_stilts.layout import write_text
+    from dist_stilts.writing import check_file, require_file, write_text
 
     name = _name(kind, data[0], out)
     file = out or Path(f"{name}.yaml")
+    check_file(file)
     _check(kind, data, test, column, file)
+    require_file(file)
     model = str(Path(encoder).resolve()) if encoder and Path(encoder).is_dir() else encoder
     if kind == PAIRS:
         text, notes = pairs_text(name, data, model, shlex.quote(str(file)))

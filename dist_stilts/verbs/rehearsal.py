@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.redaction import redact
 
 if TYPE_CHECKING:
     from dist_stilts.experiment.plan import Run
@@ -42,10 +43,10 @@ def rehearse(config: Recipe, runs: Sequence[Run], ranks: int, details: Callable[
 
     rest = [argument for argument in sys.argv[1:] if argument not in ("--dry-run", "--verbose")]
     text, found = screen(config, runs, shlex.join(["dist-stilts", *rest]), ranks)
-    print(text)
+    print(redact(text))
     if details:
         everything = [*(f"missing: {line}" for line in found.missing), *(f"note: {line}" for line in found.notes)]
-        print("\n".join(["", *everything, details()]), flush=True)
+        print(redact("\n".join(["", *everything, details()])), flush=True)
     if found.missing:
         number = len(found.missing)
         raise UserError(f"it cannot start: {found.missing[0]}{f' ({number - 1} more above)' if number > 1 else ''}")

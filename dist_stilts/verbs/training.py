@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.ranges import MOST
 from dist_stilts.verbs.common import Overrides, RecipeName, completed_by, load_recipe, say
 from dist_stilts.verbs.rehearsal import DryRun, Verbose, check_verbose, rehearse
 
@@ -28,7 +29,7 @@ def train(
 
     Example: `torchrun --nproc-per-node 8 -m dist_stilts train xstilts_large --phase mnli`
     """
-    from dist_stilts.experiment.execute import make_world
+    from dist_stilts.experiment.execute import make_world, require_out
     from dist_stilts.experiment.phases import run_phase
     from dist_stilts.experiment.plan import expand, select
     from dist_stilts.experiment.states import forget_states
@@ -43,6 +44,7 @@ def train(
             f"the recipe has {len(runs)} runs", fix=f"Choose one with --phase: {', '.join(run.name for run in runs)}"
         )
     chosen = {run.name for run in select(runs, phase or "all")}
+    require_out(config)
     prepare, command = (shlex.join(["dist-stilts", verb, recipe, *(overrides or [])]) for verb in ("prepare", "run"))
     with completed_by(prepare), started() as world, preemption.listening():
         if world.is_main:
@@ -60,9 +62,11 @@ def train(
 def run(
     recipe: RecipeName,
     overrides: Overrides = None,
-    ranks: Annotated[int | None, typer.Option(help="Processes; default: one per GPU, or 2 without GPUs.")] = None,
+    ranks: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Processes; default: one per GPU, or 2 without GPUs.")
+    ] = None,
     phase: Annotated[str, typer.Option(help="Only this phase or run, and what it starts from.")] = "all",
-    port: Annotated[int | None, typer.Option(help="Master port; default: a free one.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Master port; default: a free one.")] = None,
     hostfile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Run on the hosts in it, over ssh: a line each, NAME slots=N.")
     ] = None,

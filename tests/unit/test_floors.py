@@ -19,7 +19,23 @@ PACKAGE = "dist_stilts"
 ROOT = Path(__file__).parents[2]
 
 FLOORS = {
-    0: {"config", "layout", "errors", "conventions", "private_names", "recipe_keys", "import_path"},
+    0: {
+        "checksums",
+        "config",
+        "conventions",
+        "errors",
+        "import_path",
+        "layout",
+        "names",
+        "once",
+        "private_names",
+        "ranges",
+        "recipe_file",
+        "recipe_keys",
+        "redaction",
+        "state_files",
+        "writing",
+    },
     1: {"parallel", "tasks", "simulate"},
     2: {"results"},
     3: {"report"},

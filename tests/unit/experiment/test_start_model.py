@@ -10,7 +10,7 @@ from models_made import export_model
 from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from dist_stilts.experiment.plan import Run, expand
-from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
+from dist_stilts.experiment.run_config import DataConfig, PhaseConfig, Recipe, TrainTask
 from dist_stilts.experiment.start import provenance_of, start_model
 from dist_stilts.experiment.training_data import TrainingData
 from dist_stilts.model.encoder import EncoderConfig, load_encoder, new_encoder
@@ -36,7 +36,7 @@ def begin(
 def recipe_of(out: Path, encoder: EncoderConfig, *tasks: str, start: str = "encoder", **more: Any) -> Recipe:
     settings = {key: more.pop(key) for key in ("seed", "head_seed") if key in more}
     phase = PhaseConfig(start=[start], tasks={task: TrainTask() for task in tasks}, **more)
-    return Recipe(out=str(out), encoder=encoder, phases={"a": phase}, **settings)
+    return Recipe(out=str(out), encoder=encoder, data=DataConfig(max_length=64), phases={"a": phase}, **settings)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_reused_head_remembers_every_task_that_trained_it(
     tokenizer: Any, tiny_config: dict[str, Any], tmp_path: Path
 ) -> None:
     encoder = new_encoder(tiny_config, None, None, tokenizer, 0)
-    before = {"origin": "pretrained", "trained_on": [{"phase": "mnli"}]}
+    before = {"origin": "pretrained", "trained_on": [{"phase": "mnli", "task": "mnli", "split": "train"}]}
     start = export_model(tmp_path / "start", encoder, tokenizer, [get_task("mnli")], **before)
     for heads, trained in (("reuse", ["mnli", "xnli"]), ("fresh", ["xnli"])):
         recipe = recipe_of(tmp_path, EncoderConfig(path=str(tmp_path / "start")), "xnli", heads=heads)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from dist_stilts import checksums
 from dist_stilts.errors import UserError
 from dist_stilts.model.encoder import load_encoder, load_tokenizer, most_tokens, new_encoder, set_dropout
 from dist_stilts.model.export import export
@@ -18,6 +22,7 @@ from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import PROVENANCE, Provenance, read_provenance, weights_digest
 from dist_stilts.tasks.registry import get_task
+from dist_stilts.writing import whole_folder
 
 TEXTS = ["the hot sailor lifted the lamp", "cat"]
 WEIGHTS = "model.safetensors"
@@ -60,6 +65,28 @@ def test_export_loads_in_transformers_with_equal_outputs(exported: Path, tiny_en
     torch.testing.assert_close(outputs(theirs, their_tokenizer), outputs(tiny_encoder, tokenizer), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_every_file_of_an_export_can_be_read_by_whom_the_umask_lets(
+    tiny_encoder: Any, tokenizer: Any, tmp_path: Path, mask: int
+) -> None:
+    specs = [get_task("xnli"), get_task("udpos")]
+    before = os.umask(mask)
+    try:
+        with whole_folder(tmp_path / "model") as folder:
+            heads = {head_name(spec): [spec.name] for spec in specs}
+            export(
+                folder,
+                MultiTaskModel(tiny_encoder, specs),
+                tokenizer,
+                replace(provenance_of(tiny_encoder), heads=heads),
+            )
+    finally:
+        os.umask(before)
+    files = [file for file in (tmp_path / "model").rglob("*") if file.is_file()]
+    assert len([file for file in files if file.suffix == ".safetensors"]) >= 5
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o666 & ~mask}
+
+
 def test_an_export_says_its_pooling_and_provenance_and_is_loaded_as_it_was(
     exported: Path, tiny_encoder: Any, tokenizer: Any
 ) -> None:
@@ -72,7 +99,8 @@ def test_an_export_says_its_pooling_and_provenance_and_is_loaded_as_it_was(
     assert set(report.loaded) >= {name for name, _ in tiny_encoder.named_parameters()}
     assert report.fresh == []
     assert {name.partition(".")[0] for name in report.dropped} == {"classifier"}
-    assert read_provenance(exported) == provenance_of(tiny_encoder)
+    files = {"model.safetensors": checksums.of_file(exported / "model.safetensors")}
+    assert read_provenance(exported) == replace(provenance_of(tiny_encoder), files=files)
     (exported / PROVENANCE).unlink()
     assert read_provenance(exported) is None
 
@@ -109,8 +137,8 @@ def test_an_encoder_that_lacks_a_tensor_of_its_shape_is_refused(
 def test_a_folder_without_a_whole_model_is_refused(exported: Path, tiny_encoder: Any, tmp_path: Path) -> None:
     (exported / WEIGHTS).write_bytes((exported / WEIGHTS).read_bytes()[:1000])
     for folder, said in (
-        (exported, "cannot load an encoder"),
-        (tmp_path, "cannot load an encoder"),
+        (exported, rf"{WEIGHTS}: damaged .* Copy or download it again"),
+        (tmp_path, "this is no model: it has no config.json. A model is in .*model: give that folder"),
         (tmp_path / "none", "no such model folder"),
     ):
         with pytest.raises(UserError, match=said):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +15,12 @@ import torch
 
 from dist_stilts.conventions import sha256_of_file
 from dist_stilts.errors import EXIT_FAILED, UserError
-from dist_stilts.layout import COMPLETE, RunFolder
+from dist_stilts.layout import RunFolder
 from dist_stilts.parallel.world import World
 from dist_stilts.train import checkpoint, shards
 from dist_stilts.train.checkpoint import TrainState, resume, save
 from dist_stilts.train.owned_state import OwnedState, Piece
+from dist_stilts.writing import COMPLETE
 
 ALONE = World(0, 1, 0, torch.device("cpu"))
 SIZES = {"a": 7, "b": 5}
@@ -91,7 +93,7 @@ def test_shards_of_any_number_of_ranks_are_read_by_any_other(
         shards.write_shard(tmp_path / f"shard-{rank}.safetensors", engine, [engine.flat["exp_avg"].clone()])
     for rank in range(reads):
         expected, found = Engine(rank, reads).fill(), Engine(rank, reads)
-        chosen = shards.read_shards(tmp_path, found, 1)
+        chosen = shards.read_shards(sorted(tmp_path.glob("shard-*")), found, 1)
         assert all(torch.equal(found.flat[key], expected.flat[key]) for key in found.flat)
         assert torch.equal(chosen[0], expected.flat["exp_avg"])
 
@@ -122,7 +124,7 @@ def test_nobody_goes_on_from_a_state_that_is_not_whole(run: RunFolder, tmp_path:
         damage(run.checkpoint(9) / "shard-0.safetensors")
     else:
         shutil.rmtree(run.checkpoint(9))
-    said = "shard-0.safetensors differs" if harm == "damaged" else "COMPLETE cannot be read"
+    said = "shard-0.safetensors differs" if harm == "damaged" else "COMPLETE is gone"
     with pytest.raises(UserError, match=f"state to go on from is gone or damaged .*{said}"):
         resume(RunFolder(tmp_path / "own"), Engine(), "e", ALONE, print, run.checkpoint(9))
 
@@ -135,8 +137,20 @@ def test_a_checkpoint_of_other_rows_or_of_another_version_is_refused_in_one_line
     (folder / "state.json").write_text('{"step": 1, "world_size": 2}')
     digests = {name: sha256_of_file(folder / name) for name in json.loads((folder / COMPLETE).read_text())}
     (folder / COMPLETE).write_text(json.dumps(digests))
-    with pytest.raises(UserError, match="another version"):
+    with pytest.raises(UserError, match=r"'world_size' is not known here.*version of dist_stilts that wrote"):
         resume(run, Engine(), "d", ALONE, print)
+
+
+def test_what_is_no_checkpoint_by_its_name_or_kind_is_passed_over_and_left_alone(run: RunFolder) -> None:
+    save(run, Engine().fill(), TrainState(step=1, data="d"), [], ALONE, keep=1)
+    odd = ("step-", "step-abc", "step--1", "step-000002.old", "step-²", "step-1e3", "other")
+    for name in odd:
+        shutil.copytree(run.checkpoint(1), run.checkpoints / name)
+    for name in ("step-000003", "step-xyz"):
+        (run.checkpoints / name).write_text("a file")
+    assert resume(run, Engine(), "d", ALONE, print)[0].step == 1
+    save(run, Engine(), TrainState(step=4, data="d"), [], ALONE, keep=1)
+    assert steps_of(run) == sorted([*odd, "step-000003", "step-000004", "step-xyz"])
 
 
 def test_the_newest_are_kept_their_marker_lists_every_file_and_what_is_saved_is_not_saved_again(run: RunFolder) -> None:
@@ -154,6 +168,11 @@ def cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
 
 
+def in_a_folders_place(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 @pytest.mark.parametrize(
     ("file", "harm"),
     [
@@ -163,6 +182,13 @@ def cut_off(path: Path) -> None:
         ("state.json", damage),
         (COMPLETE, cut_off),
         (COMPLETE, Path.unlink),
+        *(
+            (COMPLETE, partial(Path.write_text, data=text))
+            for text in ("", "null", "[]", "{}", '{"state.json": 1}', "x")
+        ),
+        (COMPLETE, partial(Path.write_text, data='{"state.json": "0"}')),
+        (COMPLETE, partial(Path.write_bytes, data=b"\xff")),
+        (COMPLETE, in_a_folders_place),
     ],
 )
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
@@ -173,7 +199,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
         for step in range(1, last + 1):
             save(folder, Engine().fill(), TrainState(step=step, data="d"), [], ALONE, keep=2)
         harm(folder.checkpoint(last) / file)
-        unfinished = not (folder.checkpoint(last) / COMPLETE).exists()  # is none, and nothing to speak of
+        unfinished = not (folder.checkpoint(last) / COMPLETE).is_file()  # is none, and nothing to speak of
         assert resume(folder, Engine(), "d", ALONE, said.append)[0].step == last - 1
         assert [f"step-{last:06d} is damaged" in line for line in said] == ([] if unfinished else [True])
 
@@ -186,6 +212,39 @@ def test_a_damaged_checkpoint_does_not_push_out_the_good_one_before_it(run: RunF
     save(run, Engine().fill(), TrainState(step=3, data="d"), [], ALONE, keep=2)
     damage(run.checkpoint(3) / "shard-0.safetensors")
     assert resume(run, Engine(), "d", ALONE, lambda line: None)[0].step == 1
+
+
+@pytest.mark.parametrize("where", ["weights", "exp_avg", "exp_avg_sq", "chosen"])
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_no_numbers_are_not_saved(run: RunFolder, where: str, value: float) -> None:
+    save(run, Engine().fill(), TrainState(step=1, data="d"), [], ALONE, keep=1)
+    engine, chosen = Engine().fill(), torch.zeros(sum(SIZES.values()))
+    (chosen if where == "chosen" else engine.flat[where])[-2] = value
+    with pytest.raises(UserError, match=r"not finite after step 2 \(first: b\)\. Lower train\.learning_rate") as caught:
+        save(run, engine, TrainState(step=2, data="d"), [chosen], ALONE, keep=1)
+    assert caught.value.code == EXIT_FAILED
+    assert steps_of(run) == ["step-000001"]
+
+
+def test_a_checkpoint_of_an_older_version_that_holds_no_numbers_is_not_gone_on_with(run: RunFolder) -> None:
+    save(run, Engine().fill(), TrainState(step=1, data="d"), [], ALONE, keep=1)
+    shard, engine = run.checkpoint(1) / "shard-0.safetensors", Engine().fill()
+    engine.flat["weights"][0] = float("nan")
+    marker = run.checkpoint(1) / COMPLETE
+    marker.write_text(json.dumps({**json.loads(marker.read_text()), shard.name: shards.write_shard(shard, engine, [])}))
+    with pytest.raises(UserError, match=r"step-000001: the checkpoint holds NaN or infinity \(first: a\)"):
+        resume(run, Engine(), "d", ALONE, print)
+
+
+@pytest.mark.parametrize("stray", ["shard-1.safetensors", "shard-0.safetensors.bak", "notes.txt"])
+def test_a_file_that_the_marker_does_not_name_is_no_part_of_the_checkpoint(run: RunFolder, stray: str) -> None:
+    engine = Engine().fill()
+    save(run, engine, TrainState(step=1, data="d"), [], ALONE, keep=1)
+    shutil.copy(run.checkpoint(1) / "shard-0.safetensors", run.checkpoint(1) / stray)
+    fresh, said = Engine(), list[str]()
+    assert resume(run, fresh, "d", ALONE, said.append)[0].step == 1
+    assert torch.equal(fresh.flat["weights"], engine.flat["weights"])
+    assert said == []
 
 
 def test_a_disk_that_is_full_ends_the_save_in_one_line_and_leaves_what_was_there(

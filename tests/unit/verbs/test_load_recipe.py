@@ -7,8 +7,9 @@ from typer.testing import CliRunner
 
 from dist_stilts.__main__ import app
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.layout import RunFolder
 from dist_stilts.verbs.common import load_recipe
+from dist_stilts.writing import write_text
 
 
 def load(tmp_path: Path, name: str, *overrides: str) -> str:
@@ -17,14 +18,14 @@ def load(tmp_path: Path, name: str, *overrides: str) -> str:
     return load_recipe(str(tmp_path / "mine.yaml"), [f"out={tmp_path / 'runs'}", *overrides]).name
 
 
-def test_the_command_names_a_recipe_else_the_file_says_its_name_else_has_it_and_it_names_a_folder(
+def test_the_command_names_a_recipe_else_the_file_says_its_name_else_has_it_and_it_is_one(
     tmp_path: Path,
 ) -> None:
     assert load(tmp_path, "seed: 1") == "mine"
     assert load(tmp_path, "name: yours") == "yours"
     assert load(tmp_path, "name: yours", "name=theirs") == "theirs"
-    for name in ("''", ".", "../"):
-        with pytest.raises(UserError, match=r"mine\.yaml: name: '.*' is no name of a folder"):
+    for name in ("''", ".", "../", "a/b", "prepared"):
+        with pytest.raises(UserError, match=r"mine\.yaml(:1)?: .*name.*is (no name|the folder of|empty)"):
             load(tmp_path, f"name: {name}")
 
 
