@@ -36,7 +36,7 @@ RECIPE: dict[str, Any] = {
             "start": ["mnli"],
             "tasks": {"xnli": {"split": "dev[:50%]"}},
             "train": {"epochs": 1},
-            "evaluate": {"xnli": {}},
+            "evaluate": {"xnli": {}, "tatoeba": {}},
         },
     },
 }
@@ -91,6 +91,7 @@ phases.xnli.evaluate.xnli.splits=[] phases.xnli.evaluate.xnli.splits=[dev[]
 phases.xnli.evaluate.xnli.languages=[] phases.xnli.evaluate.xnli.languages=[""] phases.xnli.tasks.xnli.languages=[""]
 phases.xnli.evaluate.xnli=[] phases.xnli=null phases=null phases.xnli.tasks.xnli=null train=null
 evaluation.dtype=float64 evaluation.retrieval.layer=first evaluation.retrieval.layer=-1 evaluation.retrieval.layer=7,
+evaluation.retrieval.layer=9
 evaluation.retrieval.pooling=meam evaluation.retrieval.margin=ration evaluation.retrieval.candidates=all
 evaluation.retrieval.duplicates=dropp evaluation.retrieval.memory=much evaluation.retrieval.memory=0
 data.root= data.root=${nowhere} data.root=${ data.root=??? name= out= encoder.path= study.gpu= study.distances=
