@@ -21,6 +21,7 @@ OPS = ("__compatible_ops__",)
 GROUPS = ("_WORLD_GROUP",)
 """Of the module ``deepspeed.utils.groups``: the process group of all ranks, once there is one."""
 ENGINE = (
+    "fp16_enabled",
     "get_global_grad_norm",
     "global_rank",
     "optimizer",

@@ -27,6 +27,7 @@ from dist_stilts.apply.survey import Survey, survey
 from dist_stilts.apply.together import on_main, while_waiting
 from dist_stilts.conventions import JsonObject, OnProgress
 from dist_stilts.errors import UserError
+from dist_stilts.evaluate.predict import require_dtype
 from dist_stilts.families.features import Features
 from dist_stilts.layout import require_writable
 from dist_stilts.parallel import preemption
@@ -124,6 +125,7 @@ def predict_files(
     Raises:
         UserError: bad inputs, a model that cannot be applied, another file in the output's place.
     """
+    require_dtype(request.dtype)
     on_main(world, request.check)
     applied = opened(
         request.open_model(),
@@ -213,6 +215,8 @@ class Work:
         else:
             files = OutputFiles(Path(self.request.out))
             stack.enter_context(alone(files))
+            if finished(files, self.plan.what, self.request.overwrite):  # since we looked
+                raise UserError("another program has just written this", where=files.out, fix="Read it")
             done = begun(files, self.plan.what, self.request.overwrite)
             sink = Kept(files, self.plan.what, done, self.plan.writer)
         for note in self.plan.notes():

@@ -10,6 +10,7 @@ A chunk counts once it is written and counted, so a kill loses no more than the 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -19,12 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from dist_stilts import checksums
 from dist_stilts.apply.outputs import Writer
 from dist_stilts.config import differences
-from dist_stilts.conventions import JsonObject
+from dist_stilts.conventions import MIB, JsonObject
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import require_folder, write_text
-from dist_stilts.parallel.once import hold
+from dist_stilts.once import hold
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,13 @@ class OutputFiles:
 
 @dataclass
 class Progress:
-    """How much is on the disk; ``notes`` are counts that go into the record."""
+    """How much is on the disk; ``content`` is the checksum of these bytes, where it was noted."""
 
     chunks: int = 0
     rows: int = 0
     bytes: int = 0
     cut: int = 0
+    content: str = ""
 
     def add(self, rows: int, size: int, cut: int) -> None:
         """Count one more chunk."""
@@ -86,12 +91,21 @@ def finished(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Js
         return None
     record = _read(files.record)
     changes = differences({key: record.get(key) for key in what}, dict(what)) if record else []
-    if record and not changes and record.get("bytes") == files.out.stat().st_size:
+    if record and not changes and _is_as_written(files.out, record):
         return record
     if overwrite:
         return None
-    holds = f"holds other predictions ({', '.join(changes)})" if changes else "there is a file already"
+    if changes:
+        holds = f"holds other predictions ({', '.join(changes)})"
+    else:
+        same = record and record.get("bytes") == files.out.stat().st_size
+        holds = "is no longer what was written" if same else "there is a file already"
     raise UserError(holds, where=files.out, fix="Name another with --out, or give --overwrite")
+
+
+def _is_as_written(out: Path, record: JsonObject) -> bool:
+    content = record.get("content")
+    return record.get("bytes") == out.stat().st_size and not (content and checksums.damage(out, content))
 
 
 def begun(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Progress:
@@ -103,6 +117,9 @@ def begun(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Progr
     state = _read(files.state)
     if state is None:
         return Progress()
+    if not checksums.is_intact(state):
+        log.warning("%s is damaged: its rows are predicted again", files.state)
+        return Progress()
     if changes := differences(state["what"], dict(what)):
         if not overwrite:
             raise UserError(
@@ -112,7 +129,21 @@ def begun(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Progr
             )
         return Progress()
     done = Progress(**state["done"])
-    return done if files.rows.is_file() and files.rows.stat().st_size >= done.bytes else Progress()
+    if not files.rows.is_file() or files.rows.stat().st_size < done.bytes:
+        return Progress()
+    if done.content and _running(files.rows, done.bytes).value != done.content:
+        log.warning("%s is damaged: its rows are predicted again", files.rows)
+        return Progress()
+    return done
+
+
+def _running(file: Path, size: int) -> checksums.Running:
+    """The checksum of a file's first bytes, to be gone on with."""
+    running = checksums.Running()
+    with file.open("rb") as handle:
+        for start in range(0, size, MIB):
+            running.add(handle.read(min(MIB, size - start)))
+    return running
 
 
 def _read(path: Path) -> JsonObject | None:
@@ -151,28 +182,35 @@ class Kept:
         self.file: IO[bytes] = files.rows.open("r+b")
         self.file.truncate(done.bytes)  # a torn chunk of an earlier process
         self.file.seek(done.bytes)
+        self.running = _running(files.rows, done.bytes)
         if not done.chunks:
-            done.bytes = self.file.write(writer.header())
+            done.bytes = self._write(writer.header())
 
     def append(self, chunks: list[tuple[int, bytes, int]]) -> None:
         """Add chunks in their order: number of rows, bytes, rows that were cut."""
         for rows, content, cut in chunks:
-            self.file.write(content)
+            self._write(content)
             self.done.add(rows, len(content), cut)
         self.file.flush()
         os.fsync(self.file.fileno())
-        write_text(self.files.state, json.dumps({"what": self.what, "done": vars(self.done)}))
+        self.done.content = self.running.value
+        state = {"what": self.what, "done": vars(self.done)}
+        write_text(self.files.state, json.dumps(checksums.sealed(state)))
+
+    def _write(self, content: bytes) -> int:
+        self.running.add(content)
+        return self.file.write(content)
 
     def publish(self, record: JsonObject) -> JsonObject:
         """Give the finished file its name; returns its record, which lies beside it before."""
         self.file.close()
         whole = self.writer.finish(self.files.rows)
-        record = {**record, "bytes": whole.stat().st_size}
+        record = {**record, "bytes": whole.stat().st_size, "content": checksums.of_file(whole)}
         write_text(self.files.record, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         with whole.open("rb") as file:
             os.fsync(file.fileno())
         whole.replace(self.files.out)
-        shutil.rmtree(self.files.folder)
+        shutil.rmtree(self.files.folder, ignore_errors=True)  # another program may be looking for the lock
         return record
 
 

@@ -3,7 +3,7 @@
     rows --tokenise--> <prepared>/<task>-<split>-<language>-<key>/{data.arrow, meta.json, COMPLETE}
 
 Built by whichever process comes first, with as many workers as pay; others wait for it (see
-:mod:`dist_stilts.parallel.once`). Ranks of a job do not build: they would hold GPUs while they wait.
+:mod:`dist_stilts.once`). Ranks of a job do not build: they would hold GPUs while they wait.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from dist_stilts import once
 from dist_stilts.config import plain
 from dist_stilts.conventions import OnProgress, fingerprint
 from dist_stilts.data.parallel_map import in_order
@@ -25,8 +26,7 @@ from dist_stilts.families.encoding import Encoding, FeatureRow, QaLengths, featu
 from dist_stilts.families.family import Family
 from dist_stilts.families.features import Features, from_table, open_features, schema
 from dist_stilts.families.kinds import family_of
-from dist_stilts.layout import is_complete, split_in_names
-from dist_stilts.parallel.once import build
+from dist_stilts.layout import split_in_names
 from dist_stilts.tasks.sources import data_revision, stream_rows
 from dist_stilts.tasks.spec import Row, TaskSpec, TextRow
 
@@ -88,13 +88,14 @@ def prepare(
         if not may_build:
             state = "is incomplete" if path.exists() else "is not there"
             raise NotPrepared(f"tokenised {wanted.title} {state}", where=path)
-        build(path, lambda temporary: _write(temporary, wanted, tokenizer, progress), is_whole)
+        once.build(path, lambda temporary: _write(temporary, wanted, tokenizer, progress), is_whole)
     return Prepared(open_features(path / DATA), revision, _read_meta(path))
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a tokenised split is there to the last byte: copies between machines break off."""
-    return is_complete(path) and (path / DATA).is_file() and (path / DATA).stat().st_size == _read_meta(path)["bytes"]
+    """Whether a tokenised split is there to the last byte, as it was written: disks rot, and copies between machines
+    break off."""
+    return once.is_whole(path) and (path / DATA).is_file() and (path / DATA).stat().st_size == _read_meta(path)["bytes"]
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

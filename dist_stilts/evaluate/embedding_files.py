@@ -1,22 +1,27 @@
 """Embeddings on disk, one NumPy file per layer: written part by part, resumed after a kill, whole under its name.
 
-A part counts once it is on the disk and the record beside the file says so; a finished file gets its name last. One
-program at a time writes to a folder (its lock is the caller's affair); any number of them read.
+A part counts once it is on the disk and the record beside the file says so, with its checksum; a finished file gets its
+name last. What is no longer what was written is computed again. One program at a time writes to a folder (its lock is
+the caller's affair); any number of them read.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dist_stilts import checksums
 from dist_stilts.layout import EmbeddingFolder, write_text
 
+log = logging.getLogger(__name__)
 DTYPE = np.dtype("<f4")
 
 
@@ -40,16 +45,18 @@ class EmbeddingFiles:
         return self.texts, self.width
 
     def is_whole(self, layer: int) -> bool:
-        """Whether a layer is there to the last byte."""
+        """Whether a layer is there to the last byte, as it was written."""
         file = self.folder.vectors(layer)
-        return file.is_file() and file.stat().st_size == self._bytes(self.texts) and self._noted(layer) == self.texts
+        if not (file.is_file() and file.stat().st_size == self._bytes(self.texts)):
+            return False
+        return self._noted(layer) == self.texts and self._intact(layer, file) == self.texts
 
     def done(self, layer: int) -> int:
         """How many rows of a layer are computed and safe."""
         if self.is_whole(layer):
             return self.texts
         file, noted = self.folder.unfinished(layer), self._noted(layer)
-        return noted if file.is_file() and file.stat().st_size >= self._bytes(noted) else 0
+        return self._intact(layer, file) if file.is_file() and file.stat().st_size >= self._bytes(noted) else 0
 
     def truncated(self, layer: int) -> int:
         """How many of the texts embedded so far were cut."""
@@ -62,7 +69,8 @@ class EmbeddingFiles:
             rows: ``[n, width]`` fp32; truncated: how many of these texts were cut.
         """
         file = self.folder.unfinished(layer)
-        before = self.truncated(layer) if start else 0
+        before, parts = (self.truncated(layer), self._parts(layer)) if start else (0, [])
+        content = np.ascontiguousarray(rows, DTYPE).data.cast("B")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
         # Written, not mapped: a full disk is then an error and no signal that kills the process.
@@ -70,12 +78,15 @@ class EmbeddingFiles:
             handle.truncate(self._bytes(start) if start else 0)
             handle.seek(0, os.SEEK_END)
             handle.write(b"" if start else self._header)
-            handle.write(np.ascontiguousarray(rows, DTYPE).data)
+            handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
         done = start + len(rows)
         record = {**self.made_of, "layer": layer, "texts": self.texts, "done": done, "truncated": before + truncated}
-        write_text(self.folder.record(layer), json.dumps(record, indent=2) + "\n")
+        kept = [part for part in parts if part[0] <= start]
+        if not start or (kept and kept[-1][0] == start):  # of rows of an older version there are none
+            record["parts"] = [*kept, [done, checksums.of_bytes(content)]]
+        write_text(self.folder.record(layer), json.dumps(checksums.sealed(record), indent=2) + "\n")
         if done == self.texts:
             file.replace(self.folder.vectors(layer))
 
@@ -97,12 +108,43 @@ class EmbeddingFiles:
     def _bytes(self, rows: int) -> int:
         return len(self._header) + rows * self.width * DTYPE.itemsize
 
+    def _parts(self, layer: int) -> list[list[Any]]:
+        """Number of the row after each part, and the part's checksum; none if an older version wrote them."""
+        return list(self._record(layer).get("parts", []))
+
+    def _intact(self, layer: int, file: Path) -> int:
+        """How many of the noted rows are what was written."""
+        noted, parts = self._noted(layer), self._parts(layer)
+        return checksums.once(file, ("rows", noted), lambda: self._read_parts(file, parts)) if parts else noted
+
+    def _read_parts(self, file: Path, parts: list[list[Any]]) -> int:
+        start = 0
+        with file.open("rb") as handle:
+            good = handle.read(len(self._header)) == self._header
+            for end, checksum in parts:
+                size = (end - start) * self.width * DTYPE.itemsize
+                if not good or checksums.of_bytes(handle.read(size)) != checksum:
+                    log.warning("%s is damaged behind row %d, from where on it is computed again", file, start)
+                    return start
+                start = int(end)
+        return start
+
     def _noted(self, layer: int) -> int:
         return int(self._record(layer).get("done", 0))
 
     def _record(self, layer: int) -> dict[str, Any]:
-        try:
-            record: dict[str, Any] = json.loads(self.folder.record(layer).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return record
+        file = self.folder.record(layer)
+        found: dict[str, Any] = checksums.once(file, "record", lambda: _read_record(file)) if file.is_file() else {}
+        return found
+
+
+def _read_record(file: Path) -> dict[str, Any]:
+    """What a record says; nothing if it is no longer what was written."""
+    try:
+        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if checksums.is_intact(record):
+            return record
+    except (OSError, ValueError, TypeError):
+        pass
+    log.warning("%s is damaged: what it is of is computed again", file)
+    return {}

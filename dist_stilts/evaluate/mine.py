@@ -23,7 +23,7 @@ from dist_stilts.conventions import OnProgress
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding import Embedder
 from dist_stilts.evaluate.pictures import drawn_curve
-from dist_stilts.evaluate.predict import evaluation_dtype
+from dist_stilts.evaluate.predict import evaluation_dtype, require_dtype
 from dist_stilts.evaluate.retrieval import (
     RetrievalConfig,
     curve_lines,
@@ -143,6 +143,7 @@ def mine_files(request: Request, world: World, progress: OnProgress | None = Non
     Raises:
         UserError: a bad file, a model that is no encoder, embeddings that are not finite.
     """
+    require_dtype(request.dtype)
     seconds: dict[str, float] = {}
     with timed(seconds, "reading"):
         sides = read_sides(request.source, request.target, request.ids)

@@ -20,6 +20,8 @@ from dist_stilts.parallel.world import World
 from dist_stilts.tasks.spec import TaskSpec
 
 DECODING = Decoding()
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Of weights and activations, by name."""
 
 
 @torch.no_grad()
@@ -43,30 +45,18 @@ def predict(
     return sum_by_index(np.concatenate(values), np.concatenate(places), kind.predictions(features))
 
 
-def require_embeddings(features: Features, encoder: Any) -> None:
-    """See that the encoder has an embedding for every token.
-
-    Raises:
-        UserError: it does not: the tokenizer is another model's.
-    """
-    words = encoder.get_input_embeddings().num_embeddings
-    highest = max((int(ids.max()) for ids in features.input_ids.flat if len(ids)), default=0)
-    if highest >= words:
-        raise UserError(
-            f"the tokenizer gives token {highest}, and the encoder has {words} embeddings",
-            fix="Put the tokenizer that the model was trained with into its folder",
-        )
-
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Numbers that models are scored in, by name."""
-
-
 def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:
     """``auto`` is bf16 on a GPU and fp32 on a CPU; otherwise as named."""
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
+    require_dtype(name)
     return DTYPES[name]
+
+
+def require_dtype(name: str) -> None:
+    """Raise UserError for a number format in which nothing is scored."""
+    if name not in ("auto", *DTYPES):
+        raise UserError(f"unknown dtype '{name}'", fix=f"Known: auto, {', '.join(DTYPES)}")
 
 
 def _own_batches(features: Features, batch_size: int, world: World) -> Iterator[np.ndarray]:

@@ -16,6 +16,7 @@ from typing import Any
 from dist_stilts.errors import UserError, near
 from dist_stilts.evaluate.official import GROUPS, LANGUAGES, score_files, suffix
 from dist_stilts.results.order import XTREME
+from dist_stilts.tasks.intact import require_intact
 from dist_stilts.tasks.registry import all_tasks, get_task
 
 WITHOUT_RETRIEVAL = tuple(task for task in XTREME if task not in GROUPS["retrieval"])
@@ -97,6 +98,7 @@ def _score_task(task: str, files: dict[str, Path], folder: Path, refused: list[s
             refused.append(f"{task} {language}: no labels for {files[language]} in {folder}")
             continue
         try:
+            require_intact([labels[language]], folder.parents[1])
             scored = score_files(task, language, files[language], labels[language])
         except UserError as error:
             refused.append(f"{task} {language}: {error}")

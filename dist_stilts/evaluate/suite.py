@@ -37,11 +37,12 @@ from dist_stilts.families.score import Decoding, Score
 from dist_stilts.layout import layer_folder, prediction_file, write_text
 from dist_stilts.model.encoder import load_tokenizer, number_of_layers
 from dist_stilts.model.fine_tuned import load_model
+from dist_stilts.model.fit import require_embeddings
 from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
-from dist_stilts.ranges import at_least, check, key, one_of, text
+from dist_stilts.ranges import at_least, key, one_of, text
 from dist_stilts.report.progress import say
 from dist_stilts.results.files import append, read
 from dist_stilts.results.record import PERCENT, THRESHOLD, Model, ResultRecord, Scoring, Training
@@ -140,7 +141,6 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
     Raises:
         UserError: unknown task, split or language; missing data; a model without the head; rows that were trained on.
     """
-    check(job.config)
     wanted = with_matchings(units(job), job)
     job = within_reach(job, wanted, silent=not world.is_main)
     known = known_records(job) if world.is_main else []
@@ -264,8 +264,8 @@ def score(
     else:
         wanted = rows_of(unit, job)
         prepared = prepare(wanted, tokenizer, job.prepared, may_build=world.size == 1)
-        found = score_rows(model, wanted, prepared.features, world, job.config)
-        revision = prepared.revision
+        require_embeddings(prepared.features.input_ids.flat, model.encoder)
+        found, revision = score_rows(model, wanted, prepared.features, world, job.config), prepared.revision
         if world.is_main:
             tally.add(unit, found.predictions, prepared.features)
     if world.is_main:

@@ -13,10 +13,11 @@ import torch
 
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.retrieval import wanted_layers
-from dist_stilts.experiment.estimate import longest, words
+from dist_stilts.experiment.estimate import tokenizer_words
+from dist_stilts.experiment.fits import check_lengths
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
-from dist_stilts.model.encoder import architecture, build, most_tokens, number_of_layers
+from dist_stilts.model.encoder import architecture, build, number_of_layers
 from dist_stilts.model.heads import fresh_head
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.spec import RETRIEVAL
@@ -65,10 +66,8 @@ def _check_encoder(recipe: Recipe, runs: Sequence[Run]) -> None:
         trained = dict.fromkeys(name for run in runs for name in run.tasks)
         for name in trained:
             fresh_head(get_task(name), encoder)
-    needed = max((longest(run, recipe) for run in runs if run.tasks), default=0)
-    if needed > (most := most_tokens(encoder)):
-        what = f"encoder.config has positions for {most:,} tokens, but texts may have {needed:,}"
-        raise UserError(what, fix=f"Set data.max_length={most}, or raise max_position_embeddings")
+    for run in runs:
+        check_lengths(run, recipe, encoder)
 
 
 def _check_layers(recipe: Recipe) -> None:
@@ -86,6 +85,6 @@ def _check_layers(recipe: Recipe) -> None:
 def _known_words(recipe: Recipe) -> int | None:
     """Words of the tokenizer, if they are known here."""
     try:
-        return words(recipe)
+        return tokenizer_words(recipe)
     except UserError:
         return None

@@ -20,8 +20,8 @@ from dist_stilts.experiment.identity import trained_content
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.status import RunStatus, State, evaluation_id, read_status, versions, write_status
 from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.once import hold
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
-from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.watch import last_words
 from dist_stilts.parallel.world import World, lost_rank

@@ -70,8 +70,8 @@ def make_world(recipe: Recipe) -> None:
     if recipe.data.simulate:
         from dist_stilts.simulate import write_world
 
-        simulate, root = recipe.data.simulate, folder_of(recipe).world
-        write_world(root, seed=simulate.seed, placebo=simulate.placebo, scale=simulate.scale, on_progress=say)
+        wanted, root = recipe.data.simulate, folder_of(recipe).world
+        write_world(root, seed=wanted.seed, placebo=wanted.placebo, scale=wanted.scale, on_progress=say, own=True)
 
 
 def prepare_data(recipe: Recipe, runs: Sequence[Run]) -> None:

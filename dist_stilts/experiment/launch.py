@@ -19,8 +19,8 @@ from dist_stilts.experiment.execute import pending
 from dist_stilts.experiment.plan import expand, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import RunStatus, State, read_status, set_state, statuses
+from dist_stilts.once import is_held
 from dist_stilts.parallel.network import check_port, free_port
-from dist_stilts.parallel.once import is_held
 
 KEEP_ALIVE = "-o ServerAliveInterval=15 -o ServerAliveCountMax=3"
 """Options by which ssh notices within a minute that a host has died; it would else take a quarter of an hour."""

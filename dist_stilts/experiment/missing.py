@@ -17,11 +17,13 @@ from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import languages_of
 from dist_stilts.experiment.check import looks_at_settings
 from dist_stilts.experiment.claim import check_folder
+from dist_stilts.experiment.fits import foresee
 from dist_stilts.experiment.forecast import check_sizes
 from dist_stilts.experiment.plan import Run, folder_of, has_dev
 from dist_stilts.experiment.run_config import FROM_ENCODER, FROM_RANDOM, Recipe
 from dist_stilts.experiment.training_data import data_root, tokenizer_name
-from dist_stilts.model.adapters import TOKENIZER_FILES, is_adapter, read_adapter
+from dist_stilts.model.adapters import is_adapter, read_adapter
+from dist_stilts.model.folders import TOKENIZER_FILES, check_tokenizer, examine, located, what_there_is
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import base_of, check_source, load_bitext, stream_rows
 from dist_stilts.tasks.spec import RETRIEVAL, PairRow, TaggedRow
@@ -71,6 +73,9 @@ def find_missing(recipe: Recipe, runs: Sequence[Run], ranks: int) -> Findings:
     if runs:
         found.tried(lambda: check_sizes(runs, recipe))
         _look_for_models(recipe, runs, found)
+        wrong, notes = foresee(recipe, runs)
+        found.missing += [line for line in wrong if line not in found.missing]
+        found.notes += notes
         _look_for_data(recipe, runs, found)
     return found
 
@@ -92,7 +97,8 @@ def _look_for_models(recipe: Recipe, runs: Sequence[Run], found: Findings) -> No
 
 def _look_for_model(key: str, name: str, revision: str | None, parts: Sequence[Part], found: Findings) -> None:
     """UserError for a folder that lacks what is needed of it, and for a name that is no model's."""
-    folder = Path(name) if Path(name).is_dir() else _cached(name, revision)
+    found_here = Path(name) if Path(name).is_dir() else _cached(name, revision)
+    folder = found_here and located(found_here)
     if folder is None:
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
             raise UserError(f"{key}: no such model folder", where=name, fix="Give a folder, or a Hub name: owner/model")
@@ -104,11 +110,16 @@ def _look_for_model(key: str, name: str, revision: str | None, parts: Sequence[P
         return
     lacking = [part for part in parts if not any(any(folder.glob(name)) for name in part[1])]
     if is_adapter(folder) and not key.endswith(BASE):
+        examine(folder)
         adapter, wanted = read_adapter(folder), [part for part in parts if part in lacking or part is WEIGHTS]
         _look_for_model(f"{key}{BASE}", adapter.base_model_name_or_path, adapter.revision, wanted, found)
     elif lacking:
         what = " and no ".join(what for what, _ in lacking)
-        raise UserError(f"{key}: the folder has no {what}", where=folder, fix="Give a whole model")
+        raise UserError(f"{key}: the folder has no {what}", where=folder, fix=what_there_is(folder))
+    elif WEIGHTS in parts:
+        examine(folder)
+    if TOKENIZER in parts:
+        check_tokenizer(folder)
 
 
 def _cached(name: str, revision: str | None) -> Path | None:

@@ -32,6 +32,7 @@ from dist_stilts.model.heads import MLM, head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.packing import packs
 from dist_stilts.model.trained_rows import all_rows, train_only
+from dist_stilts.parallel.collectives import gather_values
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import Monitor, say
 from dist_stilts.train.checkpoint import resume
@@ -42,7 +43,8 @@ from dist_stilts.train.micro_batch import probe, remembered
 from dist_stilts.train.owned_state import gather_weights, has_weights, owned_state
 from dist_stilts.train.plan import BatchPlan, derive, task_probabilities
 from dist_stilts.train.selection import Selection
-from dist_stilts.train.stability import degenerate
+from dist_stilts.train.shards import first_not_finite
+from dist_stilts.train.stability import degenerate, refuse_not_finite
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,9 @@ def optimise(
         report = hooks.close(state)
     if world.is_main:
         say(report)
-    weights = gather_weights(engine, selection.weights(engine), owned_state(engine).pieces)
+    exported = selection.weights(engine)
+    refuse_not_finite(state.step, gather_values(first_not_finite(engine, exported)))
+    weights = gather_weights(engine, exported, owned_state(engine).pieces)
     engine.destroy()
     gc.collect()
     model = (whole or model).to("cpu", torch.float32)

@@ -8,7 +8,6 @@ earlier run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,13 @@ import torch
 
 from dist_stilts.conventions import fingerprint, sha256_of
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder, is_complete, whole_folder
+from dist_stilts.layout import RunFolder, is_complete
 from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.model.export import export
 from dist_stilts.model.fine_tuned import load_whole
+from dist_stilts.model.folders import check_config
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
+from dist_stilts.once import alone_in, whole_folder
 
 Tensors = dict[str, torch.Tensor]
 
@@ -75,8 +76,7 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
         UserError: fewer than two models, one twice, one that is not ours or was changed; models that did not begin
             alike; ``out`` is there already.
     """
-    if out.exists():
-        raise UserError("the folder exists", where=out, fix="Choose another --out, or delete it")
+    require_new(out)
     parts = [_read(folder) for folder in models]
     _check(parts)
     mean = Mean()
@@ -85,9 +85,17 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
         mean.add(dict(model.named_parameters()))
     model.load_state_dict(mean.value(), strict=False)  # buffers are not trained
     provenance = _joined(parts, weights_digest(model.encoder))
-    with whole_folder(out) as temporary:
-        export(temporary, model, load_tokenizer(str(parts[0].folder)), provenance)
+    with alone_in(out):
+        require_new(out)  # another program may have made it meanwhile
+        with whole_folder(out) as temporary:
+            export(temporary, model, load_tokenizer(str(parts[0].folder)), provenance)
     return provenance, _doubts(parts)
+
+
+def require_new(out: Path) -> None:
+    """UserError if the folder is there already."""
+    if out.exists():
+        raise UserError("the folder exists", where=out, fix="Choose another --out, or delete it")
 
 
 def _read(given: Path) -> Part:
@@ -98,7 +106,7 @@ def _read(given: Path) -> Part:
         raise UserError("no model of ours is here", where=given, fix="Give the folder of a finished run, or its model/")
     if not provenance.start:
         raise UserError("the model does not say what it started from", where=folder, fix="Train it with this version")
-    config = json.loads(_content(folder / "config.json"))
+    config = check_config(folder)
     facts = {
         "heads": sorted(provenance.heads),
         "architecture": {key: value for key, value in config.items() if key != "transformers_version"},

@@ -11,17 +11,20 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import write_text
 from dist_stilts.model.encoder import quiet_transformers
+from dist_stilts.model.finite import not_finite
 from dist_stilts.model.heads import Head, joined
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.pooling_files import SentenceReading, write_pooling
-from dist_stilts.model.provenance import Provenance, write_provenance
+from dist_stilts.model.provenance import Provenance, checksums_of_weights, write_provenance
 from dist_stilts.model.saved_heads import folders_of_heads
 
 WEIGHTS = "model.safetensors"
@@ -36,7 +39,16 @@ def export(folder: Path, model: MultiTaskModel, tokenizer: Any, provenance: Prov
 
     Args:
         provenance: its ``heads`` say which tasks each of the model's heads is of.
+
+    Raises:
+        UserError: weights that are not finite.
     """
+    if bad := not_finite(model.named_parameters()):
+        raise UserError(
+            f"{len(bad)} tensors hold NaN or infinity (first: {bad[0]}) and are not written as a model",
+            where=folder,
+            code=EXIT_FAILED,
+        )
     quiet_transformers()
     tokenizer.backend_tokenizer.no_truncation()
     places = folders_of_heads(folder, {name: provenance.heads[name] for name in model.heads})
@@ -50,7 +62,7 @@ def export(folder: Path, model: MultiTaskModel, tokenizer: Any, provenance: Prov
     for place in {folder, *places.values()}:
         tokenizer.save_pretrained(str(place))
     write_pooling(folder, SentenceReading())
-    write_provenance(folder, provenance)
+    write_provenance(folder, replace(provenance, files=checksums_of_weights(folder)))
 
 
 def _write_several(folder: Path, model: MultiTaskModel, places: Mapping[str, Path]) -> None:

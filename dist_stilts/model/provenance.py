@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dist_stilts import checksums
 from dist_stilts.conventions import sha256_of
-from dist_stilts.errors import refused
+from dist_stilts.errors import UserError, refused
 from dist_stilts.layout import write_text
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Provenance:
         carried: names of the heads that were then loaded, fresh and dropped.
         degenerate: why the run was labelled so (stuck at chance, one predicted class), if it was.
         averaged_from: run, run_id and digest of each model that this one is the average of.
+        files: files of weights, by their names in the folder, to their checksums; none in older versions.
     """
 
     run: str
@@ -48,6 +50,7 @@ class Provenance:
     carried: dict[str, list[str]] = field(default_factory=dict)
     degenerate: str | None = None
     averaged_from: list[dict[str, str]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 def weights_digest(module: nn.Module, apart_from: nn.Module | None = None) -> str:
@@ -83,3 +86,21 @@ def read_provenance(folder: Path) -> Provenance | None:
 def write_provenance(folder: Path, provenance: Provenance) -> None:
     """Write the provenance of an export."""
     write_text(folder / PROVENANCE, json.dumps(asdict(provenance), indent=2))
+
+
+def checksums_of_weights(folder: Path) -> dict[str, str]:
+    """What the provenance of an export says of its files."""
+    return checksums.of_folder(folder, "*.safetensors")
+
+
+def require_intact(folder: Path, provenance: Provenance | None) -> None:
+    """UserError if a file of an export's weights is not the one that was written; one that is not there is left to
+    whoever looks for it, and anyone else's model is as it is."""
+    for name, expected in sorted(provenance.files.items()) if provenance else ():
+        if (folder / name).exists() and (wrong := checksums.damage(folder / name, expected)):
+            raise UserError(
+                f"damaged, or changed since it was exported ({wrong})",
+                where=folder / name,
+                fix="Copy it again or delete the model's folder and run its recipe again; if you changed it on purpose,"
+                f' take its line out of "files" in {PROVENANCE}',
+            )

@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from dist_stilts import checksums
 from dist_stilts.errors import UserError
-from dist_stilts.layout import is_complete, whole_folder
+from dist_stilts.layout import COMPLETE, is_complete, write_text
+from dist_stilts.once import build, damage, noted
 from dist_stilts.simulate import choice, corpora, nli, tasks
 from dist_stilts.simulate.frames import ConceptWorld, Frame
 from dist_stilts.simulate.grammar import sentence
@@ -25,6 +29,8 @@ from dist_stilts.simulate.tokenizer import write_tokenizer
 FORMAT = 3
 """Version of the generator: raised whenever the same seed gives other files."""
 MANIFEST = "world.json"
+IDENTITY = ("format", "seed", "placebo", "scale")
+"""What of the manifest says which world it is."""
 ROWS: dict[str, int] = {
     "mlm": 9000,
     "mnli train premises": 2000, "mnli dev premises": 134,
@@ -46,13 +52,15 @@ def write_world(
     placebo: bool = False,
     scale: float = 1.0,
     on_progress: Callable[[str], None] | None = None,
+    own: bool = False,
 ) -> Path:
-    """Write the world of ``seed`` to ``out``, or do nothing if it is there already.
+    """Write the world of ``seed`` to ``out``, or do nothing if it is there already; safe from many processes at once.
 
     Args:
         placebo: the world in which distance is a mere label; see :func:`languages`.
         scale: multiplies all numbers of rows (tests use small worlds).
         on_progress: told what is being written.
+        own: whether nothing but this world is ever in ``out``; what is then no whole world is made again.
 
     Returns:
         ``out``, a data root with ``world.json``, ``tokenizer/``, ``labels/`` and one folder per task.
@@ -60,32 +68,53 @@ def write_world(
     Raises:
         UserError: ``out`` holds something else.
     """
-    identity = {"format": FORMAT, "seed": seed, "placebo": placebo, "scale": scale}
-    if _is_there(out, identity):
-        return out
+    identity = dict(zip(IDENTITY, (FORMAT, seed, placebo, scale), strict=True))
     if not scale > 0:
         raise UserError(f"scale must be above 0, not {scale}")
-    with whole_folder(out) as folder:
+
+    def write(folder: Path) -> None:
         _Writer(folder, seed, placebo, scale, on_progress or (lambda _: None)).write_all(identity)
+
+    build(out, write, lambda folder: _is_there(folder, identity, own), keep=True)
     return out
 
 
-def _is_there(out: Path, identity: dict[str, Any]) -> bool:
-    """Whether ``out`` is this very world; UserError if it is anything but that or empty."""
+def _is_there(out: Path, identity: dict[str, Any], own: bool) -> bool:
+    """Whether ``out`` is all of this very world; UserError if it is anything but that, a part of it, or empty."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
-    manifest = out / MANIFEST
-    if is_complete(out) and manifest.is_file():
-        found = json.loads(manifest.read_text(encoding="utf-8"))
-        if {key: found.get(key) for key in identity} == identity:
-            return True
-        differing = ", ".join(
-            f"{key} {found.get(key)}, not {value}" for key, value in identity.items() if found.get(key) != value
-        )
-        raise UserError(
-            f"holds another simulated world ({differing})", where=out, fix="Name another folder or remove it"
-        )
-    raise UserError("is in use and is no simulated world", where=out, fix="Name another folder or remove it")
+    found, checksum = _manifest(out), noted(out).get(MANIFEST)
+    if not found and not own and not checksum:
+        raise UserError("is in use and is no simulated world", where=out, fix="Name another folder or remove it")
+    if checksum and checksums.damage(out / MANIFEST, checksum):
+        return False
+    differing = [f"{key} {found.get(key)}, not {value}" for key, value in identity.items() if found.get(key) != value]
+    if found and differing:
+        what = f"holds another simulated world ({', '.join(differing)})"
+        raise UserError(what, where=out, fix="Name another folder or remove it")
+    if not found or not is_complete(out) or damage(out):
+        return False
+    return bool(checksum) or _adopted(out, identity)
+
+
+def _manifest(out: Path) -> dict[str, Any]:
+    """What a folder says that it is; nothing if it is no simulated world."""
+    try:
+        found = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and {*IDENTITY} <= found.keys() else {}
+
+
+def _adopted(out: Path, identity: dict[str, Any]) -> bool:
+    """Whether a world of an older version, which noted no checksums, has all files; it gets checksums as it is."""
+    with TemporaryDirectory() as small:  # a world's files have the same names at any scale
+        _Writer(Path(small), identity["seed"], identity["placebo"], 0.0, lambda _: None).write_all({})
+        if any(not (out / name).is_file() for name in checksums.of_folder(Path(small))):
+            return False
+    with suppress(OSError):  # somebody else's, to be read only
+        write_text(out / COMPLETE, json.dumps(checksums.of_folder(out)))
+    return True
 
 
 class _Writer:

@@ -14,7 +14,7 @@ from typing import Any
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import TRUNK, Recipe
 from dist_stilts.experiment.status import RunStatus, State, is_done, read_status, set_state
-from dist_stilts.parallel.once import is_held
+from dist_stilts.once import is_held
 
 DONE, RUNNING, READY, WAITING, FAILED, BLOCKED = "done", "running", "ready", "waiting", "failed", "blocked"
 STATES = (DONE, RUNNING, READY, WAITING, FAILED, BLOCKED)

@@ -19,6 +19,7 @@ from dist_stilts.errors import UserError, nearest
 from dist_stilts.layout import translation_file
 from dist_stilts.tasks.files import digest, exists, parse_object, read_whole, shown
 from dist_stilts.tasks.hub import hub_config, hub_rows, table_records, table_revision
+from dist_stilts.tasks.intact import require_intact
 from dist_stilts.tasks.languages import TRANSLATABLE, in_order
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.rows_json import read_rows
@@ -309,6 +310,7 @@ def _require_files(spec: TaskSpec, root: Path, split: str, lang: str) -> list[Pa
             f"{spec.name} {split} for '{lang}' is not on disk: expected {' and '.join(missing)}",
             fix=f"{way}; languages on disk: {here}",
         )
+    require_intact(files, root)
     return files
 
 

@@ -3,7 +3,7 @@
 checkpoints/step-000500/shard-0.safetensors   what rank 0 owns: fp32 weights, moments, and the weights chosen so far;
                                               its header says which stretch of which parameter lies where
                         state.json            how far training was
-                        COMPLETE              SHA-256 of every file above, written last
+                        COMPLETE              checksum of every file above, written last; any other file is nobody's
 
 Nothing in it depends on the number of ranks or the ZeRO stage. Random generators have no place in it: each step seeds
 its own.
@@ -21,12 +21,13 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError
 
-from dist_stilts.conventions import sha256_of_file, sha256_of_text
+from dist_stilts import checksums
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import COMPLETE, RunFolder, is_complete, publish, write_text
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value, gather_values
 from dist_stilts.parallel.world import World
-from dist_stilts.train.shards import read_shards, write_shard
+from dist_stilts.train.shards import first_not_finite, read_shards, write_shard
+from dist_stilts.train.stability import refuse_not_finite
 
 T = TypeVar("T")
 
@@ -36,7 +37,8 @@ class TrainState:
     """How far a phase has come; the same on every rank.
 
     Attributes:
-        step: optimiser steps gone through; skipped: those of them that were left out.
+        step: optimiser steps gone through; skipped: those of them that were left out; trailing: of these the last ones,
+            after which no step was taken.
         before: steps that the optimiser had taken when the phase began: it may go on with another's training.
         tokens: real tokens seen, all ranks; slots: padded places that they lay in.
         seconds, saving_seconds, scoring_seconds: wall time, earlier processes included: training, checkpoints, English
@@ -52,6 +54,7 @@ class TrainState:
 
     step: int = 0
     skipped: int = 0
+    trailing: int = 0
     before: int = 0
     tokens: int = 0
     slots: int = 0
@@ -84,11 +87,13 @@ def save(
         chosen: flat fp32 weights, laid out as the engine's, that may be exported in the place of the last; or none.
 
     Raises:
-        UserError: one rank could not write (on every rank alike); what was there before is untouched.
+        UserError: weights that are not finite, or one rank could not write (on every rank alike); what was there before
+            is untouched.
     """
     final = run.checkpoint(state.step)
     if broadcast_value(is_complete(final)):
         return
+    refuse_not_finite(state.step, gather_values(first_not_finite(engine, chosen, own=True)))
     temporary = final.with_name(f".{final.name}.partial")
     here = f"cannot save the checkpoint of step {state.step}"
     together(lambda: _clear(temporary) if world.is_main else None, here)
@@ -129,7 +134,7 @@ def resume(
             where=folder,
             fix="Delete the run's checkpoints, or bring the data back as it was",
         )
-    return state, read_shards(folder, engine, state.count)
+    return state, _read(folder, engine, state.count)
 
 
 def _read_state(folder: Path) -> TrainState:
@@ -151,8 +156,18 @@ def _take_over(folder: Path, engine: Any, world: World) -> int:
                 fix="Delete the folder of that run; the same command trains it again",
             )
     count = _read_state(folder).count
-    read_shards(folder, engine, count)
+    _read(folder, engine, count)
     return count
+
+
+def _read(folder: Path, engine: Any, count: int) -> list[torch.Tensor]:
+    """The shards, which older versions wrote whatever was in them."""
+    shards = [folder / name for name in _digests(folder) if name.startswith("shard-")]
+    chosen = read_shards(shards, engine, count)
+    if bad := [name for name in gather_values(first_not_finite(engine, chosen, own=True)) if name]:
+        fix = "Delete it; the same command goes on from the one before, or from the start"
+        raise UserError(f"the checkpoint holds NaN or infinity (first: {bad[0]})", where=folder, fix=fix)
+    return chosen
 
 
 def together(action: Callable[[], T], what: str) -> list[T]:
@@ -181,7 +196,7 @@ def _finish(temporary: Path, final: Path, state: TrainState, digests: dict[str, 
     """State and marker, last of all the name."""
     text = json.dumps(asdict(state), indent=2)
     write_text(temporary / "state.json", text)
-    digests["state.json"] = sha256_of_text(text)
+    digests["state.json"] = checksums.of_text(text)
     publish(temporary, final, json.dumps(digests))
 
 
@@ -206,17 +221,19 @@ def _newest_good(run: RunFolder, world: World, warn: Callable[[str], None]) -> P
 def _shares(folder: Path, world: World) -> Iterator[str]:
     """What is wrong with this rank's share of a checkpoint's files."""
     try:
-        digests = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
+        digests = _digests(folder)
         names = sorted(digests)
     except (OSError, ValueError, TypeError):
         yield f"{COMPLETE} cannot be read" if world.is_main else ""
         return
     for name in names[world.rank :: world.size]:
-        try:
-            if sha256_of_file(folder / name) != digests[name]:
-                yield f"the checksum of {name} differs"
-        except OSError as error:
-            yield f"{name}: {error.strerror}"
+        yield checksums.damage(folder / name, digests[name]) or ""
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The files of a checkpoint and their checksums; whatever else lies there is no part of it."""
+    found: dict[str, str] = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
+    return found
 
 
 def finished(run: RunFolder) -> list[Path]:

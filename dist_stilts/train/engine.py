@@ -154,6 +154,11 @@ def skipped(engine: Any) -> int:
     return int(engine.skipped_steps)
 
 
+def scales_losses(engine: Any) -> bool:
+    """Whether losses are multiplied by a number that is made smaller whenever a gradient overflows, as fp16 does."""
+    return bool(engine.fp16_enabled())
+
+
 def forget_gradients(engine: Any) -> None:
     """Clear what DeepSpeed (0.19.8) keeps of a finished step's gradients and would take for the next one's.
 

@@ -21,10 +21,10 @@ from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
 from dist_stilts.train.ahead import Make, ahead
 from dist_stilts.train.checkpoint import TrainState
-from dist_stilts.train.engine import forget_gradients, gradient_norm, set_learning_rate, skipped
+from dist_stilts.train.engine import forget_gradients, gradient_norm, scales_losses, set_learning_rate, skipped
 from dist_stilts.train.plan import BatchPlan, TrainConfig, learning_rate
 from dist_stilts.train.selection import DevScore, Selection
-from dist_stilts.train.stability import refuse_more_skips
+from dist_stilts.train.stability import refuse_an_end_left_out, refuse_more_skips
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ def train(engine: Any, work: Work, state: TrainState, selection: Selection, worl
 
     Raises:
         Preempted: a rank was asked to stop; all have saved.
-        UserError: too many steps whose loss or gradient was not finite (on every rank alike).
+        UserError: too many steps whose loss or gradient was not finite, or the last one, or weights that are not (on
+            every rank alike).
     """
     try:
         with ahead(partial(work.batches, world=world), work.plan.steps) as batches:
@@ -95,6 +96,7 @@ def steps(
             with timed(state, "scoring_seconds"):
                 selection.after_score(engine, state, hooks.score_dev(state))
         if last or state.stopped:
+            refuse_an_end_left_out(state.step, state.trailing)
             return
 
         rate = learning_rate(config, plan, state.step)
@@ -106,6 +108,8 @@ def steps(
         if last or due(state.step, config.log_every):
             hooks.log(state, meter.values(rate, gradient_norm(engine)))
             meter = Meter()
+        if last:  # before the checkpoint, so that a mended cause finds the one from before
+            refuse_an_end_left_out(state.step, state.trailing)
         # Before the score of the same step: whoever starts from here takes that score again, and decides as we do.
         if last or due(state.step, config.save_every):
             with timed(state, "saving_seconds"):
@@ -139,6 +143,9 @@ def take_step(
 
     state.step += 1
     state.skipped += left_out
+    # fp16 looks for the scale of its losses by leaving out steps, whose losses are finite.
+    went_wrong = left_out and not (math.isfinite(mean) and scales_losses(engine))
+    state.trailing = state.trailing + left_out if went_wrong else 0
     state.tokens += int(tokens)
     state.slots += int(slots)
     if not left_out:

@@ -6,10 +6,12 @@ XLM-R Large is known for it at ordinary learning rates, with the same data and a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dist_stilts.errors import EXIT_FAILED, UserError
 
+LOWER = "Lower train.learning_rate or raise train.warmup; the last checkpoint is untouched"
+"""What to do about a training that blew up."""
 STUCK = 0.98
 """A loss above this share of chance has learned nothing."""
 SEEDS_APART = 1_000_003
@@ -27,7 +29,31 @@ def refuse_more_skips(step: int, skipped: int, allowed: int) -> None:
         raise UserError(
             f"the loss or its gradient is not finite at step {step}, and {skipped - 1} steps were left out before",
             code=EXIT_FAILED,
-            fix="Lower train.learning_rate or raise train.warmup; the last checkpoint is untouched",
+            fix=LOWER,
+        )
+
+
+def refuse_an_end_left_out(step: int, left_out: int) -> None:
+    """UserError, the same on all ranks, if a training ends with steps that were left out: its weights are those from
+    before something went wrong."""
+    if left_out:
+        raise UserError(
+            f"the loss or its gradient is not finite at step {step}, where training ends, and the last "
+            f"{f'{left_out} steps were' if left_out > 1 else 'step was'} left out",
+            code=EXIT_FAILED,
+            fix=LOWER,
+        )
+
+
+def refuse_not_finite(step: int, bad: Sequence[str]) -> None:
+    """UserError, the same on all ranks, if weights are NaN or infinite.
+
+    Args:
+        bad: the names of such parameters, by rank that owns them; the same on all ranks.
+    """
+    if names := [name for name in bad if name]:
+        raise UserError(
+            f"the weights are not finite after step {step} (first: {names[0]})", code=EXIT_FAILED, fix=LOWER
         )
 
 

@@ -20,17 +20,19 @@ from typing import Any
 
 import torch
 
+from dist_stilts import checksums
 from dist_stilts.config import differences
 from dist_stilts.conventions import ENGLISH, OnProgress, fingerprint
 from dist_stilts.errors import UserError
 from dist_stilts.families.family import Family
 from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import translation_file, translation_parts, translation_record, write_text
+from dist_stilts.once import hold
 from dist_stilts.parallel.collectives import barrier, broadcast_value
-from dist_stilts.parallel.once import hold
 from dist_stilts.parallel.world import World
 from dist_stilts.tasks.files import sha256
 from dist_stilts.tasks.hub import fetch_model
+from dist_stilts.tasks.intact import require_translation
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.rows_json import row_to_json
 from dist_stilts.tasks.sources import load_rows, parse_split, task_folder
@@ -148,20 +150,22 @@ class Work:
         if not broadcast_value(held is not None):
             raise UserError("another program is translating this", where=self.file)
         try:
+            if record := broadcast_value(_finished(self.file, self.what) if self.world.is_main else None):
+                return record  # of another program, which had just come to its end
             texts = (text for row in self.rows for text in self.kind.to_translate(row))
             plan_ = plan(texts, self.translator.length, self.translator.limit, self.how["batch_size"])
             self._translate(plan_, parts, progress)
             barrier()
             record = broadcast_value(self._write(plan_, parts) if self.world.is_main else {})
             if held:
-                shutil.rmtree(parts)
+                shutil.rmtree(parts, ignore_errors=True)  # another program may be looking for the lock
         finally:
             if held:
                 held.release()
         return record
 
     def _translate(self, plan_: Plan, parts: Path, progress: OnProgress | None) -> None:
-        done = broadcast_value(sorted(read(parts)) if self.world.is_main else [])
+        done = broadcast_value(sorted(read(parts, tell=True)) if self.world.is_main else [])
         left = sorted(set(range(len(plan_.batches))) - set(done))
         title = f"translating {self.what['task']} {self.what['split']} {self.language}"
         per_turn = BATCHES_PER_TURN * self.world.size
@@ -208,6 +212,7 @@ class Work:
                 "pieces that the model did not end": sum(one.cut for one in pieces.values()),
             },
         }
+        record["content"] = checksums.of_text("".join(lines))
         # The rows last: where they are, their record is.
         write_text(translation_record(self.file), json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         write_text(self.file, "".join(lines))
@@ -247,6 +252,7 @@ def _finished(file: Path, what: dict[str, Any]) -> dict[str, Any] | None:
         raise UserError("there is a file already, and no record of what made it", where=file, fix=fix) from None
     if changes := differences({key: record.get(key) for key in what}, what):
         raise UserError(f"holds another translation ({', '.join(changes)})", where=file, fix=fix)
+    require_translation(file)
     return record
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +85,25 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
     return cli_
 
 
+@pytest.fixture
+def race(tmp_path: Path) -> Callable[..., list[tuple[int, str]]]:
+    """``race(first, second, delay=0.1)``: exit codes and errors of two programs, of which the second starts later."""
+
+    def race_(*commands: list[str], delay: float, seconds: float = 200) -> list[tuple[int, str]]:
+        processes, errors = [], [tmp_path / f"{number}.err" for number in range(len(commands))]
+        for command, err in zip(commands, errors, strict=True):
+            processes.append(warm.start(warm.program, tuple(command), environment(), err.with_suffix(".out"), err))
+            time.sleep(delay)
+        for process in processes:
+            process.join(seconds)
+            assert process.pid
+            kill_tree(process.pid)
+            process.join()
+        return [(process.exitcode or 0, err.read_text()) for process, err in zip(processes, errors, strict=True)]
+
+    return race_
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Path:
     """The tiny recipe."""
@@ -131,3 +152,30 @@ def whole(faults_out: Path) -> Callable[[str], Outcome]:
 def _server_of_forks() -> None:
     """It imports for seconds, which no test is to pay for."""
     warm.server()
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> dict[str, Path]:
+    """A small world, two models with heads for XNLI and UD-POS that began alike, and files to mine and to predict."""
+    from dist_stilts.model.encoder import load_tokenizer, new_encoder
+    from dist_stilts.model.export import export
+    from dist_stilts.model.heads import head_name
+    from dist_stilts.model.multitask import MultiTaskModel
+    from dist_stilts.model.provenance import Provenance, weights_digest
+    from dist_stilts.simulate import write_world
+    from dist_stilts.tasks.registry import get_task
+
+    root, specs = tmp_path_factory.mktemp("places"), [get_task("xnli"), get_task("udpos")]
+    world = write_world(root / "world", scale=0.02)
+    tokenizer = load_tokenizer(str(world / "tokenizer"))
+    sizes = {"num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 32}
+    config = {"model_type": "xlm-roberta", **sizes, "max_position_embeddings": 66}
+    for seed in range(2):
+        model = MultiTaskModel(new_encoder(config, None, None, tokenizer, seed=seed), specs)
+        heads, digest = {head_name(spec): [spec.name] for spec in specs}, weights_digest(model.encoder)
+        export(root / f"model{seed}", model, tokenizer, Provenance("r", "i", "random", digest, [], heads, "s", "h"))
+    english = [line.split("\t")[:2] for line in (world / "xnli" / "test-en.tsv").read_text().splitlines()]
+    (root / "rows.jsonl").write_text("".join(json.dumps({"text_a": a, "text_b": b}) + "\n" for a, b in english))
+    for number in range(2):
+        (root / f"side{number}").write_text("".join(f"{pair[number]}\n" for pair in english))
+    return {"rows": root, "world": world, "recipe": tiny, **{f"model{n}": root / f"model{n}" for n in range(2)}}

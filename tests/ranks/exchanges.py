@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from dist_stilts.parallel import collectives, once
+from dist_stilts import once
+from dist_stilts.parallel import collectives
 from dist_stilts.parallel.world import World
 
 SIZE = 10

@@ -20,11 +20,13 @@ ROOT = Path(__file__).parents[2]
 
 FLOORS = {
     0: {
+        "checksums",
         "config",
-        "layout",
-        "errors",
         "conventions",
+        "errors",
+        "layout",
         "names",
+        "once",
         "private_names",
         "ranges",
         "recipe_file",

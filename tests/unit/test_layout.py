@@ -17,7 +17,6 @@ from dist_stilts.layout import (
     publish,
     require_writable,
     split_in_names,
-    whole_folder,
     write_text,
 )
 
@@ -42,23 +41,6 @@ def test_old_file_is_intact_if_writing_fails(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OSError, match="No space left"):
         write_text(path, "new")
     assert path.read_text() == "old"
-
-
-def test_folder_is_invisible_until_its_block_ends_and_absent_after_an_exception(tmp_path: Path) -> None:
-    def attempt(name: str) -> None:
-        with whole_folder(tmp_path / "model") as folder:
-            (folder / name).write_text("all")
-            assert not (tmp_path / "model").exists()
-            if name == "first":
-                raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        attempt("first")
-    assert not (tmp_path / "model").exists()
-    attempt("second")
-    assert is_complete(tmp_path / "model")
-    assert sorted(file.name for file in (tmp_path / "model").iterdir()) == [COMPLETE, "second"]
-    assert (tmp_path / "model" / "second").read_text() == "all"
 
 
 def test_marker_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from models_made import features_of, save_checkpoint
+from rot import flip_bit
 
 from dist_stilts.apply.job import Request, predict_files
 from dist_stilts.apply.predictions import Wish
@@ -220,6 +222,32 @@ def test_what_was_stopped_goes_on_and_ends_with_the_same_bytes(checkpoint: Any, 
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert [path.name for path in tmp_path.glob(".out*")] == []
     assert predict_files(stopped, ALONE, said.append)["made"] is False
+
+
+@pytest.mark.parametrize("file", ["rows", "state.json", "out.csv"])
+def test_rotten_predictions_are_made_again_and_finished_ones_refused(
+    file: str, checkpoint: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "in.csv").write_text("text\n" + "".join(f"text {n}\n" for n in range(1500)), encoding="utf-8")
+    wanted = request(checkpoint("sequence"), [tmp_path / "in.csv"], tmp_path / "out.csv")
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "predicting" and done > total / 2 and file != "out.csv":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with contextlib.suppress(preemption.Preempted), preemption.listening():
+        predict_files(wanted, ALONE, lambda _: None, stop)
+    if file == "out.csv":
+        flip_bit(tmp_path / file)
+        with pytest.raises(UserError, match=r"out\.csv: is no longer what was written\. Name another with --out"):
+            predict_files(wanted, ALONE, lambda _: None)
+        return
+    damaged = tmp_path / ".out.csv.partial" / file
+    flip_bit(damaged)
+    record = predict_files(wanted, ALONE, lambda _: None)
+    assert [record["rows"], record["predicted_now"]] == [1500, 1500]
+    assert len((tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()) == 1501
+    assert [f"{damaged} is damaged" in line.getMessage() for line in caplog.records] in ([True], [])
 
 
 def test_other_inputs_or_another_model_are_not_mixed_with_what_is_there(

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 from models_made import export_model
+from rot import flip_bit
 from tokenizers import processors
 
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate import embedding, embedding_files
 from dist_stilts.evaluate.embedding import Embedder, Reading, cut, dealt, special_tokens_around
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.parallel.once import hold
+from dist_stilts.once import hold
 from dist_stilts.parallel.world import current
 
 TEXTS = (
@@ -205,6 +206,44 @@ def test_a_killed_job_goes_on_after_the_last_whole_part(
     assert found.tobytes() == expected.tobytes()
     assert sum(passes) == whole - 3 * (2 if when == "between parts" else 1)
     assert len(list(tmp_path.iterdir())) == len(before) + 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.06, 0.2, 0.5, 0.999])
+@pytest.mark.parametrize("killed", [True, False], ids=["unfinished", "finished"])
+def test_rotten_embeddings_are_computed_again_from_there_on_with_one_line(
+    make: Make, passes: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, share: float, killed: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(embedding, "PART_TEXTS", 3)
+    expected = np.array(make(cache=tmp_path / "uninterrupted")(TEXTS)[0])
+    if killed:
+        with monkeypatch.context() as patch:
+            die_at_second(patch, "between parts")
+            with pytest.raises(Killed):
+                make(cache=tmp_path / "rotten")(TEXTS)
+    else:
+        make(cache=tmp_path / "rotten")(TEXTS)
+    [file] = tmp_path.glob("rotten/*/*.npy*") if not killed else tmp_path.glob("rotten/*/.*.npy.partial")
+    os.utime(file, (0, 0))
+    flip_bit(file, share)
+    passes.clear()
+    (found,) = make(cache=tmp_path / "rotten")(TEXTS)
+    assert found.tobytes() == expected.tobytes()
+    good = 3 if killed and share > 0.9 else 0  # the first part
+    assert sum(passes) == len(TEXTS) - good
+    assert [f"{file} is damaged behind row" in record.getMessage() for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("change", [("truncated", 1), ("done", 9), ("parts", [])])
+def test_a_record_of_embeddings_that_was_changed_is_not_believed(
+    make: Make, passes: list[int], tmp_path: Path, change: tuple[str, Any]
+) -> None:
+    (found,) = make()(TEXTS)
+    whole, record = sum(passes), Path(found.filename).with_suffix(".json")  # type: ignore[attr-defined]
+    record.write_text(json.dumps(json.loads(record.read_text()) | dict([change])))
+    make()(TEXTS)
+    assert sum(passes) == 2 * whole
+    assert make().truncated(TEXTS) == 0
 
 
 def die_at_second(monkeypatch: pytest.MonkeyPatch, when: str) -> None:

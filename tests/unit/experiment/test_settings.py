@@ -79,7 +79,7 @@ study.mfu=nan study.sizes=[-1] study.sizes_of={mnli:[-1]} study.seeds=[-1] study
 encoder.config.num_attention_heads=0 encoder.config.num_attention_heads=3 encoder.config.num_hidden_layers=-1
 encoder.config.num_hidden_layers=1.5 encoder.config.num_hidden_layers=x
 encoder.config.intermediate_size=0 encoder.config.vocab_size=10 encoder.config.vocab_size=-1
-encoder.config.max_position_embeddings=3 encoder.config.max_position_embeddings=40
+encoder.config.max_position_embeddings=0
 encoder.config.hidden_dropout_prob=2 encoder.config.attention_probs_dropout_prob=nan
 encoder.config.initializer_range=-1 encoder.config.layer_norm_eps=0 encoder.config.pad_token_id=99999
 """
@@ -152,7 +152,7 @@ def test_every_number_has_a_range_and_what_is_outside_a_range_is_refused(recipe:
         (["data.qa.stride=384"], "override data.qa.stride=384: data.qa.stride: a stride of 384 tokens leaves gaps"),
         (["phases.xnli.train.eps=0"], "override phases.xnli.train.eps=0: wrong value for 'phases.xnli.train.eps': 0.0"),
         (["encoder.config.vocab_size=10"], "encoder.config: vocab_size is 10, but the tokenizer has"),
-        (["data.max_length=65"], "positions for 64 tokens, but texts may have 65"),
+        (["data.max_length=65"], "data.max_length=65: the encoder reads 64 tokens at most"),
     ],
 )
 def test_a_wrong_setting_is_said_with_where_it_was_given_and_what_would_be_right(

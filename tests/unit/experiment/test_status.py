@@ -32,9 +32,9 @@ from dist_stilts.experiment.status import (
     versions,
     write_status,
 )
-from dist_stilts.layout import RunFolder, whole_folder, write_text
+from dist_stilts.layout import RunFolder, write_text
 from dist_stilts.model.provenance import weights_digest
-from dist_stilts.parallel.once import is_held
+from dist_stilts.once import is_held, whole_folder
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
 from dist_stilts.report.closing import Figures

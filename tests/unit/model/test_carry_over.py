@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +30,7 @@ from dist_stilts.model.export import export
 from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.model.provenance import Provenance, weights_digest
+from dist_stilts.model.provenance import PROVENANCE, Provenance, weights_digest
 from dist_stilts.tasks.registry import get_task
 
 MNLI, XNLI, UDPOS, MLM = (get_task(name) for name in ("mnli", "xnli", "udpos", "mlm"))
@@ -236,8 +238,12 @@ def test_a_model_without_the_tasks_head_is_refused(start: Path) -> None:
         load_model(str(start), [XNLI, get_task("commonsenseqa")])
     assert len(load_model(str(start), [])[0].heads) == 0, "retrieval needs none"
     (start / "heads" / "mnli" / "config.json").unlink()
-    with pytest.raises(UserError, match=r"heads/mnli: cannot read the model's configuration"):
+    with pytest.raises(UserError, match=r"heads/mnli: the model lacks its head"):
         load_model(str(start), [XNLI])
+    shutil.rmtree(start / "heads" / "mnli")
+    assert load_model(str(start), [UDPOS])[0].heads.keys() == {head_name(UDPOS)}, "its neighbours are there"
+    with pytest.raises(UserError, match=r"heads/mnli: the model lacks its head .* Run its recipe again"):
+        load_model(str(start), [XNLI, UDPOS])
 
 
 @pytest.mark.parametrize("tasks", [[XNLI], [XNLI, UDPOS]], ids=len)
@@ -250,6 +256,10 @@ def test_weights_that_are_not_what_their_provenance_says_are_refused(
     tensors["roberta.embeddings.LayerNorm.bias"][0] += 1e-3
     for file in (tmp_path / "model.safetensors", *tmp_path.glob("heads/*/model-00001*")):
         save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(UserError, match=r"damaged, or changed since .* take its line out of \"files\""):
+        load_model(str(tmp_path), [XNLI])
+    provenance = json.loads((tmp_path / PROVENANCE).read_text())
+    (tmp_path / PROVENANCE).write_text(json.dumps({**provenance, "files": {}}))  # as older versions have it
     with pytest.raises(UserError, match="not the weights of its provenance"):
         load_model(str(tmp_path), [XNLI])
 

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rot import flip_bit
 
 from dist_stilts.errors import UserError
+from dist_stilts.layout import COMPLETE
 from dist_stilts.simulate import Language, write_world
 from dist_stilts.simulate.world import MANIFEST
 
@@ -41,18 +43,44 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed_and_another_o
 
 def test_a_second_call_touches_nothing_and_another_world_in_the_folder_is_refused(tmp_path: Path) -> None:
     out = write_world(tmp_path / "world", scale=TINY)
-    (out / "mlm" / "en.txt").write_text("mine\n", encoding="utf-8")
-    said: list[str] = []
+    before, said = digests(out), list[str]()
     assert write_world(out, scale=TINY, on_progress=said.append) == out
     assert said == []
     with pytest.raises(UserError, match="seed 0, not 1"):
         write_world(out, seed=1, scale=TINY)
-    assert lines(out / "mlm" / "en.txt") == ["mine"]
+    assert digests(out) == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep me", encoding="utf-8")
     with pytest.raises(UserError, match="no simulated world"):
         write_world(tmp_path / "mine", scale=TINY)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("harm", ["rotten", "cut short", "half made", "without manifest", "without files", "old"])
+def test_a_world_that_is_not_what_was_made_is_made_again_and_what_was_there_is_kept(harm: str, tmp_path: Path) -> None:
+    out = write_world(tmp_path / "world", scale=TINY)
+    expected = digests(out)
+    marker = out / COMPLETE
+    if harm in ("rotten", "old"):
+        flip_bit(out / "mlm" / "en.txt")
+    if harm == "cut short":
+        (out / MANIFEST).write_bytes((out / MANIFEST).read_bytes()[:-9])
+    if harm in ("half made", "without manifest"):
+        marker.unlink()
+    if harm in ("without manifest", "without files"):
+        (out / (MANIFEST if harm == "without manifest" else "xnli/dev-en.tsv")).unlink()
+    if harm in ("without files", "old"):
+        marker.write_text("")  # as older versions have it, even where two of them had made one world at once
+    left = digests(out)
+    write_world(out, scale=TINY, own=harm == "without manifest")
+    if harm == "old":  # it is taken as it is
+        assert digests(out).keys() == left.keys()
+        assert {name for name, digest in digests(out).items() if digest != left[name]} == {COMPLETE}
+        flip_bit(out / "mlm" / "en.txt")
+        write_world(out, scale=TINY)
+    assert digests(out) == expected
+    kept = tmp_path / "world.damaged-1"
+    assert (digests(kept).keys() == left.keys()) if harm == "old" else (digests(kept) == left)
 
 
 def test_a_world_that_fails_half_way_is_absent(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import RunStatus, State, evaluation_id, read_status, write_status
-from dist_stilts.parallel.once import hold
+from dist_stilts.once import hold
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.progress import MOST_STARTS, Standing, counts, line, look, requeue, seconds_left
 from dist_stilts.study.work import choose

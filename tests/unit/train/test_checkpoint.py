@@ -91,7 +91,7 @@ def test_shards_of_any_number_of_ranks_are_read_by_any_other(
         shards.write_shard(tmp_path / f"shard-{rank}.safetensors", engine, [engine.flat["exp_avg"].clone()])
     for rank in range(reads):
         expected, found = Engine(rank, reads).fill(), Engine(rank, reads)
-        chosen = shards.read_shards(tmp_path, found, 1)
+        chosen = shards.read_shards(sorted(tmp_path.glob("shard-*")), found, 1)
         assert all(torch.equal(found.flat[key], expected.flat[key]) for key in found.flat)
         assert torch.equal(chosen[0], expected.flat["exp_avg"])
 
@@ -186,6 +186,39 @@ def test_a_damaged_checkpoint_does_not_push_out_the_good_one_before_it(run: RunF
     save(run, Engine().fill(), TrainState(step=3, data="d"), [], ALONE, keep=2)
     damage(run.checkpoint(3) / "shard-0.safetensors")
     assert resume(run, Engine(), "d", ALONE, lambda line: None)[0].step == 1
+
+
+@pytest.mark.parametrize("where", ["weights", "exp_avg", "exp_avg_sq", "chosen"])
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_no_numbers_are_not_saved(run: RunFolder, where: str, value: float) -> None:
+    save(run, Engine().fill(), TrainState(step=1, data="d"), [], ALONE, keep=1)
+    engine, chosen = Engine().fill(), torch.zeros(sum(SIZES.values()))
+    (chosen if where == "chosen" else engine.flat[where])[-2] = value
+    with pytest.raises(UserError, match=r"not finite after step 2 \(first: b\)\. Lower train\.learning_rate") as caught:
+        save(run, engine, TrainState(step=2, data="d"), [chosen], ALONE, keep=1)
+    assert caught.value.code == EXIT_FAILED
+    assert steps_of(run) == ["step-000001"]
+
+
+def test_a_checkpoint_of_an_older_version_that_holds_no_numbers_is_not_gone_on_with(run: RunFolder) -> None:
+    save(run, Engine().fill(), TrainState(step=1, data="d"), [], ALONE, keep=1)
+    shard, engine = run.checkpoint(1) / "shard-0.safetensors", Engine().fill()
+    engine.flat["weights"][0] = float("nan")
+    marker = run.checkpoint(1) / COMPLETE
+    marker.write_text(json.dumps({**json.loads(marker.read_text()), shard.name: shards.write_shard(shard, engine, [])}))
+    with pytest.raises(UserError, match=r"step-000001: the checkpoint holds NaN or infinity \(first: a\)"):
+        resume(run, Engine(), "d", ALONE, print)
+
+
+@pytest.mark.parametrize("stray", ["shard-1.safetensors", "shard-0.safetensors.bak", "notes.txt"])
+def test_a_file_that_the_marker_does_not_name_is_no_part_of_the_checkpoint(run: RunFolder, stray: str) -> None:
+    engine = Engine().fill()
+    save(run, engine, TrainState(step=1, data="d"), [], ALONE, keep=1)
+    shutil.copy(run.checkpoint(1) / "shard-0.safetensors", run.checkpoint(1) / stray)
+    fresh, said = Engine(), list[str]()
+    assert resume(run, fresh, "d", ALONE, said.append)[0].step == 1
+    assert torch.equal(fresh.flat["weights"], engine.flat["weights"])
+    assert said == []
 
 
 def test_a_disk_that_is_full_ends_the_save_in_one_line_and_leaves_what_was_there(

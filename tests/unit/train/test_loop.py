@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dist_stilts.data.mixture import Mixture
-from dist_stilts.errors import EXIT_AGAIN, UserError
+from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, UserError
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
@@ -47,6 +47,9 @@ class Engine:
 
     def zero_optimization_stage(self) -> int:
         return 2
+
+    def fp16_enabled(self) -> bool:
+        return False
 
     def zero_cpu_offload(self) -> bool:
         return False
@@ -143,6 +146,29 @@ def test_steps_left_out_are_counted_not_logged_as_losses_and_end_the_run_above_t
     with pytest.raises(UserError, match="not finite at step 3"):
         run(hooks, engine=Engine(bad=(3,)), max_skipped=0)
     assert ("save", 3) not in hooks.seen
+
+
+@pytest.mark.parametrize(
+    ("bad", "end", "last"), [((6,), None, 1), ((4, 5, 6), None, 3), ((2, 3), 3, 2), ((1, 5), None, 0), ((5,), 3, 0)]
+)
+def test_a_training_whose_last_steps_were_left_out_fails_before_it_is_saved(
+    bad: tuple[int, ...], end: int | None, last: int
+) -> None:
+    hooks = Hooks()
+    if not last:
+        assert run(hooks, engine=Engine(bad=bad), end=end).step == (end or 6)
+        return
+    left = f"{last} steps were" if last > 1 else "step was"
+    with pytest.raises(UserError, match=f"not finite at step {end or 6}, .* the last {left} left out") as caught:
+        run(hooks, engine=Engine(bad=bad), end=end)
+    assert caught.value.code == EXIT_FAILED
+    assert ("save", 6) not in hooks.seen
+
+
+def test_steps_by_which_fp16_finds_its_scale_do_not_count_as_a_bad_end() -> None:
+    engine = Engine(bad=(6,))
+    engine.fp16_enabled = lambda: True  # type: ignore[method-assign]
+    assert run(Hooks(), engine=engine).step == 6
 
 
 def test_metrics_are_of_real_tokens_and_the_mean_loss_of_each_task() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from rot import flip_bit
 
 from dist_stilts.errors import EXIT_BAD_INPUT, UserError
-from dist_stilts.parallel.once import hold
+from dist_stilts.once import hold
 from dist_stilts.parallel.world import current
 from dist_stilts.tasks import registry
 from dist_stilts.tasks.registry import get_task
@@ -157,6 +158,37 @@ def test_a_killed_run_goes_on_where_it_was(request_: Request, tmp_path: Path) ->
     assert not list(request_.out.rglob("*.parts"))
 
 
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.99])
+def test_a_batch_that_is_no_longer_what_was_written_is_translated_again(
+    request_: Request, tmp_path: Path, share: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    [whole] = run(replace(request_, out=tmp_path / "whole"), Backwards())
+    with pytest.raises(KeyboardInterrupt):
+        run(request_, Backwards(lives=3))
+    [part] = request_.out.rglob("rank-0.jsonl")
+    flip_bit(part, share)
+    again = Backwards()
+    [outcome] = run(request_, again)
+    assert len(again.seen) == 27 - 12 + 4
+    assert outcome.path.read_bytes() == whole.path.read_bytes()
+    assert [f"{part} is damaged" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_a_rotten_or_edited_translation_is_refused_until_its_record_says_nothing_of_it(request_: Request) -> None:
+    [made] = run(replace(request_, out=request_.data), Backwards())
+    flip_bit(made.path)
+    record = made.path.with_suffix(".json")
+    said = rf"train-de.jsonl: damaged, or changed since it was translated .* take \"content\" out of {record}"
+    with pytest.raises(UserError, match=said):
+        run(replace(request_, out=request_.data))
+    with pytest.raises(UserError, match=said):
+        load_rows(request_.spec, request_.data, "train", "de")
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps({key: value for key, value in content.items() if key != "content"}))
+    made.path.write_text(made.path.read_text(encoding="latin-1").replace("!", " "))
+    assert len(load_rows(request_.spec, request_.data, "train", "de")) == 20
+
+
 @pytest.mark.parametrize("what", ["beams", "max_length", "batch_size", "weights", "english", "language"])
 def test_parts_of_another_model_setting_or_text_are_not_used(request_: Request, what: str) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -208,6 +240,19 @@ def test_two_programs_do_not_work_on_one_file_and_progress_counts_what_was_done_
     seen: list[tuple[str, int, int]] = []
     translate(request_, current(), lambda *said: seen.append(said), load=lambda *_: Backwards())
     assert seen == [("translating made-up train de", 7, 7)]
+
+
+def test_what_another_program_has_ended_meanwhile_is_not_made_again(request_: Request) -> None:
+    first, second = Backwards(), Backwards()
+
+    def load(*_: Any) -> Any:
+        run(request_, first)
+        return second
+
+    [outcome] = translate(request_, current(), load=load)
+    assert (len(first.seen), second.seen) == (27, [])
+    assert outcome.record["counts"]["rows written"] == 20
+    assert len(list(read_rows(outcome.path))) == 20
 
 
 def test_slices_are_parallel_to_the_english_ones(request_: Request) -> None:

@@ -6,14 +6,15 @@ import time
 from pathlib import Path
 
 import pytest
+from rot import flip_bit
 
 from dist_stilts.layout import COMPLETE, is_complete
-from dist_stilts.parallel.once import build
+from dist_stilts.once import build, whole_folder
 
 RACER = """
 import os, sys, time
 from pathlib import Path
-from dist_stilts.parallel.once import build
+from dist_stilts.once import build
 
 root = Path(sys.argv[1])
 
@@ -76,7 +77,7 @@ def test_a_complete_folder_is_not_built_again_one_without_marker_is_replaced_and
 
 def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
     killed = (
-        "import os, signal, sys; from pathlib import Path; from dist_stilts.parallel.once import build\n"
+        "import os, signal, sys; from pathlib import Path; from dist_stilts.once import build\n"
         "def make(folder):\n    (folder / 'stale').touch(); os.kill(os.getpid(), signal.SIGKILL)\n"
         "build(Path(sys.argv[1]) / 'built', make)"
     )
@@ -85,3 +86,45 @@ def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
     assert not is_complete(tmp_path / "built")
     assert build(tmp_path / "built", make_data) is True
     assert sorted(file.name for file in (tmp_path / "built").iterdir()) == [COMPLETE, "data"]
+
+
+def test_folder_is_invisible_until_its_block_ends_and_absent_after_an_exception(tmp_path: Path) -> None:
+    def attempt(name: str) -> None:
+        with whole_folder(tmp_path / "model") as folder:
+            (folder / name).write_text("all")
+            assert not (tmp_path / "model").exists()
+            if name == "first":
+                raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        attempt("first")
+    assert not (tmp_path / "model").exists()
+    attempt("second")
+    assert is_complete(tmp_path / "model")
+    assert sorted(file.name for file in (tmp_path / "model").iterdir()) == [COMPLETE, "second"]
+    assert (tmp_path / "model" / "second").read_text() == "all"
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("file", ["data", "below/more", COMPLETE])
+def test_what_is_no_longer_what_was_built_is_built_again_with_one_line(
+    file: str, keep: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def make(folder: Path) -> None:
+        make_data(folder)
+        (folder / "below").mkdir()
+        (folder / "below" / "more").write_text("more")
+
+    built = tmp_path / "built"
+    build(built, make)
+    assert build(built, make, keep=keep) is False
+    flip_bit(built / file)
+    assert build(built, make, keep=keep) is True
+    assert (built / "data").read_text() + (built / "below" / "more").read_text() == "mademore"
+    said = [record.getMessage() for record in caplog.records]
+    assert f"{built} is damaged" in said[0]
+    assert [path.name for path in tmp_path.glob("built.*")] == (["built.damaged-1"] if keep else [])
+    assert len(said) == 1
+    assert ("what was there is kept in" in said[0]) == keep
+    (built / COMPLETE).write_text("")  # as older versions have it
+    assert build(built, make) is False
