@@ -42,7 +42,7 @@ from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
-from dist_stilts.ranges import at_least, check, key, one_of, text
+from dist_stilts.ranges import at_least, key, one_of, text
 from dist_stilts.report.progress import say
 from dist_stilts.results.files import append, read
 from dist_stilts.results.record import PERCENT, THRESHOLD, Model, ResultRecord, Scoring, Training
@@ -142,7 +142,6 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
     Raises:
         UserError: unknown task, split or language; missing data; a model without the head; rows that were trained on.
     """
-    check(job.config)
     wanted = with_matchings(units(job), job)
     job = within_reach(job, wanted, silent=not world.is_main)
     known = known_records(job) if world.is_main else []

@@ -94,7 +94,10 @@ def evaluate(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
     )
     scoring, qa = EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval), QaLengths(window, stride)
-    check_options(DataConfig(max_length=max_length, qa=qa), how, scoring, qa_max_length="window", splits="split")
+    each = QaLengths(
+        window, min(stride, window - 1), 1
+    )  # a stride and questions that windows are too short for are cut
+    check_options(DataConfig(max_length=max_length, qa=each), how, scoring, qa_max_length="window", splits="split")
     folder = ScoresFolder(out)
     require_room(folder)
     job = Job(
