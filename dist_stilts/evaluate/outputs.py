@@ -14,6 +14,7 @@ import torch
 
 from dist_stilts.families.encoding import QaLengths
 from dist_stilts.families.kinds import KINDS
+from dist_stilts.families.score import Score
 from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.encoder import build, most_tokens, read_architecture
 from dist_stilts.model.fine_tuned import matches
@@ -98,23 +99,27 @@ def as_predicted(spec: TaskSpec, model: Any) -> TaskSpec:
 
 @dataclass
 class Tally:
-    """How much of what is scored is outside of what a model and a task have in common.
+    """How much of what is scored is outside of what a model and a task have in common, or was passed over.
 
     Attributes:
         matches: those of the tasks by name; predictions: counted by task.
-        outside: predictions of labels that the task does not have; beyond: gold labels that the model never predicts.
+        outside: predictions of labels that the task does not have; beyond: gold labels that the model never predicts;
+        unseen: gold labels that no training row has, by task, split and language; blank: sentences without text.
     """
 
     matches: dict[str, Match] = field(default_factory=dict)
     predictions: Counter[str] = field(default_factory=Counter)
     outside: Counter[str] = field(default_factory=Counter)
     beyond: Counter[str] = field(default_factory=Counter)
+    unseen: Counter[str] = field(default_factory=Counter)
+    blank: Counter[str] = field(default_factory=Counter)
 
-    def add(self, unit: Unit, predictions: Sequence[str], features: Features) -> None:
-        """Count a unit's predictions, one a line, and gold labels."""
+    def add(self, unit: Unit, scored: Score, features: Features) -> None:
+        """Count a unit's predictions and gold labels."""
+        self.unseen[f"{unit.spec.name} {unit.split} {unit.language}"] += scored.unseen
         if unit.matching is None:
             return
-        name, match, found = unit.spec.name, unit.matching, Counter(predictions)
+        name, match, found = unit.spec.name, unit.matching, Counter(scored.predictions)
         self.matches[name] = match
         self.predictions[name] += found.total() - found[""]
         self.outside[name] += sum(found[label] for label in match.extra)
@@ -123,7 +128,11 @@ class Tally:
 
     def lines(self) -> list[str]:
         """What there is to say."""
-        said = []
+        said = [
+            f"{name}: {count:,} gold labels, which no training row has, are scored as wrong"
+            for name, count in (+self.unseen).items()
+        ]
+        said += [f"{name}: {count:,} sentences without text passed over" for name, count in (+self.blank).items()]
         for name, match in self.matches.items():
             if match.converted:
                 said.append(f"{name}: the model's tags are of another scheme, and read as {', '.join(match.converted)}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dist_stilts.conventions import JsonObject, OnProgress
-from dist_stilts.data.prepare import Wanted, prepare
+from dist_stilts.data.prepare import Wanted, facts, prepare
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.conditions import model_of, reading, scoring, training_of, unscored
 from dist_stilts.evaluate.embedding import Embedder
@@ -201,16 +201,8 @@ def prepare_job(job: Job, progress: OnProgress | None = None) -> list[JsonObject
     wanted = with_matchings(units(job), job)
     job = within_reach(job, wanted, silent=False)
     tokenizer = load_tokenizer(job.model, job.revision)
-    return [
-        {
-            "task": unit.spec.name,
-            "split": unit.split,
-            "language": unit.language,
-            **asdict(prepare(rows_of(unit, job), tokenizer, job.prepared, progress).meta),
-        }
-        for unit in wanted
-        if unit.spec.family not in RETRIEVAL
-    ]
+    found = [rows_of(unit, job) for unit in wanted if unit.spec.family not in RETRIEVAL]
+    return [facts(rows, prepare(rows, tokenizer, job.prepared, progress)) for rows in found]
 
 
 def rows_of(unit: Unit, job: Job) -> Wanted:
@@ -257,7 +249,7 @@ def score(
     """Score one unit; every rank gets the records, as yet without model and training; rank 0 writes the predictions and
     keeps the tally."""
     if embedder and unit.layer is not None:
-        found = retrieve(unit, job, embedder, world)
+        found = retrieve(unit, job, embedder, world, tally)
         revision = data_revision(unit.spec, job.root, unit.split, unit.language)
     else:
         wanted = rows_of(unit, job)
@@ -265,7 +257,7 @@ def score(
         require_embeddings(prepared.features.input_ids.flat, model.encoder)
         found, revision = score_rows(model, wanted, prepared.features, world, job.config), prepared.revision
         if world.is_main:
-            tally.add(unit, found.predictions, prepared.features)
+            tally.add(unit, found, prepared.features)
     if world.is_main:
         write_predictions(unit, job, found)
     about = ResultRecord(
@@ -276,6 +268,7 @@ def score(
         None,
         found.count,
         collapsed=found.degenerate,
+        unseen=found.unseen,
         data_revision=revision,
         health=found.health,
         reading=reading(job, unit, world),
@@ -309,7 +302,7 @@ def write_predictions(unit: Unit, job: Job, found: Score) -> None:
         write_text(where(suffix), content)
 
 
-def retrieve(unit: Unit, job: Job, embedder: Embedder, world: World) -> Score:
+def retrieve(unit: Unit, job: Job, embedder: Embedder, world: World, tally: Tally) -> Score:
     """Score a retrieval task in one language and layer."""
 
     def embed(texts: Sequence[str], side: str) -> np.ndarray:
@@ -317,6 +310,7 @@ def retrieve(unit: Unit, job: Job, embedder: Embedder, world: World) -> Score:
         return embedder(texts, f"{unit.spec.name} {unit.language}, {side} side")[layer]
 
     bitext = load_bitext(unit.spec, job.root, unit.split, unit.language)
+    tally.blank[unit.spec.name] += bitext.blank
     if unit.spec.family == "tatoeba":
         return score_tatoeba(bitext, embed, job.config.retrieval, world)
     dev = bitext if unit.split == "dev" else load_bitext(unit.spec, job.root, "dev", unit.language)
