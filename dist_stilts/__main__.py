@@ -18,8 +18,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
+from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError, naming_what_ran_out
 from dist_stilts.parallel.launchers import own_rank
+from dist_stilts.parallel.limits import check_limits
 from dist_stilts.parallel.packed import unpack
 from dist_stilts.report.terminal import write_in_any_encoding
 from dist_stilts.verbs import averaging, data, mining, predict, preflight, push, recipes, scoring, study, training
@@ -81,7 +82,9 @@ def main() -> NoReturn:
     rank = own_rank()
     try:
         sys.argv[1:] = unpack(sys.argv[1:])
-        code = app(prog_name="dist-stilts", standalone_mode=False) or 0
+        check_limits()
+        with naming_what_ran_out():
+            code = app(prog_name="dist-stilts", standalone_mode=False) or 0
     except UserError as error:
         if rank == 0 or not error.everywhere:
             say(f"error: {error}")

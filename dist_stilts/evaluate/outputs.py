@@ -23,6 +23,7 @@ from dist_stilts.model.folders import TOKENIZER_CONFIG, read_json
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import read_provenance
+from dist_stilts.ranges import check
 from dist_stilts.report.progress import say
 from dist_stilts.tasks.spec import TaskSpec
 
@@ -51,8 +52,9 @@ def within_reach(job: Job, units: Sequence[Unit], *, silent: bool) -> Job:
     """The job with texts and windows no longer than the model can read; says so where they are cut.
 
     Raises:
-        UserError: an unknown dtype; no model.
+        UserError: settings outside their ranges; no model.
     """
+    check(job.config)
     kinds = [KINDS[unit.spec.family] for unit in units if unit.spec.family in KINDS]
     if not kinds:
         return job

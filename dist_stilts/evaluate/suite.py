@@ -42,7 +42,7 @@ from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
-from dist_stilts.ranges import at_least, check, key, one_of, text
+from dist_stilts.ranges import at_least, key, one_of, text
 from dist_stilts.report.progress import say
 from dist_stilts.results.files import append, read
 from dist_stilts.results.record import PERCENT, THRESHOLD, Model, ResultRecord, Scoring, Training
@@ -142,7 +142,6 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
     Raises:
         UserError: unknown task, split or language; missing data; a model without the head; rows that were trained on.
     """
-    check(job.config)
     wanted = with_matchings(units(job), job)
     job = within_reach(job, wanted, silent=not world.is_main)
     known = known_records(job) if world.is_main else []
@@ -219,14 +218,11 @@ def units(job: Job) -> Iterator[Unit]:
             raise UserError(f"{name} has no score to evaluate", fix="Leave it out of evaluate")
         check_source(spec, job.root)
         for split in wanted.splits:
-            layers = layers_of(job) if spec.family in RETRIEVAL else (None,)
+            layers: tuple[int | None, ...] = (None,)
+            if spec.family in RETRIEVAL:
+                layers = wanted_layers(job.config.retrieval.layer, number_of_layers(job.model, job.revision))
             for language in languages_of(spec, job.root, split, wanted.languages):
                 yield from (Unit(spec, split, language, layer) for layer in layers)
-
-
-def layers_of(job: Job) -> tuple[int, ...]:
-    """The layers that the job's retrieval reads."""
-    return wanted_layers(job.config.retrieval.layer, number_of_layers(job.model, job.revision))
 
 
 def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dist_stilts.config import differences, dump
-from dist_stilts.errors import EXIT_FAILED, UserError
+from dist_stilts.errors import EXIT_FAILED, UserError, exhausted
 from dist_stilts.evaluate.suite import EvaluationConfig
 from dist_stilts.experiment.identity import read_config, trained_content
 from dist_stilts.experiment.plan import Run
@@ -24,6 +24,8 @@ from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.watch import last_words
 from dist_stilts.parallel.world import World, lost_rank
 from dist_stilts.writing import check_room, write_text
+
+BUSY = "Wait for it, or choose another name=…"
 
 
 class Busy(UserError):
@@ -70,7 +72,7 @@ def claimed(run: Run, folder: RunFolder, scoring: EvaluationConfig, world: World
     """
     lock = hold(folder.lock) if world.is_main else None
     if any_rank(world.is_main and lock is None):
-        raise Busy("another program is working here", where=folder.path, fix="Wait for it, or choose another name=…")
+        raise Busy("another program is working here", where=folder.path, fix=BUSY)
     try:
         before = broadcast_value(read_status(folder) if world.is_main else RunStatus())
         claim = Claim(folder, before, world)
@@ -94,7 +96,7 @@ def claimed(run: Run, folder: RunFolder, scoring: EvaluationConfig, world: World
             claim.stop(str(error), error.code, State.QUEUED, starts=before.starts)
             raise
         except Exception as error:
-            claim.stop(str(lost_rank(error) or error), getattr(error, "code", EXIT_FAILED))
+            claim.stop(str(lost_rank(error) or exhausted(error) or error), getattr(error, "code", EXIT_FAILED))
             raise
         claim.note(state=State.DONE, evaluated=evaluation_id(run, scoring), starts=0)
     finally:

@@ -18,7 +18,6 @@ from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import is_done
 from dist_stilts.experiment.training_data import data_root
 from dist_stilts.layout import world_file
-from dist_stilts.parallel.launchers import check_variables
 from dist_stilts.report.progress import bar, say
 from dist_stilts.simulate.manifest import read_manifest
 from dist_stilts.tasks.registry import get_task
@@ -46,10 +45,9 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
     """Find what would stop the ranks while nothing is started yet.
 
     Raises:
-        UserError: a variable of the environment that means nothing, settings that cannot be (more ranks than rows in a
-            batch), missing data, a folder of another recipe, or one that cannot be written to.
+        UserError: settings that cannot be (more ranks than rows in a batch), missing data, a folder of another recipe,
+            or one that cannot be written to.
     """
-    check_variables()
     check_settings(recipe, runs, ranks)
     root = data_root(recipe)
     if root and not recipe.data.simulate and not root.is_dir():

@@ -16,8 +16,9 @@ from typing import NoReturn
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from dist_stilts.experiment import over_hosts
+from dist_stilts.experiment.claim import BUSY, Busy
 from dist_stilts.experiment.execute import pending
-from dist_stilts.experiment.plan import expand, folder_of
+from dist_stilts.experiment.plan import Run, expand, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import RunStatus, State, read_status, set_state, statuses
 from dist_stilts.import_path import of_children
@@ -109,6 +110,13 @@ def launch(
     return _outcome(recipe, wanted, before, code)
 
 
+def require_free(recipe: Recipe, runs: Sequence[Run]) -> None:
+    """UserError if another program works at one of the runs: the ranks would find that out, one after another."""
+    for folder in (folder_of(recipe).run(run.name) for run in runs):
+        if folder.lock.exists() and is_held(folder.lock):
+            raise Busy("another program is working here", where=folder.path, fix=BUSY)
+
+
 def _stop(process: subprocess.Popen[bytes], recipe: Recipe, before: Mapping[str, RunStatus], code: int) -> int:
     """Have the ranks save and end; returns the code if they did, and raises it as a UserError if they could not."""
     try:
@@ -134,12 +142,12 @@ def _outcome(recipe: Recipe, wanted: str, before: Mapping[str, RunStatus], code:
     left = pending(recipe, wanted)
     if not left:
         return 0
-    if code == EXIT_BAD_INPUT:
-        return code
     folder = folder_of(recipe).run(left[0].name)
     status = read_status(folder)
     if status.code is not None and _is_news(status, before[left[0].name]):
         return status.code
+    if code == EXIT_BAD_INPUT:
+        return code
     what = f"the ranks ended (launcher code {code}) before run '{left[0].name}' was done"
     set_state(folder, State.FAILED, what, code=EXIT_FAILED)
     fix = "See the lines above; the same command continues from the last checkpoint"

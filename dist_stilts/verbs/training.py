@@ -80,7 +80,7 @@ def run(
     Example: `dist-stilts run xstilts_large --hostfile hostfile out=/shared/runs`
     """
     from dist_stilts.experiment import execute
-    from dist_stilts.experiment.launch import launch
+    from dist_stilts.experiment.launch import launch, require_free
     from dist_stilts.experiment.plan import folder_of
     from dist_stilts.report.lists import show
 
@@ -97,6 +97,7 @@ def run(
         return
     left = execute.pending(config, phase)
     execute.check_before_start(config, left, ranks)
+    require_free(config, left)
     started = time.monotonic()
     if left:
         execute.make_world(config)

@@ -9,9 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from dist_stilts.parallel.once import hold
 
-from dist_stilts.experiment.launch import environment_of_ranks, launch_command
-from dist_stilts.parallel.packed import unpack
+from dist_stilts.errors import UserError
+from dist_stilts.experiment.claim import Busy
+from dist_stilts.experiment.launch import environment_of_ranks, launch_command, require_free
+from dist_stilts.experiment.plan import expand, folder_of
+from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
+from dist_stilts.parallel.packed import pack, unpack
 
 ODD = "a  b;touch pwned;$(touch pwned)`touch pwned`&touch pwned|'\"\\ *?[a]{b,c} # ~ !! %h%n%% <x >y\n€ü"
 """All that shells, pdsh and DeepSpeed's own quoting make something else of."""
@@ -100,3 +105,25 @@ def test_nothing_is_imported_from_the_current_folder(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "executed").exists()
+
+
+def test_arguments_that_are_no_text_or_whose_folder_is_not_there_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no text in"):
+        unpack(["train", "out=\udcff"])
+    with pytest.raises(UserError, match="cannot be entered"):
+        unpack(pack(tmp_path / "none", ["train"]))
+    with pytest.raises(UserError, match="is damaged"):
+        unpack(["train", "--packed", "x"])
+    assert unpack(["run", "quickstart", "a=é"]) == ["run", "quickstart", "a=é"]
+
+
+def test_a_run_that_another_program_works_at_is_found_before_anything_is_started(tmp_path: Path) -> None:
+    recipe = Recipe(out=str(tmp_path), phases={"xnli": PhaseConfig(tasks={"xnli": TrainTask()})})
+    runs = expand(recipe)
+    require_free(recipe, runs)
+    lock = hold(folder_of(recipe).run("xnli").lock)
+    assert lock
+    with pytest.raises(Busy, match="another program is working here"):
+        require_free(recipe, runs)
+    lock.release()
+    require_free(recipe, runs)
