@@ -6,7 +6,8 @@ Anything else that escapes is a bug of ours and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 EXIT_BAD_INPUT = 2
@@ -44,8 +45,42 @@ class UserError(Exception):
         super().__init__(" ".join(f"{place + ': ' if place else ''}{what}{'. ' + fix if fix else ''}".split()))
 
 
+NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "failed to map segment", "bad_alloc")
+NO_FILES = ("too many open files",)
+NO_THREADS = ("can't start new thread", "resource temporarily unavailable", "pthread_create failed")
+RAN_OUT = (
+    (NO_MEMORY, "out of memory", "Use smaller batches or fewer ranks, or allow more memory (ulimit -v, a container's)"),
+    (NO_FILES, "out of open files", "Allow more: ulimit -n 4096"),
+    (NO_THREADS, "out of processes or threads", "Allow more: ulimit -u"),
+)
+"""What libraries say when the system refuses them something, what that is, how to mend it."""
+
+
+def exhausted(error: BaseException) -> UserError | None:
+    """What the machine has run out of, by an error of Python, of torch (GPUs too) or of the system; None: another."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(": ")
+    kind = "out of memory" if is_out_of_memory(error) else said.lower()
+    for signs, what, fix in RAN_OUT if isinstance(error, (MemoryError, OSError, RuntimeError, ImportError)) else ():
+        if any(sign in kind for sign in signs):
+            return UserError(f"{what} ({said})", fix=fix, code=EXIT_FAILED, everywhere=False)
+    return None
+
+
+@contextmanager
+def naming_what_ran_out() -> Iterator[None]:
+    """Raise the :func:`exhausted` of what is raised in the block, where there is one."""
+    try:
+        yield
+    except Exception as error:
+        if (short := exhausted(error)) is None:
+            raise
+        raise short from error
+
+
 def refused(what: str, where: str | Path, error: Exception) -> UserError:
     """What a library finds wrong with a model, in one line: it raises many types, one fact to the user."""
+    if short := exhausted(error):
+        return short
     return UserError(f"{what} ({type(error).__name__}: {' '.join(str(error).split())[:200]})", where=where)
 
 

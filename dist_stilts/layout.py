@@ -1,4 +1,4 @@
-"""Every path that the product reads or writes is made here, and every file of ours appears whole or not at all.
+"""Every path that the product reads or writes is made here; how it is written, :mod:`dist_stilts.writing` knows.
 
 <out>/prepared/<key>/            tokenised data, shared by all recipes of one output folder
 <out>/<recipe>/world/            the simulated world, where the recipe asks for one
@@ -10,18 +10,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dist_stilts.errors import UserError
-
+STUDY_TABLES = ("scores", "curves", "effects", "typology")
+DELTAS = {"md": "md", "csv": "csv", "tex": "latex"}
+"""Suffix of a study's table of differences, and how it is written."""
 OUTCOMES = "outcomes"
 """Suffix of a file beside predictions: what each test row adds to the score, 0 to 1, one per line."""
-COMPLETE = "COMPLETE"
-"""Name of the marker file that is written last: a folder without it is unfinished."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +96,17 @@ class RunFolder:
         """XTREME's submission layout."""
         return self.path / "predictions"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What is a folder in it."""
+        return self.checkpoints, self.state, self.model, self.events, self.embeddings, self.predictions
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is a file in it."""
+        own = self.config, self.status, self.deepspeed, self.micro_tokens
+        return *own, self.metrics, self.results, self.lock
+
 
 @dataclass(frozen=True)
 class RecipeFolder:
@@ -131,6 +139,26 @@ class RecipeFolder:
     def table(self) -> Path:
         """The table of all runs, in Markdown."""
         return self.path / "table.md"
+
+    @property
+    def page(self) -> Path:
+        """The page of all runs."""
+        return self.path / "page.html"
+
+    @property
+    def figures(self) -> Path:
+        """The page's figures as files."""
+        return self.path / "figures"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What is a folder in it."""
+        return self.prepared, self.world, self.figures
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is a file in it."""
+        return self.data_report, self.table, self.page
 
     def run(self, name: str) -> RunFolder:
         """The folder of one run."""
@@ -168,12 +196,22 @@ class StudyFolder:
         return self.path / "figures"
 
     def table(self, name: str) -> Path:
-        """The numbers of the page: ``scores``, ``curves``, ``effects``, ``typology``, ``runs``."""
+        """The numbers of the page, one of :data:`STUDY_TABLES`."""
         return self.path / f"{name}.csv"
 
     def deltas(self, suffix: str) -> Path:
         """The table of differences from the baseline: ``md``, ``csv`` or ``tex``."""
         return self.path / f"deltas.{suffix}"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What is a folder in it."""
+        return self.slurm, self.figures
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is a file in it."""
+        return self.page, *map(self.table, STUDY_TABLES), *map(self.deltas, DELTAS)
 
 
 @dataclass(frozen=True)
@@ -211,6 +249,16 @@ class ScoresFolder:
     def precision_recall(self) -> Path:
         """Pictures of precision against recall of mined pairs, without their ending."""
         return self.path / "precision-recall"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What is a folder in it."""
+        return self.prepared, self.embeddings, self.predictions
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is a file in it."""
+        return (self.results,)
 
 
 @dataclass(frozen=True)
@@ -287,51 +335,6 @@ def world_file(root: Path) -> Path:
     return root / "world.json"
 
 
-def require_writable(file: Path) -> None:
-    """Make the folder of a file that is to be written in the end; UserError if there can be no such file."""
-    require_folder(file.parent)
-    if file.is_dir():
-        raise UserError("is a folder", where=file, fix="Name a file")
-
-
-def require_folder(folder: Path) -> None:
-    """Make a folder that is to be written to; UserError if that is not possible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot be made a folder ({error.strerror})", where=folder, fix="Name another") from error
-    if not os.access(folder, os.W_OK):
-        raise UserError("no permission to write here", where=folder, fix="Name another folder")
-
-
 def split_in_names(split: str) -> str:
     """A split or slice as part of a file's name: ``dev[50%:60%]`` is ``dev_50-60``."""
     return split.replace("[", "_").replace(":", "-").replace("%", "").replace("]", "")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a crash, sees the old one or the new one, never a part (law 9)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def publish(temporary: Path, path: Path, note: str = "") -> None:
-    """Make a finished folder visible under its name; ``note`` is the marker's content. Replaces an unfinished one."""
-    for file in temporary.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-    write_text(temporary / COMPLETE, note)
-    if path.exists():
-        shutil.rmtree(path)
-    temporary.replace(path)
-
-
-def is_complete(path: Path) -> bool:
-    """Whether a folder was written to its end."""
-    return (path / COMPLETE).is_file()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -18,7 +17,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dist_stilts import checksums
-from dist_stilts.layout import COMPLETE, is_complete, publish
+from dist_stilts.state_files import Damaged, read_state
+from dist_stilts.writing import COMPLETE, is_complete, whole_folder
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def damage(path: Path) -> str | None:
     """What is wrong with a finished folder; None if nothing is, or an older version noted no checksums."""
     try:
         return checksums.damage_in(path, _read_marker(path))
-    except ValueError:
+    except Damaged:
         return f"{COMPLETE} cannot be read"
 
 
@@ -43,16 +43,14 @@ def noted(path: Path) -> dict[str, str]:
     """The checksums that a folder's marker has, by name of file; none if it is unfinished, damaged or old."""
     try:
         return _read_marker(path)
-    except (OSError, ValueError):
+    except (OSError, Damaged):
         return {}
 
 
 def _read_marker(path: Path) -> dict[str, str]:
-    text = (path / COMPLETE).read_text(encoding="utf-8")
-    found = json.loads(text) if text else {}
-    if not isinstance(found, dict) or not all(isinstance(checksum, str) for checksum in found.values()):
-        raise ValueError("no checksums")
-    return found
+    if not (path / COMPLETE).stat().st_size:  # of an older version
+        return {}
+    return read_state(dict[str, str], path / COMPLETE, "the list of a folder's files", "") or {}
 
 
 def build(
@@ -106,22 +104,6 @@ def _is_in_use(path: Path) -> bool:
 def _aside(path: Path) -> Path:
     names = (path.with_name(f"{path.name}.damaged-{number}") for number in count(1))
     return next(name for name in names if not name.exists())
-
-
-@contextmanager
-def whole_folder(path: Path, note: Callable[[Path], str] = lambda _: "") -> Iterator[Path]:
-    """Yield a temporary folder that becomes ``path``, with the marker inside, if the block ends well (law 9).
-
-    Its name is the same for all processes: the caller is the only one at work here.
-
-    Args:
-        note: what the marker says of the finished folder.
-    """
-    temporary = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    yield temporary
-    publish(temporary, path, note(temporary))
 
 
 def hold(lock: Path) -> FileLock | None:

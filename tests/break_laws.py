@@ -171,10 +171,10 @@ BREAKS = [
     Break(
         9,
         "files are written in place",
-        "dist_stilts/layout.py",
-        'temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")',
-        "temporary = path",
-        "tests/unit/test_layout.py::test_old_file_is_intact_if_writing_fails",
+        "dist_stilts/writing.py",
+        'temporary = beside(target, f"{os.getpid()}.tmp")',
+        "temporary = target",
+        "tests/unit/test_writing.py::test_old_file_is_intact_if_writing_fails",
     ),
     Break(
         10,

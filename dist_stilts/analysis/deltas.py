@@ -189,13 +189,16 @@ def _fixed_notes(baseline: Row) -> Iterator[str]:
         yield f"{', '.join(fixed)}: nothing was trained for the baseline, so that it does not vary with the seed"
 
 
-def render(tables: Sequence[DeltaTable], format: str) -> str:
+def render(tables: Sequence[DeltaTable], format: str, remarks: Sequence[str] = ()) -> str:
     """Write tables as ``md`` or ``latex`` for reading, or as ``csv`` or ``json`` with all numbers.
+
+    Args:
+        remarks: lines to stand below all of them, where people read.
 
     Raises:
         UserError: another format.
     """
-    return write_as(format, tables, csv=lambda: _csv(tables), json=lambda: _json(tables))
+    return write_as(format, tables, csv=lambda: _csv(tables), json=lambda: _json(tables), remarks=remarks)
 
 
 def _csv(tables: Iterable[DeltaTable]) -> str:

@@ -20,7 +20,8 @@ import pandas as pd
 
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError, near, nearest
-from dist_stilts.tasks.files import parse_object, read_lines, read_whole, shown
+from dist_stilts.simulate.manifest import read_manifest
+from dist_stilts.tasks.files import read_lines, shown
 
 OBSERVED = " observed"
 """Ending of the column that holds the observed shares of the distance named before it."""
@@ -186,17 +187,16 @@ def from_world(file: Path) -> Distances:
     Raises:
         UserError: not such a file.
     """
-    world = parse_object(read_whole(file), file)
-    try:
-        scripts = {str(entry["code"]): str(entry["script"]) for entry in world["languages"]}
-        grammar = {str(entry["code"]): float(entry["distance"]) for entry in world["languages"]}
-        other = {code: float(script != scripts[ENGLISH]) for code, script in scripts.items()}
-    except (KeyError, TypeError, ValueError):
+    world = read_manifest(file)
+    entries = {entry["code"]: entry for entry in world["languages"]} if world else {}
+    if world is None or ENGLISH not in entries:
         raise UserError(
-            "describes no simulated languages with their distances",
+            "describes no simulated languages with their distances from English",
             where=file,
             fix="Name the world.json that `dist-stilts simulate` wrote",
-        ) from None
+        )
+    grammar = {code: float(entry["distance"]) for code, entry in entries.items()}
+    other = {code: float(entry["script"] != entries[ENGLISH]["script"]) for code, entry in entries.items()}
     values = pd.DataFrame({"grammar": grammar, "script": other}, dtype=float)
     kind = "placebo world (distances are labels without a cause)" if world.get("placebo") else "simulated world"
     return _split(values, f"{kind}, seed {world.get('seed')}")

@@ -20,20 +20,19 @@ from typing import Any
 
 from dist_stilts.apply.inputs import Input, Record, check_names, chunks, open_inputs, records_of
 from dist_stilts.apply.model import Applied, opened
-from dist_stilts.apply.outputs import STDOUT, Writer, output_format
+from dist_stilts.apply.outputs import Writer, output_format
 from dist_stilts.apply.parts import Kept, OutputFiles, Progress, Shown, alone, begun, finished
 from dist_stilts.apply.predictions import Shape, Wish, our_names
 from dist_stilts.apply.survey import Survey, survey
 from dist_stilts.apply.together import on_main, while_waiting
 from dist_stilts.conventions import JsonObject, OnProgress
 from dist_stilts.errors import UserError
-from dist_stilts.evaluate.predict import require_dtype
 from dist_stilts.families.features import Features
-from dist_stilts.layout import require_writable
 from dist_stilts.parallel import preemption
 from dist_stilts.parallel.collectives import gather_on_main, scatter_values
 from dist_stilts.parallel.world import World
 from dist_stilts.tasks.spec import Row
+from dist_stilts.writing import require_file, require_room, require_stream, stream_of
 
 CODE_VERSION = 1
 """Raise it when the same request would give other bytes."""
@@ -69,6 +68,11 @@ class Request:
     batch_size: int | None = None
     dtype: str = "auto"
 
+    @property
+    def stream(self) -> int | None:
+        """The number of the open file that is written to, if no file of a name is."""
+        return stream_of(self.out)
+
     def check(self) -> None:
         """Refuse what can be seen at once.
 
@@ -77,10 +81,14 @@ class Request:
         """
         check_names(self.inputs, self.format)
         output_format(self.out)
-        if self.out != STDOUT:
-            require_writable(Path(self.out))
+        if self.stream is not None:
+            require_stream(self.stream)
+        else:
+            files = OutputFiles(Path(self.out))
+            require_file(files.out)
+            require_room(files)
             inputs = {Path(name).resolve() for name in self.inputs}
-            for written in (Path(self.out), OutputFiles(Path(self.out)).record):
+            for written in (files.out, files.record):
                 if written.resolve() in inputs:
                     raise UserError("is an input, and would be overwritten", where=written, fix="Name another --out")
 
@@ -125,7 +133,6 @@ def predict_files(
     Raises:
         UserError: bad inputs, a model that cannot be applied, another file in the output's place.
     """
-    require_dtype(request.dtype)
     on_main(world, request.check)
     applied = opened(
         request.open_model(),
@@ -161,7 +168,7 @@ def plan(request: Request, applied: Applied, inputs: Sequence[Input], count: Any
     names = (*found.names, *ours.values())
     types = found.types | {ours[name]: kind for name, kind in shape.types().items()} if form == ".parquet" else {}
     what = _what(request, applied, found, form)
-    record = None if request.out == STDOUT else finished(OutputFiles(Path(request.out)), what, request.overwrite)
+    record = None if request.stream is not None else finished(OutputFiles(Path(request.out)), what, request.overwrite)
     return Plan(found, shape, ours, Writer(form, names, types), what, record)
 
 
@@ -210,8 +217,8 @@ class Work:
 
     def _open(self, stack: ExitStack) -> Kept | Shown:
         """Where the chunks go."""
-        if self.request.out == STDOUT:
-            sink: Kept | Shown = Shown(Progress(), self.plan.writer)
+        if self.request.stream is not None:
+            sink: Kept | Shown = Shown(self.request.stream, Progress(), self.plan.writer)
         else:
             files = OutputFiles(Path(self.request.out))
             stack.enter_context(alone(files))

@@ -16,8 +16,8 @@ from typing import Any
 
 from dist_stilts.conventions import JsonObject
 from dist_stilts.errors import UserError
+from dist_stilts.writing import stream_of
 
-STDOUT = "-"
 KNOWN = (".jsonl", ".csv", ".tsv", ".parquet")
 ROWS_PER_GROUP = 32_768
 """Of a Parquet file: what a reader unpacks at a time."""
@@ -79,7 +79,7 @@ def output_format(out: str) -> str:
     Raises:
         UserError: its name does not say.
     """
-    if out == STDOUT:
+    if stream_of(out) is not None:
         return ".jsonl"
     suffix = Path(out).suffix.lower()
     if suffix not in KNOWN:

@@ -18,24 +18,44 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from dist_stilts import checksums
 from dist_stilts.apply.outputs import Writer
 from dist_stilts.config import differences
 from dist_stilts.conventions import MIB, JsonObject
 from dist_stilts.errors import EXIT_FAILED, UserError
-from dist_stilts.layout import require_folder, write_text
 from dist_stilts.once import hold
+from dist_stilts.state_files import Count, Damaged, read_state
+from dist_stilts.writing import naming, real, require_folder, write_text
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+OURS = {"model", "format", "code"}
+"""What every record of predictions says."""
 
 
 @dataclass(frozen=True)
 class OutputFiles:
-    """The paths that belong to one file of predictions."""
+    """The paths that belong to one file of predictions; what is not finished lies where a link points to."""
 
     out: Path
+
+    @property
+    def path(self) -> Path:
+        """The folder that they are in."""
+        return real(self.out).parent
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What is a folder."""
+        return (self.folder,)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is a file."""
+        return self.out, self.record, self.rows, self.state, self.lock
 
     @property
     def record(self) -> Path:
@@ -45,7 +65,7 @@ class OutputFiles:
     @property
     def folder(self) -> Path:
         """What is predicted so far."""
-        return self.out.with_name(f".{self.out.name}.partial")
+        return real(self.out).with_name(f".{self.out.name}.partial")
 
     @property
     def rows(self) -> Path:
@@ -67,10 +87,10 @@ class OutputFiles:
 class Progress:
     """How much is on the disk; ``content`` is the checksum of these bytes, where it was noted."""
 
-    chunks: int = 0
-    rows: int = 0
-    bytes: int = 0
-    cut: int = 0
+    chunks: Count = 0
+    rows: Count = 0
+    bytes: Count = 0
+    cut: Count = 0
     content: str = ""
 
     def add(self, rows: int, size: int, cut: int) -> None:
@@ -81,15 +101,27 @@ class Progress:
         self.cut += cut
 
 
+@dataclass(frozen=True)
+class Begun:
+    """Of what the rows so far are, and how many there are."""
+
+    what: JsonObject
+    done: Progress
+
+
 def finished(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> JsonObject | None:
     """The record of a file that holds what is asked for; None if it is to be made.
 
     Raises:
-        UserError: there is another file, which may be overwritten only if the user says so.
+        UserError: there is another file, which may be overwritten only if the user says so; or one that is no record
+            of predictions where that is to be.
     """
+    record = _or_none(JsonObject, files.record, "It counts as somebody else's")
     if not files.out.exists():
+        if not overwrite and files.record.exists() and not (record and record.keys() >= OURS):
+            fix = "Move it away, name another --out, or give --overwrite"
+            raise UserError("is no record of predictions, which is to be written here", where=files.record, fix=fix)
         return None
-    record = _read(files.record)
     changes = differences({key: record.get(key) for key in what}, dict(what)) if record else []
     if record and not changes and _is_as_written(files.out, record):
         return record
@@ -114,13 +146,10 @@ def begun(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Progr
     Raises:
         UserError: what lies there is the beginning of something else.
     """
-    state = _read(files.state)
+    state = _or_none(Begun, files.state, "The rows so far are predicted again")
     if state is None:
         return Progress()
-    if not checksums.is_intact(state):
-        log.warning("%s is damaged: its rows are predicted again", files.state)
-        return Progress()
-    if changes := differences(state["what"], dict(what)):
+    if changes := differences(state.what, dict(what)):
         if not overwrite:
             raise UserError(
                 f"holds the beginning of other predictions ({', '.join(changes)})",
@@ -128,7 +157,7 @@ def begun(files: OutputFiles, what: Mapping[str, Any], overwrite: bool) -> Progr
                 fix="Run the command of then to go on with these, or give --overwrite to begin anew",
             )
         return Progress()
-    done = Progress(**state["done"])
+    done = state.done
     if not files.rows.is_file() or files.rows.stat().st_size < done.bytes:
         return Progress()
     if done.content and _running(files.rows, done.bytes).value != done.content:
@@ -146,12 +175,13 @@ def _running(file: Path, size: int) -> checksums.Running:
     return running
 
 
-def _read(path: Path) -> JsonObject | None:
+def _or_none(kind: type[T], path: Path, fate: str) -> T | None:
+    """What a file says; None where it is gone or, with a warning that says what follows, damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_state(kind, path, "the record of predictions", fate)
+    except Damaged as error:
+        log.warning("%s", error)
         return None
-    return found if isinstance(found, dict) else None
 
 
 @contextmanager
@@ -188,11 +218,12 @@ class Kept:
 
     def append(self, chunks: list[tuple[int, bytes, int]]) -> None:
         """Add chunks in their order: number of rows, bytes, rows that were cut."""
-        for rows, content, cut in chunks:
-            self._write(content)
-            self.done.add(rows, len(content), cut)
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        with naming(self.files.rows):
+            for rows, content, cut in chunks:
+                self._write(content)
+                self.done.add(rows, len(content), cut)
+            self.file.flush()
+            os.fsync(self.file.fileno())
         self.done.content = self.running.value
         state = {"what": self.what, "done": vars(self.done)}
         write_text(self.files.state, json.dumps(checksums.sealed(state)))
@@ -209,17 +240,17 @@ class Kept:
         write_text(self.files.record, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         with whole.open("rb") as file:
             os.fsync(file.fileno())
-        whole.replace(self.files.out)
+        whole.replace(real(self.files.out))
         shutil.rmtree(self.files.folder, ignore_errors=True)  # another program may be looking for the lock
         return record
 
 
 class Shown:
-    """Chunks written to standard output as they come; nothing is kept."""
+    """Chunks written to an open stream, such as standard output, as they come; nothing is kept."""
 
-    def __init__(self, done: Progress, writer: Writer) -> None:
-        self.done = done
-        self.stream = sys.stdout.buffer
+    def __init__(self, number: int, done: Progress, writer: Writer) -> None:
+        self.number, self.done = number, done
+        self.stream: IO[bytes] = sys.stdout.buffer if number == 1 else os.fdopen(os.dup(number), "wb")
 
     def append(self, chunks: list[tuple[int, bytes, int]]) -> None:
         """Add chunks in their order.
@@ -233,8 +264,11 @@ class Shown:
                 self.done.add(rows, len(content), cut)
             self.stream.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
-            raise UserError("nobody reads standard output any more", code=EXIT_FAILED) from None
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # else Python complains at its end
+            what = "standard output" if self.number == 1 else f"stream {self.number}"
+            raise UserError(f"nobody reads {what} any more", code=EXIT_FAILED) from None
+        except OSError as error:
+            raise UserError(f"open file number {self.number}: {error.strerror}", code=EXIT_FAILED) from None
 
     def publish(self, record: JsonObject) -> JsonObject:
         """Nothing is left to be done."""

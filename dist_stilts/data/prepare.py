@@ -27,6 +27,7 @@ from dist_stilts.families.family import Family
 from dist_stilts.families.features import Features, from_table, open_features, schema
 from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import split_in_names
+from dist_stilts.state_files import Amount, Count, Damaged, read_state
 from dist_stilts.tasks.sources import data_revision, stream_rows
 from dist_stilts.tasks.spec import Row, TaskSpec, TextRow
 
@@ -60,13 +61,28 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Meta:
+    """What tokenising did: numbers of examples, rows, tokens and what was cut of them, quirks of the files, size of the
+    Arrow file, and seconds."""
+
+    examples: Count
+    rows: Count
+    tokens: Count
+    truncated_rows: Count
+    truncated_tokens: Count
+    words: Count
+    quirks: dict[str, Count]
+    bytes: Count
+    seconds: Amount
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """A tokenised split, its data revision, and what tokenising did: counts of examples, rows, tokens and truncations,
-    of quirks of the files, and seconds."""
+    """A tokenised split, its data revision, and what tokenising did."""
 
     features: Features
     revision: str
-    meta: dict[str, Any]
+    meta: Meta
 
 
 class NotPrepared(UserError):
@@ -95,11 +111,18 @@ def prepare(
 def is_whole(path: Path) -> bool:
     """Whether a tokenised split is there to the last byte, as it was written: disks rot, and copies between machines
     break off."""
-    return once.is_whole(path) and (path / DATA).is_file() and (path / DATA).stat().st_size == _read_meta(path)["bytes"]
+    try:
+        size = _read_meta(path).bytes
+    except Damaged:
+        return False
+    return once.is_whole(path) and (path / DATA).is_file() and (path / DATA).stat().st_size == size
 
 
-def _read_meta(path: Path) -> dict[str, Any]:
-    meta: dict[str, Any] = json.loads((path / META).read_text(encoding="utf-8"))
+def _read_meta(path: Path) -> Meta:
+    fix = "Delete the folder; it is made again"
+    meta = read_state(Meta, path / META, "a record of tokenised data", fix)
+    if meta is None:
+        raise Damaged("is not there", where=path / META, fix=fix)
     return meta
 
 

@@ -51,14 +51,15 @@ def training_of(provenance: Provenance | None, phase: str | None = None, role: s
         phase, role: of the run that scores the model; None for those of the model's last phase.
     """
     trained = provenance.trained_on if provenance else []
-    last = {**(trained[-1] if trained else {}), **({} if phase is None else {"phase": phase, "role": role})}
-    own = [entry for entry in trained if all(entry.get(key) == last.get(key) for key in ("phase", "role"))]
+    if phase is None and trained:
+        phase, role = trained[-1]["phase"], trained[-1].get("role")
+    own = [entry for entry in trained if (entry["phase"], entry.get("role")) == (phase, role)]
     before = [entry for entry in trained if entry.get("role") == "intermediate"]
     labelled = [entry for entry in before if entry["task"] != PLAIN_TEXT] or before
     return Training(
         run=provenance.run if provenance else "",
-        phase=last.get("phase") or "",
-        role=last.get("role") or "",
+        phase=phase or "",
+        role=role or "",
         train_tasks=tuple(entry["task"] for entry in own),
         train_size=sum(entry.get("examples", 0) for entry in own) or None,
         intermediate=",".join(entry["task"] for entry in before),

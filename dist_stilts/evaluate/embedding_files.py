@@ -11,7 +11,7 @@ import io
 import json
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,23 @@ from typing import Any
 import numpy as np
 
 from dist_stilts import checksums
-from dist_stilts.layout import EmbeddingFolder, write_text
+from dist_stilts.layout import EmbeddingFolder
+from dist_stilts.state_files import Count, Damaged, read_state
+from dist_stilts.writing import naming, write_text
 
 log = logging.getLogger(__name__)
 DTYPE = np.dtype("<f4")
+Parts = list[tuple[Count, str]]
+"""Number of the row after each part, and the part's checksum."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """How far a layer is: how many texts are done, how many of them were cut, and of which parts they are."""
+
+    done: Count = 0
+    truncated: Count = 0
+    parts: Parts = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ class EmbeddingFiles:
 
     def truncated(self, layer: int) -> int:
         """How many of the texts embedded so far were cut."""
-        return int(self._record(layer).get("truncated", 0))
+        return self._record(layer).truncated
 
     def append(self, layer: int, start: int, rows: np.ndarray, truncated: int) -> None:
         """Add the rows from number ``start`` on, and give the file its name if they are the last.
@@ -74,7 +87,7 @@ class EmbeddingFiles:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
         # Written, not mapped: a full disk is then an error and no signal that kills the process.
-        with file.open("r+b") as handle:
+        with naming(file), file.open("r+b") as handle:
             handle.truncate(self._bytes(start) if start else 0)
             handle.seek(0, os.SEEK_END)
             handle.write(b"" if start else self._header)
@@ -108,16 +121,16 @@ class EmbeddingFiles:
     def _bytes(self, rows: int) -> int:
         return len(self._header) + rows * self.width * DTYPE.itemsize
 
-    def _parts(self, layer: int) -> list[list[Any]]:
-        """Number of the row after each part, and the part's checksum; none if an older version wrote them."""
-        return list(self._record(layer).get("parts", []))
+    def _parts(self, layer: int) -> Parts:
+        """The parts; none if an older version wrote them."""
+        return self._record(layer).parts
 
     def _intact(self, layer: int, file: Path) -> int:
         """How many of the noted rows are what was written."""
         noted, parts = self._noted(layer), self._parts(layer)
         return checksums.once(file, ("rows", noted), lambda: self._read_parts(file, parts)) if parts else noted
 
-    def _read_parts(self, file: Path, parts: list[list[Any]]) -> int:
+    def _read_parts(self, file: Path, parts: Parts) -> int:
         start = 0
         with file.open("rb") as handle:
             good = handle.read(len(self._header)) == self._header
@@ -126,25 +139,21 @@ class EmbeddingFiles:
                 if not good or checksums.of_bytes(handle.read(size)) != checksum:
                     log.warning("%s is damaged behind row %d, from where on it is computed again", file, start)
                     return start
-                start = int(end)
+                start = end
         return start
 
     def _noted(self, layer: int) -> int:
-        return int(self._record(layer).get("done", 0))
+        return self._record(layer).done
 
-    def _record(self, layer: int) -> dict[str, Any]:
+    def _record(self, layer: int) -> Written:
         file = self.folder.record(layer)
-        found: dict[str, Any] = checksums.once(file, "record", lambda: _read_record(file)) if file.is_file() else {}
-        return found
+        return checksums.once(file, "record", lambda: _read_record(file)) if file.exists() else Written()
 
 
-def _read_record(file: Path) -> dict[str, Any]:
-    """What a record says; nothing if it is no longer what was written."""
+def _read_record(file: Path) -> Written:
+    """What is written of a layer; nothing where its record is damaged: it is computed anew."""
     try:
-        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if checksums.is_intact(record):
-            return record
-    except (OSError, ValueError, TypeError):
-        pass
-    log.warning("%s is damaged: what it is of is computed again", file)
-    return {}
+        return read_state(Written, file, "the record of embeddings", "What it is of is computed again") or Written()
+    except Damaged as error:
+        log.warning("%s", error)
+        return Written()

@@ -23,7 +23,7 @@ from dist_stilts.conventions import OnProgress
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding import Embedder
 from dist_stilts.evaluate.pictures import drawn_curve
-from dist_stilts.evaluate.predict import evaluation_dtype, require_dtype
+from dist_stilts.evaluate.predict import evaluation_dtype
 from dist_stilts.evaluate.retrieval import (
     RetrievalConfig,
     curve_lines,
@@ -32,13 +32,7 @@ from dist_stilts.evaluate.retrieval import (
     search,
     wanted_layers,
 )
-from dist_stilts.layout import (
-    mining_curve,
-    mining_embeddings,
-    require_folder,
-    require_writable,
-    write_text,
-)
+from dist_stilts.layout import mining_curve, mining_embeddings
 from dist_stilts.model.encoder import number_of_layers
 from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.parallel.world import World
@@ -55,6 +49,7 @@ from dist_stilts.scoring.mining import (
     score_at,
 )
 from dist_stilts.tasks.read_sides import Side, read_known, read_sides
+from dist_stilts.writing import check_file, require_file, require_folder, write_text
 
 THRESHOLDS = {"ratio": 1.0, "distance": 0.0, "csls": 0.0}
 """Where a pair is as close as the neighbours of its two sentences are on average; a plain cosine has no such point."""
@@ -96,8 +91,10 @@ class Request:
                 f"margin '{self.retrieval.margin}' has no threshold that suits every encoder",
                 fix="Give --threshold (-inf keeps all candidates), or --gold to tune it on",
             )
-        require_writable(self.out)
+        require_file(self.out)
         require_folder(self.embeddings)
+        if self.gold:
+            check_file(mining_curve(self.out))
 
     @property
     def embeddings(self) -> Path:
@@ -143,7 +140,6 @@ def mine_files(request: Request, world: World, progress: OnProgress | None = Non
     Raises:
         UserError: a bad file, a model that is no encoder, embeddings that are not finite.
     """
-    require_dtype(request.dtype)
     seconds: dict[str, float] = {}
     with timed(seconds, "reading"):
         sides = read_sides(request.source, request.target, request.ids)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from dist_stilts.data.batches import collate, scoring_batches, to_device
-from dist_stilts.errors import UserError
 from dist_stilts.families.features import Features
 from dist_stilts.families.kinds import family_of
 from dist_stilts.families.score import Decoding
@@ -49,14 +48,7 @@ def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:
     """``auto`` is bf16 on a GPU and fp32 on a CPU; otherwise as named."""
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    require_dtype(name)
     return DTYPES[name]
-
-
-def require_dtype(name: str) -> None:
-    """Raise UserError for a number format in which nothing is scored."""
-    if name not in ("auto", *DTYPES):
-        raise UserError(f"unknown dtype '{name}'", fix=f"Known: auto, {', '.join(DTYPES)}")
 
 
 def _own_batches(features: Features, batch_size: int, world: World) -> Iterator[np.ndarray]:

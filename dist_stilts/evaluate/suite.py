@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from dist_stilts.families.encoding import QaLengths
 from dist_stilts.families.features import Features
 from dist_stilts.families.kinds import family_of
 from dist_stilts.families.score import Decoding, Score
-from dist_stilts.layout import layer_folder, prediction_file, write_text
+from dist_stilts.layout import layer_folder, prediction_file
 from dist_stilts.model.encoder import load_tokenizer, number_of_layers
 from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.model.fit import require_embeddings
@@ -61,6 +61,7 @@ from dist_stilts.tasks.sources import (
     task,
 )
 from dist_stilts.tasks.spec import RETRIEVAL, TaskSpec
+from dist_stilts.writing import write_text
 
 
 @dataclass
@@ -205,7 +206,7 @@ def prepare_job(job: Job, progress: OnProgress | None = None) -> list[JsonObject
             "task": unit.spec.name,
             "split": unit.split,
             "language": unit.language,
-            **prepare(rows_of(unit, job), tokenizer, job.prepared, progress).meta,
+            **asdict(prepare(rows_of(unit, job), tokenizer, job.prepared, progress).meta),
         }
         for unit in wanted
         if unit.spec.family not in RETRIEVAL
@@ -225,14 +226,11 @@ def units(job: Job) -> Iterator[Unit]:
             raise UserError(f"{name} has no score to evaluate", fix="Leave it out of evaluate")
         check_source(spec, job.root)
         for split in wanted.splits:
-            layers = layers_of(job) if spec.family in RETRIEVAL else (None,)
+            layers: tuple[int | None, ...] = (None,)
+            if spec.family in RETRIEVAL:
+                layers = wanted_layers(job.config.retrieval.layer, number_of_layers(job.model, job.revision))
             for language in languages_of(spec, job.root, split, wanted.languages):
                 yield from (Unit(spec, split, language, layer) for layer in layers)
-
-
-def layers_of(job: Job) -> tuple[int, ...]:
-    """The layers that the job's retrieval reads."""
-    return wanted_layers(job.config.retrieval.layer, number_of_layers(job.model, job.revision))
 
 
 def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str]) -> list[str]:

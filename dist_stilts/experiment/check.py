@@ -13,7 +13,7 @@ import torch
 
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.retrieval import wanted_layers
-from dist_stilts.experiment.estimate import tokenizer_words
+from dist_stilts.experiment.estimate import vocabulary_size
 from dist_stilts.experiment.fits import check_lengths
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
@@ -85,6 +85,6 @@ def _check_layers(recipe: Recipe) -> None:
 def _known_words(recipe: Recipe) -> int | None:
     """Words of the tokenizer, if they are known here."""
     try:
-        return tokenizer_words(recipe)
+        return vocabulary_size(recipe)
     except UserError:
         return None

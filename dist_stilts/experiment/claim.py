@@ -11,20 +11,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import yaml
-
 from dist_stilts.config import differences, dump
-from dist_stilts.errors import EXIT_FAILED, UserError
+from dist_stilts.errors import EXIT_FAILED, UserError, exhausted
 from dist_stilts.evaluate.suite import EvaluationConfig
-from dist_stilts.experiment.identity import trained_content
+from dist_stilts.experiment.identity import read_config, trained_content
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.status import RunStatus, State, evaluation_id, read_status, versions, write_status
-from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.layout import RunFolder
 from dist_stilts.once import hold
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.watch import last_words
 from dist_stilts.parallel.world import World, lost_rank
+from dist_stilts.writing import check_room, write_text
+
+BUSY = "Wait for it, or choose another name=…"
 
 
 class Busy(UserError):
@@ -54,7 +55,7 @@ class Claim:
 
     def stop(self, reason: str, code: int = EXIT_FAILED, state: State = State.FAILED, **changes: Any) -> None:
         """Note why the work stops here; a full disk is what the reason says, and must not hide it."""
-        with suppress(OSError):
+        with suppress(OSError, UserError):
             self.note(state=state, reason=reason, code=code, **changes)
 
 
@@ -71,7 +72,7 @@ def claimed(run: Run, folder: RunFolder, scoring: EvaluationConfig, world: World
     """
     lock = hold(folder.lock) if world.is_main else None
     if any_rank(world.is_main and lock is None):
-        raise Busy("another program is working here", where=folder.path, fix="Wait for it, or choose another name=…")
+        raise Busy("another program is working here", where=folder.path, fix=BUSY)
     try:
         before = broadcast_value(read_status(folder) if world.is_main else RunStatus())
         claim = Claim(folder, before, world)
@@ -95,7 +96,7 @@ def claimed(run: Run, folder: RunFolder, scoring: EvaluationConfig, world: World
             claim.stop(str(error), error.code, State.QUEUED, starts=before.starts)
             raise
         except Exception as error:
-            claim.stop(str(lost_rank(error) or error), getattr(error, "code", EXIT_FAILED))
+            claim.stop(str(lost_rank(error) or exhausted(error) or error), getattr(error, "code", EXIT_FAILED))
             raise
         claim.note(state=State.DONE, evaluated=evaluation_id(run, scoring), starts=0)
     finally:
@@ -113,13 +114,12 @@ def take(run: Run, folder: RunFolder) -> None:
 
 
 def check_folder(run: Run, folder: RunFolder) -> None:
-    """UserError if the folder holds another run."""
-    if not folder.config.exists():
-        return
-    there = yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {}
-    if there.get("run_id") != run.id:
-        before = there.get("run") or {}
-        changed = differences(trained_content(before) if before else {}, json.loads(json.dumps(run.content)))
+    """UserError if the folder holds another run, or something else lies where its files are to be written."""
+    check_room(folder)
+    there = read_config(folder)
+    if there and there.run_id != run.id:
+        before = trained_content(there.run) if there.run else {}
+        changed = differences(before, json.loads(json.dumps(run.content)))
         raise UserError(
             f"the folder holds another run ({'; '.join(changed[:3]) or 'other content'})",
             where=folder.path,

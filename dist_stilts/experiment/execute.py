@@ -6,7 +6,6 @@ engine.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +17,12 @@ from dist_stilts.experiment.plan import Run, expand, folder_of, select
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import is_done
 from dist_stilts.experiment.training_data import data_root
-from dist_stilts.layout import write_text
+from dist_stilts.layout import world_file
 from dist_stilts.report.progress import bar, say
+from dist_stilts.simulate.manifest import read_manifest
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import check_source
+from dist_stilts.writing import require_room, write_text
 
 if TYPE_CHECKING:
     from dist_stilts.report.table import Table
@@ -44,7 +45,8 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
     """Find what would stop the ranks while nothing is started yet.
 
     Raises:
-        UserError: settings that cannot be (more ranks than rows in a batch), missing data, a folder of another recipe.
+        UserError: settings that cannot be (more ranks than rows in a batch), missing data, a folder of another recipe,
+            or one that cannot be written to.
     """
     check_settings(recipe, runs, ranks)
     root = data_root(recipe)
@@ -54,6 +56,12 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
         for name in (*run.tasks, *run.evaluate):
             check_source(get_task(name), root)
         check_folder(run, folder_of(recipe).run(run.name))
+    require_out(recipe)
+
+
+def require_out(recipe: Recipe) -> None:
+    """Make the recipe's folder; UserError if it cannot be written to, or something else lies where its files belong."""
+    require_room(folder_of(recipe))
 
 
 def default_ranks(recipe: Recipe) -> int:
@@ -98,11 +106,14 @@ def finish(recipe: Recipe, command: str) -> tuple[list[Table], list[Path]]:
     folder = folder_of(recipe)
     if not any(folder.run(run.name).results.exists() for run in expand(recipe)):
         return [], []
-    records = collect([folder.path])
+    records, damaged = collect([folder.path])
+    left_out = list(map(str, damaged))
     distances = language_distances(recipe)
     tables = pivot(records, distances)
-    write_text(folder.table, render(tables, "md"))
-    page = write_page(folder.path, recipe.name, records, distances, [command])
+    write_text(folder.table, render(tables, "md", left_out))
+    page = write_page(folder.path, recipe.name, records, distances, [command], left_out)
+    for line in left_out:
+        say(f"warning: {line}")
     return tables, [folder.table, page]
 
 
@@ -110,6 +121,5 @@ def language_distances(recipe: Recipe) -> dict[str, float] | None:
     """Distance of each language from English, where the simulated world declares it."""
     if not recipe.data.simulate:
         return None
-    languages = json.loads((folder_of(recipe).world / "world.json").read_text(encoding="utf-8"))["languages"]
-    entries = languages if isinstance(languages, dict) else {entry["code"]: entry for entry in languages}
-    return {code: entry["distance"] for code, entry in entries.items()}
+    world = read_manifest(world_file(folder_of(recipe).world))
+    return {entry["code"]: entry["distance"] for entry in world["languages"]} if world else None

@@ -8,13 +8,12 @@ the run: a run that such a folder holds keeps the identity that it has there, an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from dist_stilts.conventions import ENGLISH, fingerprint
 from dist_stilts.layout import RecipeFolder, RunFolder
+from dist_stilts.state_files import Damaged, read_state
 from dist_stilts.tasks.own_files import source_language
 from dist_stilts.tasks.sources import parse_split
 
@@ -52,6 +51,50 @@ def trained_content(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, "data": {**content["data"], "own_tasks": kept}}
 
 
+class _Own(TypedDict):
+    files: dict[str, Any]
+    labels: list[str]
+    languages: list[str]
+
+
+class _Data(TypedDict):
+    own_tasks: dict[str, _Own]
+
+
+class _TrainedTask(TypedDict):
+    split: str
+    dev: str | None
+    languages: list[str]
+
+
+class _Content(TypedDict):
+    data: _Data
+
+
+class Content(_Content, total=False):
+    """What a run's content has that its identity is worked out from; the rest is passed along."""
+
+    tasks: dict[str, _TrainedTask]
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """``config.yaml`` of a run: what it is, and with which versions of what it was begun."""
+
+    run_id: str
+    run: Content | None = None
+
+
+def read_config(folder: RunFolder) -> RunFile | None:
+    """What a folder says which run it holds; None if it holds none yet.
+
+    Raises:
+        Damaged: nothing of the kind.
+    """
+    fix = "Delete this file if the folder is this recipe's: it is written again; else choose another name=… or out=…"
+    return read_state(RunFile, folder.config, "the config of a run", fix)
+
+
 def recognised(runs: Sequence[Run], folder: RecipeFolder) -> list[Run]:
     """The runs, parents before children, with the identities that they have in their folders if these are older."""
     found: dict[str, Run] = {}
@@ -63,12 +106,12 @@ def recognised(runs: Sequence[Run], folder: RecipeFolder) -> list[Run]:
 
 
 def _as_there(run: Run, folder: RunFolder) -> Run:
-    if not run.own_tasks or not folder.config.exists():
+    try:
+        there = read_config(folder) if run.own_tasks else None
+    except Damaged:  # said where the folder is to be used
         return run
-    there = yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {}
-    content = there.get("run")
-    if not content or there.get("run_id") == run.id or fingerprint(trained_content(content)) != run.id:
+    if not there or not there.run or there.run_id == run.id or fingerprint(trained_content(there.run)) != run.id:
         return run
     # What that version scored was a part of the run: no other identity of scoring is known there.
-    before = content["data"]["own_tasks"]
-    return replace(run, id_there=there["run_id"], scored={k: v for k, v in run.scored.items() if before.get(k) != v})
+    before = there.run["data"]["own_tasks"]
+    return replace(run, id_there=there.run_id, scored={k: v for k, v in run.scored.items() if before.get(k) != v})

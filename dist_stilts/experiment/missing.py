@@ -6,6 +6,7 @@ Nothing is fetched and no network is asked; of each file only the first rows are
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from dist_stilts.model.folders import TOKENIZER_FILES, check_tokenizer, examine,
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import base_of, check_source, load_bitext, stream_rows
 from dist_stilts.tasks.spec import RETRIEVAL, PairRow, TaggedRow
+from dist_stilts.writing import check_room
 
 OWN_ROWS, FIRST_ROWS = 10_000, 20
 """Rows that are read of each of the user's own files, and of a published one."""
@@ -71,6 +73,7 @@ def find_missing(recipe: Recipe, runs: Sequence[Run], ranks: int) -> Findings:
     for look in looks_at_settings(recipe, runs, ranks):
         found.tried(look)
     if runs:
+        found.tried(lambda: check_room(folder_of(recipe)))
         found.tried(lambda: check_sizes(runs, recipe))
         _look_for_models(recipe, runs, found)
         wrong, notes = foresee(recipe, runs)
@@ -103,7 +106,7 @@ def _look_for_model(key: str, name: str, revision: str | None, parts: Sequence[P
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
             raise UserError(f"{key}: no such model folder", where=name, fix="Give a folder, or a Hub name: owner/model")
         if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-            fix = f"Run `hf download {name}` where there is a network"
+            fix = f"Run `hf download {shlex.quote(name)}` where there is a network"
             raise UserError(f"{key}: '{name}' is not in the Hub's cache, and HF_HUB_OFFLINE is set", fix=fix)
         found.model_is_here &= not key.startswith("encoder.path")
         found.fetched.append(f"{name} ({'tokenizer' if key.endswith('tokenizer') else 'model'})")

@@ -25,7 +25,7 @@ from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import TRUNK
 from dist_stilts.experiment.training_data import TrainingData, streams
 from dist_stilts.families.kinds import family_of
-from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.layout import RunFolder
 from dist_stilts.model.encoder import checkpoint_activations
 from dist_stilts.model.flops import training_flops_per_token
 from dist_stilts.model.heads import MLM, head_name
@@ -45,6 +45,7 @@ from dist_stilts.train.plan import BatchPlan, derive, task_probabilities
 from dist_stilts.train.selection import Selection
 from dist_stilts.train.shards import first_not_finite
 from dist_stilts.train.stability import degenerate, refuse_not_finite
+from dist_stilts.writing import write_text
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ def write_page(
     records: Sequence[ResultRecord],
     distances: Mapping[str, float] | None,
     commands: Sequence[str],
+    left_out: Sequence[str] = (),
 ) -> Path:
     """Write ``page.html``, and its figures once more as files under ``figures/``.
 
@@ -31,6 +32,7 @@ def write_page(
         records: of which no two contradict each other.
         distances: distance from English by language, if known.
         commands: the command lines that made the records, in order.
+        left_out: a line for each run that could not be read.
 
     Returns:
         The page's path.
@@ -47,7 +49,7 @@ def write_page(
         tables=sheets(tables),
         figures=[inline_svg(path) for path in figures],
         conditions=conditions(records),
-        caveats=caveats(records, tables),
+        caveats=[*left_out, *caveats(records, tables)],
     )
 
 

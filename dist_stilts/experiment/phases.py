@@ -22,11 +22,9 @@ from dist_stilts.experiment.start import has_own_model, model_path, provenance_o
 from dist_stilts.experiment.states import keep_state
 from dist_stilts.experiment.status import Attempt, RunStatus, is_done, statuses, versions
 from dist_stilts.experiment.training_data import TrainingData, data_root, load_training_data, recipe_tokenizer
-from dist_stilts.layout import is_complete
 from dist_stilts.model.export import export
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
-from dist_stilts.once import whole_folder
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value
 from dist_stilts.parallel.world import World
 from dist_stilts.report.monitor import record_final
@@ -34,6 +32,7 @@ from dist_stilts.report.progress import bar, say
 from dist_stilts.results.record import ResultRecord, Training
 from dist_stilts.results.settings import OF_TARGET, tell_apart
 from dist_stilts.train.stability import next_seed
+from dist_stilts.writing import is_complete, whole_folder
 
 
 def run_phase(run: Run, recipe: Recipe, world: World, command: str) -> None:

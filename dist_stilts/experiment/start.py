@@ -17,7 +17,7 @@ from dist_stilts.model.carry_over import carry_over, without_heads
 from dist_stilts.model.encoder import LoadReport, load_encoder, new_encoder, set_dropout
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
-from dist_stilts.model.provenance import Provenance, read_provenance, require_intact, weights_digest
+from dist_stilts.model.provenance import Provenance, Seen, read_provenance, require_intact, weights_digest
 from dist_stilts.model.trial import try_heads
 from dist_stilts.parallel.world import World
 from dist_stilts.report.progress import say
@@ -88,8 +88,8 @@ def provenance_of(run: Run, data: TrainingData, before: Provenance, digest: str)
     heads = {name: list(tasks) for name, tasks in before.heads.items()}
     for spec, task, examples in zip(data.specs, run.tasks.values(), data.examples, strict=True):
         heads[head_name(spec)] = list(dict.fromkeys([*heads.get(head_name(spec), []), spec.name]))
-        entry = {"phase": run.phase, "role": run.role, "task": spec.name, "examples": examples}
-        trained_on.append({**entry, "split": task.split, "languages": task.languages})
+        entry = Seen(phase=run.phase, role=run.role, task=spec.name, examples=examples, split=task.split)
+        trained_on.append({**entry, "languages": task.languages})
     return replace(before, digest=digest, trained_on=trained_on, heads=heads)
 
 

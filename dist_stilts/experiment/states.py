@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import TRUNK, Recipe
-from dist_stilts.layout import RunFolder, is_complete
+from dist_stilts.layout import RunFolder
 from dist_stilts.train.checkpoint import finished
+from dist_stilts.writing import is_complete
 
 
 def keep_state(run: Run, folder: RunFolder) -> None:

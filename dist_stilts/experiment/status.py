@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from dist_stilts.config import plain
 from dist_stilts.conventions import fingerprint, installed_version
-from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import EvaluationConfig
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
-from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.layout import RunFolder
 from dist_stilts.report.closing import Figures
+from dist_stilts.state_files import Amount, Count, read_state
+from dist_stilts.writing import write_text
 
 PACKAGES = ("dist-stilts", "torch", "transformers", "deepspeed", "datasets", "numpy")
 
@@ -62,19 +62,19 @@ class RunStatus:
     state: State = State.QUEUED
     reason: str | None = None
     code: int | None = None
-    heartbeat: float = 0.0
+    heartbeat: Amount = 0.0
     run_id: str | None = None
     evaluated: str | None = None
-    starts: int = 0
-    world_size: int | None = None
+    starts: Count = 0
+    world_size: Count | None = None
     place: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     heads: dict[str, list[str]] | None = None
-    step: int = 0
-    steps: int | None = None
-    tokens: int = 0
-    skipped: int = 0
-    train_seconds: float = 0.0
+    step: Count = 0
+    steps: Count | None = None
+    tokens: Count = 0
+    skipped: Count = 0
+    train_seconds: Amount = 0.0
     seed: int | None = None
     degenerate: str | None = None
     dev: float | None = None
@@ -82,54 +82,20 @@ class RunStatus:
     restarted: tuple[Attempt, ...] = ()
     closing: Figures | None = None
     digest: str | None = None
-    seconds: float = 0.0
+    seconds: Amount = 0.0
 
 
 def read_status(folder: RunFolder) -> RunStatus:
     """The run's status; what an older version wrote lacks some fields, a newer one's may have more.
 
     Raises:
-        UserError: the file is no such thing.
+        Damaged: the file is no such thing.
     """
-    try:
-        status: RunStatus = _typed(RunStatus, json.loads(folder.status.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return RunStatus()
-    except (ValueError, TypeError) as error:
-        fix = (
-            "Delete this file; the same command then looks what is there, and does what is left. Records to come "
-            "then lack its score on English dev and, if it was trained again with another seed, its seed"
-        )
-        raise UserError(f"not the status of a run ({error})", where=folder.status, fix=fix) from None
-    return status
-
-
-def _typed(kind: Any, value: Any, name: str = "status") -> Any:
-    """A value of JSON as the type that it stands for.
-
-    Raises:
-        ValueError, TypeError: it is none.
-    """
-    kinds = get_args(kind) if NoneType in get_args(kind) else (kind,)
-    if value is None and NoneType in kinds:
-        return None
-    kind = kinds[0]
-    plain_kind = get_origin(kind) or kind
-    if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        given = _expected(value, dict, name)
-        return kind(**{key: _typed(hints[key], given[key], key) for key in hints if key in given})  # type: ignore[operator]
-    if issubclass(plain_kind, StrEnum):
-        return kind(value)
-    if plain_kind in (tuple, Sequence):
-        return tuple(_typed(get_args(kind)[0], part, name) for part in _expected(value, list, name))
-    return _expected(value, (int, float) if plain_kind is float else plain_kind, name)
-
-
-def _expected(value: Any, kind: Any, name: str) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError(f"'{name}' is {json.dumps(value)[:40]}")
-    return value
+    fix = (
+        "Delete this file; the same command then looks what is there, and does what is left. Records to come then lack "
+        "its score on English dev and, if it was trained again with another seed, its seed"
+    )
+    return read_state(RunStatus, folder.status, "the status of a run", fix) or RunStatus()
 
 
 def write_status(folder: RunFolder, status: RunStatus) -> None:

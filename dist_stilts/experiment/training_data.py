@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ def prepare_all(
     for run in runs:
         trained = [wanted for parts in to_train_on(run, recipe).values() for wanted in parts]
         for wanted in (*trained, *to_watch(run, recipe).values(), *to_score(run, recipe)):
-            meta = prepare(wanted, tokenizer, folder_of(recipe).prepared, progress).meta
+            meta = asdict(prepare(wanted, tokenizer, folder_of(recipe).prepared, progress).meta)
             done[wanted.title] = {"task": wanted.spec.name, "split": wanted.split, "language": wanted.language, **meta}
     return done
 

@@ -17,13 +17,14 @@ import torch
 
 from dist_stilts.conventions import fingerprint, sha256_of
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder, is_complete
+from dist_stilts.layout import RunFolder
 from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.model.export import export
 from dist_stilts.model.fine_tuned import load_whole
 from dist_stilts.model.folders import check_config
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
-from dist_stilts.once import alone_in, whole_folder
+from dist_stilts.once import alone_in
+from dist_stilts.writing import check_folder, is_complete, real, require_folder, whole_folder
 
 Tensors = dict[str, torch.Tensor]
 
@@ -77,6 +78,8 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
             alike; ``out`` is there already.
     """
     require_new(out)
+    check_folder(out)
+    require_folder(real(out).parent)
     parts = [_read(folder) for folder in models]
     _check(parts)
     mean = Mean()
@@ -93,9 +96,9 @@ def average(models: Sequence[Path], out: Path) -> tuple[Provenance, list[str]]:
 
 
 def require_new(out: Path) -> None:
-    """UserError if the folder is there already."""
+    """UserError if something is there already."""
     if out.exists():
-        raise UserError("the folder exists", where=out, fix="Choose another --out, or delete it")
+        raise UserError("exists already", where=out, fix="Choose another --out, or delete it")
 
 
 def _read(given: Path) -> Part:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dist_stilts.conventions import installed_version
-from dist_stilts.layout import write_text
 from dist_stilts.model.card_metadata import Card, labelled_languages, metadata
 from dist_stilts.model.card_uses import ENCODER, USES
 from dist_stilts.redaction import redact
@@ -24,6 +23,7 @@ from dist_stilts.report.table import Table, header, lines, pivot
 from dist_stilts.results.record import ResultRecord
 from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.spec import Family, TaskSpec
+from dist_stilts.writing import write_text
 
 if TYPE_CHECKING:
     from dist_stilts.model.provenance import Provenance

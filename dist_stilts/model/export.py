@@ -18,7 +18,6 @@ from typing import Any
 import torch
 
 from dist_stilts.errors import EXIT_FAILED, UserError
-from dist_stilts.layout import write_text
 from dist_stilts.model.encoder import quiet_transformers
 from dist_stilts.model.finite import not_finite
 from dist_stilts.model.heads import Head, joined
@@ -26,6 +25,7 @@ from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.pooling_files import SentenceReading, write_pooling
 from dist_stilts.model.provenance import Provenance, checksums_of_weights, write_provenance
 from dist_stilts.model.saved_heads import folders_of_heads
+from dist_stilts.writing import write_text
 
 WEIGHTS = "model.safetensors"
 SHARED, OWN = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"

@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 
-from dist_stilts.layout import write_text
 from dist_stilts.model.encoder import build, load_tokenizer, most_tokens, read_architecture
+from dist_stilts.writing import write_text
 
 CONFIG = "config.json"
 MODULE_WEIGHTS = "model.safetensors"

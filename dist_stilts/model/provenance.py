@@ -9,17 +9,41 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from dist_stilts import checksums
 from dist_stilts.conventions import sha256_of
-from dist_stilts.errors import UserError, refused
-from dist_stilts.layout import write_text
+from dist_stilts.errors import UserError
+from dist_stilts.state_files import Count, read_state
+from dist_stilts.writing import write_text
 
 if TYPE_CHECKING:
     from torch import nn
 
 PROVENANCE = "provenance.json"
+
+
+class _Seen(TypedDict):
+    phase: str
+    task: str
+    split: str
+
+
+class Seen(_Seen, total=False):
+    """What one phase has trained on of one task."""
+
+    role: str
+    languages: list[str]
+    examples: Count
+    steps: Count
+
+
+class Averaged(TypedDict):
+    """One of the models that another is the average of."""
+
+    run: str
+    run_id: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -29,13 +53,13 @@ class Provenance:
     Attributes:
         origin: ``pretrained`` (loaded, or trained here from random weights by masked language modelling) or ``random``.
         digest: SHA-256 over the encoder's fp32 tensors.
-        trained_on: one entry per phase and task, oldest first: phase, role, task, split, languages, examples, steps.
+        trained_on: one entry per phase and task, oldest first.
         heads: head name to the tasks that trained it.
         start: digest of the encoder before the first step of the last phase; empty if nobody noted it.
         start_heads: digest of the heads at that time: models whose heads began apart do not average well.
         carried: names of the heads that were then loaded, fresh and dropped.
         degenerate: why the run was labelled so (stuck at chance, one predicted class), if it was.
-        averaged_from: run, run_id and digest of each model that this one is the average of.
+        averaged_from: the models that this one is the average of.
         files: files of weights, by their names in the folder, to their checksums; none in older versions.
     """
 
@@ -43,13 +67,13 @@ class Provenance:
     run_id: str
     origin: str
     digest: str
-    trained_on: list[dict[str, Any]] = field(default_factory=list)
+    trained_on: list[Seen] = field(default_factory=list)
     heads: dict[str, list[str]] = field(default_factory=dict)
     start: str = ""
     start_heads: str = ""
     carried: dict[str, list[str]] = field(default_factory=dict)
     degenerate: str | None = None
-    averaged_from: list[dict[str, str]] = field(default_factory=list)
+    averaged_from: list[Averaged] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
 
 
@@ -72,15 +96,10 @@ def read_provenance(folder: Path) -> Provenance | None:
     """The provenance of an export of ours; None for anyone else's model.
 
     Raises:
-        UserError: a file of that name that says something else.
+        Damaged: a file of that name that says something else.
     """
-    path = folder / PROVENANCE
-    if not path.is_file():
-        return None
-    try:
-        return Provenance(**json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
-        raise refused("not the provenance of a model", path, error) from None
+    fix = "Make the model anew (delete its folder, and run its recipe), or copy the whole folder again"
+    return read_state(Provenance, folder / PROVENANCE, "the provenance of a model", fix)
 
 
 def write_provenance(folder: Path, provenance: Provenance) -> None:

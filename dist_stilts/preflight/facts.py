@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,9 @@ def _torch() -> dict[str, Any]:
 def _output(*command: str) -> str | None:
     """What another program prints; None where it is not there, fails or does not answer."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_SECONDS, check=True)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=TOOL_SECONDS, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout
@@ -146,7 +149,7 @@ def _resolved(name: str) -> str | None:
 def _free(folder: Path) -> int | None:
     """Free bytes where a folder lies or would lie."""
     for place in (folder.absolute(), *folder.absolute().parents):
-        if place.is_dir():
+        with suppress(OSError):
             return shutil.disk_usage(place).free
     return None
 

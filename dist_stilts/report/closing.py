@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dist_stilts.report.progress import duration, rate
+from dist_stilts.state_files import Amount, Count
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,19 @@ class Figures:
         mfu: model FLOPs utilisation while training, 0..1; ``None`` where the device's peak is unknown.
     """
 
-    steps: int
-    examples: int
-    tokens: int
-    padding_share: float
-    skipped_steps: int
-    restarts: int
-    wall_seconds: float
-    training_seconds: float
-    saving_seconds: float
-    scoring_seconds: float
-    peak_memory_gib: Sequence[float]
+    steps: Count
+    examples: Count
+    tokens: Count
+    padding_share: Amount
+    skipped_steps: Count
+    restarts: Count
+    wall_seconds: Amount
+    training_seconds: Amount
+    saving_seconds: Amount
+    scoring_seconds: Amount
+    peak_memory_gib: Sequence[Amount]
     on_gpu: bool
-    mfu: float | None = None
+    mfu: Amount | None = None
 
     @property
     def ranks(self) -> int:

@@ -18,17 +18,19 @@ READERS = all_but("split", "layer", "after", "rows")
 _SPLITS = ("train", "dev", "test")
 
 
-def show(tables: Sequence[Table]) -> None:
-    """Print tables: drawn on a terminal, Markdown elsewhere."""
-    show_sheets(sheets(tables))
+def show(tables: Sequence[Table], remarks: Sequence[str] = ()) -> None:
+    """Print tables, and remarks below them: drawn on a terminal, Markdown elsewhere."""
+    show_sheets(sheets(tables), remarks)
 
 
-def show_sheets(found: Sequence[Sheet]) -> None:
-    """Print sheets: drawn on a terminal, Markdown elsewhere."""
+def show_sheets(found: Sequence[Sheet], remarks: Sequence[str] = ()) -> None:
+    """Print sheets, and remarks below them: drawn on a terminal, Markdown elsewhere."""
     if sys.stdout.isatty():
         print_rich(found)
     else:
         print(markdown(found))
+    for line in remarks:
+        print(f"- {line}")
 
 
 def task_table(tasks: Sequence[dict[str, Any]]) -> str:

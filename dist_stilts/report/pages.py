@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dist_stilts.layout import write_text
 from dist_stilts.redaction import redact
 from dist_stilts.results.record import ResultRecord
+from dist_stilts.writing import write_text
 
 CONDITIONS: dict[str, Callable[[ResultRecord], object]] = {
     "model": lambda record: record.model.called,

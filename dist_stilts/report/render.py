@@ -25,13 +25,29 @@ class Sheet:
     notes: Sequence[str]
 
 
-def write_as(format: str, sheets: Sequence[Sheet], *, csv: Callable[[], str], json: Callable[[], str]) -> str:
+def write_as(
+    format: str,
+    sheets: Sequence[Sheet],
+    *,
+    csv: Callable[[], str],
+    json: Callable[[], str],
+    remarks: Sequence[str] = (),
+) -> str:
     """Write sheets as ``md`` or ``latex``, or the numbers behind them, which only their makers know, as csv or json.
+
+    Args:
+        remarks: what stands below all sheets; numbers for machines go without.
 
     Raises:
         UserError: another format.
     """
-    writers = {"md": lambda: markdown(sheets), "csv": csv, "latex": lambda: latex(sheets), "json": json}
+    below = {"md": "".join(f"\n- {line}\n" for line in remarks), "latex": "".join(f"% {line}\n" for line in remarks)}
+    writers = {
+        "md": lambda: markdown(sheets) + below["md"],
+        "csv": csv,
+        "latex": lambda: latex(sheets) + below["latex"],
+        "json": json,
+    }
     if format not in writers:
         raise UserError(f"unknown table format '{format}'", fix=nearest(format, writers))
     return writers[format]()

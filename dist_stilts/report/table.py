@@ -219,13 +219,16 @@ def sheets(tables: Iterable[Table]) -> list[Sheet]:
     return [Sheet(table.caption, header(table), lines(table), table.notes) for table in tables if table.is_read]
 
 
-def render(tables: Sequence[Table], format: str) -> str:
+def render(tables: Sequence[Table], format: str, remarks: Sequence[str] = ()) -> str:
     """Write tables as ``md`` or ``latex`` (main metrics, for reading) or as ``csv`` or ``json`` (everything).
+
+    Args:
+        remarks: lines to stand below all of them, where people read.
 
     Raises:
         UserError: another format.
     """
-    return write_as(format, sheets(tables), csv=lambda: _csv(tables), json=lambda: _json(tables))
+    return write_as(format, sheets(tables), csv=lambda: _csv(tables), json=lambda: _json(tables), remarks=remarks)
 
 
 def _csv(tables: Sequence[Table]) -> str:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from typing import TypeVar
 
 from dist_stilts.errors import UserError
 from dist_stilts.layout import RunFolder
@@ -19,6 +21,8 @@ from dist_stilts.results import jsonl
 from dist_stilts.results.lines import from_lines, to_line
 from dist_stilts.results.record import Identity, ResultRecord
 
+S = TypeVar("S")
+T = TypeVar("T")
 ROUNDING = 1e-6
 """So far may a value be off that claims to be the same."""
 
@@ -101,6 +105,34 @@ def _contradiction(record: ResultRecord, other: ResultRecord) -> UserError:
     )
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A folder whose files are damaged: one bad run stops no table."""
+
+    folder: Path
+    error: UserError
+
+    def __str__(self) -> str:
+        return f"left out: {self.error}"
+
+
+def sound(items: Iterable[T], read_one: Callable[[T], S], folder: Callable[[T], Path]) -> tuple[list[S], list[LeftOut]]:
+    """What is read of each, and those of which nothing can be.
+
+    Raises:
+        UserError: nothing can be read of any; that of the first.
+    """
+    found, damaged = [], []
+    for item in items:
+        try:
+            found.append(read_one(item))
+        except UserError as error:
+            damaged.append(LeftOut(folder(item), error))
+    if damaged and not found:
+        raise damaged[0].error
+    return found, damaged
+
+
 def scored_runs(folders: Iterable[Path]) -> list[RunFolder]:
     """The folders with results among some, or one level below them.
 
@@ -110,24 +142,38 @@ def scored_runs(folders: Iterable[Path]) -> list[RunFolder]:
     found: list[RunFolder] = []
     for path in folders:
         own, below = RunFolder(path), [RunFolder(child) for child in sorted(path.glob("*/"))]
-        scored = [own] if own.results.is_file() else [folder for folder in below if folder.results.is_file()]
+        scored = [own] if own.results.exists() else [folder for folder in below if folder.results.exists()]
         if not scored:
             raise UserError("no results here or one level below", where=path, fix="Name an evaluated run or recipe")
         found += scored
     return found
 
 
-def gather(folders: Iterable[Path]) -> list[ResultRecord]:
+def gather(folders: Iterable[Path]) -> tuple[list[ResultRecord], list[LeftOut]]:
     """Read the results of run folders, or of recipe folders that contain run folders, as each has them.
 
+    Returns:
+        The records, and the folders whose results cannot be read.
+
     Raises:
-        UserError: a folder holds no results; two records contradict each other.
+        UserError: a folder holds no results, none can be read, or two records of different files contradict each other.
     """
-    found = [record for folder in scored_runs(folders) for record in read(folder.results)]
+    runs, damaged = sound(scored_runs(folders), scores_of, lambda folder: folder.path)
+    found = [record for run in runs for record in run]
     distinct(found)
+    return found, damaged
+
+
+def scores_of(folder: RunFolder) -> list[ResultRecord]:
+    """The records of a run; UserError if its file is there and holds none."""
+    found = read(folder.results)
+    if not found:
+        fix = "Delete it; the run's recipe scores it again"
+        raise UserError("the file of results holds none", where=folder.results, fix=fix)
     return found
 
 
-def collect(folders: Iterable[Path]) -> list[ResultRecord]:
+def collect(folders: Iterable[Path]) -> tuple[list[ResultRecord], list[LeftOut]]:
     """The same, but a score that several folders have counts once; errors as for :func:`gather`."""
-    return distinct(gather(folders))
+    found, damaged = gather(folders)
+    return distinct(found), damaged

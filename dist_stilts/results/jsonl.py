@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dist_stilts.errors import UserError
+from dist_stilts.state_files import parse_json
+from dist_stilts.writing import append_bytes
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +25,12 @@ def append(path: Path, *objects: Mapping[str, Any]) -> None:
 
     Raises:
         ValueError: a number is NaN or infinite, which JSON cannot hold; write ``None`` where there is no score.
+        OSError: no room for all of it; then none of it is there.
     """
     lines = [json.dumps(each, ensure_ascii=False, allow_nan=False, default=_plain) + "\n" for each in objects]
     path.parent.mkdir(parents=True, exist_ok=True)
     _mend_last_line(path)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    with os.fdopen(descriptor, "wb", buffering=0) as file:
-        file.write("".join(lines).encode())
-        os.fsync(file.fileno())
+    append_bytes(path, "".join(lines).encode())
 
 
 def _plain(value: Any) -> Any:
@@ -73,9 +73,13 @@ def read(path: Path) -> list[tuple[int, dict[str, Any]]]:
     Raises:
         UserError: no such file, or (with file and line) any other line that is not a JSON object.
     """
-    if not path.is_file():
-        raise UserError("no such file of results", where=path, fix="Run `dist-stilts evaluate` or `run` first")
-    *lines, tail = path.read_bytes().split(b"\n")
+    try:
+        *lines, tail = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        fix = "Run `dist-stilts evaluate` or `run` first"
+        raise UserError("no such file of results", where=path, fix=fix) from None
+    except OSError as error:
+        raise UserError(f"the results cannot be read ({error.strerror})", where=path, fix="Restore the file") from None
     found = []
     for number, line in enumerate(lines, start=1):
         content = _parse(line)
@@ -93,7 +97,7 @@ def read(path: Path) -> list[tuple[int, dict[str, Any]]]:
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        content = json.loads(line)
-    except ValueError:  # also what bytes that are not UTF-8 raise
+        content = parse_json(line)
+    except (ValueError, RecursionError):  # also what bytes that are not UTF-8 raise
         return None
     return content if isinstance(content, dict) else None

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from dist_stilts.errors import UserError
 from dist_stilts.results.metrics import own_metric
@@ -28,6 +27,7 @@ from dist_stilts.results.record import (
     Scoring,
     Training,
 )
+from dist_stilts.state_files import typed
 
 VERSION = 2
 PARTS = {"model": Model, "training": Training, "reading": Reading, "scoring": Scoring}
@@ -104,37 +104,24 @@ def from_line(line: Mapping[str, Any], place: Place | None = None) -> ResultReco
     try:
         parts = {part: kind(**_values(kind, part, line)) for part, kind in PARTS.items()}
         own = {"split": "test", "value": None, **_values(ResultRecord, "", line)}
-    except TypeError as error:
+    except ValueError as error:
         raise UserError(f"no result: {error}", where=where, fix="Delete the line or restore the file") from None
     return ResultRecord(**{**own, **parts, "place": place})
 
 
 def _values(kind: type, part: str, line: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of ``kind`` that the line has; TypeError if one is of another kind."""
+    """The fields of ``kind`` that the line has; ValueError if one is of another type."""
     found = {}
     for name, hint in _hints(kind).items():
         key = KEYS.get((part, name), name)
         if (value := line.get(key)) is None:
             continue
-        if not _fits(value, hint):
-            raise TypeError(f"{key} is {value!r}")
-        found[name] = tuple(value) if isinstance(value, list) else value
+        found[name] = typed(hint, value, key)
     return found
 
 
 @cache
 def _hints(kind: type) -> dict[str, Any]:
     """Types by name of what a line holds itself."""
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     return {each.name: hints[each.name] for each in fields(kind) if each.name not in (*PARTS, "place")}
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value that came from JSON is of a field's type."""
-    if isinstance(hint, UnionType):
-        return any(_fits(value, each) for each in get_args(hint))
-    if get_origin(hint) is tuple:
-        return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
-    if get_origin(hint):
-        return isinstance(value, Mapping)
-    return type(value) is hint or (hint is float and type(value) is int)

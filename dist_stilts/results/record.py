@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dist_stilts.state_files import Amount, Count
+
 PERCENT, THRESHOLD = "percent", "threshold"
 """Units of a value: a share of 100, or a margin as it is."""
 RANDOM_ENCODER, HYPOTHESIS_ONLY = "random encoder", "hypothesis only"
@@ -64,15 +66,15 @@ class Training:
     phase: str = ""
     role: str = ""
     train_tasks: tuple[str, ...] = ()
-    train_size: int | None = None
+    train_size: Count | None = None
     intermediate: str = ""
     intermediate_phase: str = ""
-    intermediate_size: int = 0
+    intermediate_size: Count = 0
     branched: bool = False
     seed: int | None = None
     planned_seed: int | None = None
     subset_seed: int | None = None
-    restarts: int = 0
+    restarts: Count = 0
     dev: float | None = None
     collapsed: str | None = None
     train: Mapping[str, Any] = field(default_factory=dict)
@@ -105,11 +107,11 @@ class Reading:
     """
 
     inputs: str = "full"
-    layer: int | None = None
+    layer: Count | None = None
     pooling: str = ""
     mining: str = ""
-    max_length: int | None = None
-    stride: int | None = None
+    max_length: Count | None = None
+    stride: Count | None = None
     dtype: str = ""
     labels: str = ""
 
@@ -123,9 +125,9 @@ class Scoring:
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
-    world_size: int | None = None
-    wall_seconds: float | None = None
-    time: float | None = None
+    world_size: Count | None = None
+    wall_seconds: Amount | None = None
+    time: Amount | None = None
 
 
 class Place(NamedTuple):
@@ -180,7 +182,7 @@ class ResultRecord:
     split: str
     metric: str
     value: float | None
-    count: int = 0
+    count: Count = 0
     unit: str = PERCENT
     main: bool = True
     collapsed: str | None = None

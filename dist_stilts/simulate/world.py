@@ -18,13 +18,14 @@ from typing import Any
 
 from dist_stilts import checksums
 from dist_stilts.errors import UserError
-from dist_stilts.layout import COMPLETE, is_complete, write_text
 from dist_stilts.once import build, damage, noted
 from dist_stilts.simulate import choice, corpora, nli, tasks
 from dist_stilts.simulate.frames import ConceptWorld, Frame
 from dist_stilts.simulate.grammar import sentence
 from dist_stilts.simulate.languages import Language, languages
 from dist_stilts.simulate.tokenizer import write_tokenizer
+from dist_stilts.state_files import Damaged, read_state
+from dist_stilts.writing import COMPLETE, is_complete, write_text
 
 FORMAT = 3
 """Version of the generator: raised whenever the same seed gives other files."""
@@ -100,10 +101,10 @@ def _is_there(out: Path, identity: dict[str, Any], own: bool) -> bool:
 def _manifest(out: Path) -> dict[str, Any]:
     """What a folder says that it is; nothing if it is no simulated world."""
     try:
-        found = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_state(dict[str, Any], out / MANIFEST, "the description of a simulated world", "") or {}
+    except Damaged:
         return {}
-    return found if isinstance(found, dict) and {*IDENTITY} <= found.keys() else {}
+    return found if {*IDENTITY} <= found.keys() else {}
 
 
 def _adopted(out: Path, identity: dict[str, Any]) -> bool:

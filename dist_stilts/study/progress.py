@@ -11,10 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dist_stilts.errors import UserError
+from dist_stilts.experiment.identity import read_config
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import TRUNK, Recipe
 from dist_stilts.experiment.status import RunStatus, State, is_done, read_status, set_state
+from dist_stilts.layout import RunFolder
 from dist_stilts.once import is_held
+from dist_stilts.writing import check_room
 
 DONE, RUNNING, READY, WAITING, FAILED, BLOCKED = "done", "running", "ready", "waiting", "failed", "blocked"
 STATES = (DONE, RUNNING, READY, WAITING, FAILED, BLOCKED)
@@ -30,11 +34,13 @@ class Standing:
         state: one of :data:`STATES`; ``waiting`` for its parent, ``blocked`` by a failed ancestor.
         reason: why it failed or is blocked; empty otherwise.
         status: what its ``status.json`` says.
+        damaged: whether its folder cannot be read or written: only people can mend that.
     """
 
     state: str
     reason: str
     status: RunStatus
+    damaged: bool = False
 
     @property
     def degenerate(self) -> str | None:
@@ -58,6 +64,13 @@ def look(runs: Sequence[Run], recipe: Recipe, earlier: Mapping[str, Standing] | 
 
 def _standing(run: Run, recipe: Recipe, before: Mapping[str, Standing]) -> Standing:
     folder = folder_of(recipe).run(run.name)
+    try:
+        return _read_standing(run, folder, recipe, before)
+    except UserError as error:
+        return Standing(FAILED, str(error), RunStatus(), damaged=True)
+
+
+def _read_standing(run: Run, folder: RunFolder, recipe: Recipe, before: Mapping[str, Standing]) -> Standing:
     status = read_status(folder)
     if is_done(run, folder, recipe.evaluation):
         return Standing(DONE, "", status)
@@ -72,12 +85,15 @@ def _standing(run: Run, recipe: Recipe, before: Mapping[str, Standing]) -> Stand
         return Standing(FAILED, status.reason or "no reason given", status)
     if status.starts >= MOST_STARTS:
         return Standing(FAILED, f"started {MOST_STARTS} times and ended without a word each time", status)
+    check_room(folder)
+    read_config(folder)
     return Standing(READY, "", status)
 
 
 def requeue(runs: Sequence[Run], recipe: Recipe) -> list[str]:
     """Let what has failed be tried again; returns the names."""
-    failed = [name for name, standing in look(runs, recipe).items() if standing.state == FAILED]
+    standings = look(runs, recipe)
+    failed = [name for name, found in standings.items() if found.state == FAILED and not found.damaged]
     for name in failed:
         set_state(folder_of(recipe).run(name), State.QUEUED, starts=0)
     return failed

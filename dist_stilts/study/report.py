@@ -29,16 +29,17 @@ from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.training_data import data_root, recipe_tokenizer
-from dist_stilts.layout import StudyFolder, world_file, write_text
+from dist_stilts.layout import DELTAS, StudyFolder, world_file
 from dist_stilts.report.progress import bar, say
 from dist_stilts.report.spreadsheet import harmless
-from dist_stilts.results.files import read
+from dist_stilts.results.files import scores_of, sound
 from dist_stilts.results.record import ResultRecord
 from dist_stilts.study.covariates import covariates
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.method import caveats, method
 from dist_stilts.study.page import StudyContent, write_study_page
 from dist_stilts.study.progress import DONE, Standing, look
+from dist_stilts.writing import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:
     """
     runs = study_runs(recipe)
     standings = look(runs, recipe)
-    records = finished_records(recipe, runs, standings)
+    records, damaged = finished_records(recipe, runs, standings)
     study = StudyFolder(folder_of(recipe).path)
 
     scores = frame(records)
@@ -82,7 +83,7 @@ def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:
         tables=deltas,
         runs=[_row(run, standings[run.name], recipe, scores, study.page) for run in runs],
         method=method(recipe),
-        caveats=caveats(recipe, missing(distances, known.index)),
+        caveats=[*damaged, *caveats(recipe, missing(distances, known.index))],
     )
     page, *_ = write_study_page(content, study.page, study.figures)
     tables = {"scores": scores, "curves": _curve_table(found), "effects": _table(effect)}
@@ -90,27 +91,35 @@ def write_report(recipe: Recipe, command: str) -> tuple[Verdict, list[Path]]:
     for name, table in tables.items():
         safe = table.map(harmless).rename(index=harmless)
         write_text(study.table(name), safe.to_csv(index=name == "typology", index_label="language"))
-    for suffix, format in (("md", "md"), ("csv", "csv"), ("tex", "latex")):
-        write_text(study.deltas(suffix), render(deltas, format))
-    return said, [page, *map(study.table, tables), *map(study.deltas, ("md", "csv", "tex"))]
+    for suffix, format in DELTAS.items():
+        write_text(study.deltas(suffix), render(deltas, format, damaged))
+    for line in damaged:
+        say(f"warning: {line}")
+    return said, [page, *map(study.table, tables), *map(study.deltas, DELTAS)]
 
 
-def finished_records(recipe: Recipe, runs: Sequence[Run], standings: Mapping[str, Standing]) -> list[ResultRecord]:
-    """The scores of the runs that are done; those of other runs in the folder are not the study's."""
+def finished_records(
+    recipe: Recipe, runs: Sequence[Run], standings: Mapping[str, Standing]
+) -> tuple[list[ResultRecord], list[str]]:
+    """The scores of the runs that are done, and a line for each run that cannot be read; scores of other runs in the
+    folder are not the study's."""
     done = [run for run in runs if standings[run.name].state == DONE and run.evaluate]
-    records = [
-        record
-        for run in done
-        for record in read(folder_of(recipe).run(run.name).results)
-        if record.training.run_id == run.id
-    ]
+    unread = [f"left out: {standings[run.name].reason}" for run in runs if standings[run.name].damaged]
+
+    def of_run(run: Run) -> list[ResultRecord]:
+        return [one for one in scores_of(folder_of(recipe).run(run.name)) if one.training.run_id == run.id]
+
+    found, damaged = sound(done, of_run, lambda run: folder_of(recipe).run(run.name).path)
+    records = [record for run in found for record in run]
+    if unread and not records:
+        raise UserError(unread[0])
     if not records:
         raise UserError(
             "no run of the study that scores anything is done",
             where=folder_of(recipe).path,
             fix="Start it with `dist-stilts study run`; `dist-stilts study status` says how far it is",
         )
-    return records
+    return records, [*unread, *map(str, damaged)]
 
 
 def distances_of(recipe: Recipe, languages: Sequence[str]) -> Distances:

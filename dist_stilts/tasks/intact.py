@@ -8,8 +8,9 @@ from pathlib import Path
 
 from dist_stilts import checksums
 from dist_stilts.errors import UserError
-from dist_stilts.layout import COMPLETE, translation_record, world_file
+from dist_stilts.layout import translation_record, world_file
 from dist_stilts.once import noted
+from dist_stilts.writing import COMPLETE
 
 CONTENT = "content"
 """Where the record of a translation has the checksum of its file."""

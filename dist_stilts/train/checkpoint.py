@@ -12,6 +12,7 @@ its own.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,13 +24,17 @@ from safetensors import SafetensorError
 
 from dist_stilts import checksums
 from dist_stilts.errors import EXIT_FAILED, UserError
-from dist_stilts.layout import COMPLETE, RunFolder, is_complete, publish, write_text
+from dist_stilts.layout import RunFolder
 from dist_stilts.parallel.collectives import any_rank, barrier, broadcast_value, gather_values
 from dist_stilts.parallel.world import World
+from dist_stilts.state_files import Amount, Count, Damaged, read_state
 from dist_stilts.train.shards import first_not_finite, read_shards, write_shard
 from dist_stilts.train.stability import refuse_not_finite
+from dist_stilts.writing import COMPLETE, is_complete, publish, write_text
 
 T = TypeVar("T")
+STATE = "state.json"
+STEP = re.compile(r"step-[0-9]+")
 
 
 @dataclass
@@ -52,22 +57,22 @@ class TrainState:
         data: identity of tasks, rows, order and batch size: a resumed run must have the same.
     """
 
-    step: int = 0
-    skipped: int = 0
-    trailing: int = 0
-    before: int = 0
-    tokens: int = 0
-    slots: int = 0
-    seconds: float = 0.0
-    saving_seconds: float = 0.0
-    scoring_seconds: float = 0.0
-    wall_seconds: float = 0.0
+    step: Count = 0
+    skipped: Count = 0
+    trailing: Count = 0
+    before: Count = 0
+    tokens: Count = 0
+    slots: Count = 0
+    seconds: Amount = 0.0
+    saving_seconds: Amount = 0.0
+    scoring_seconds: Amount = 0.0
+    wall_seconds: Amount = 0.0
     losses: dict[str, float] = field(default_factory=dict)
     dev: float | None = None
     best: float | None = None
-    best_step: int = 0
-    worse: int = 0
-    averaged: int = 0
+    best_step: Count = 0
+    worse: Count = 0
+    averaged: Count = 0
     collapsed: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
     data: str = ""
@@ -138,11 +143,11 @@ def resume(
 
 
 def _read_state(folder: Path) -> TrainState:
-    try:
-        return TrainState(**json.loads((folder / "state.json").read_text(encoding="utf-8")))
-    except TypeError:
-        fix = "Delete the run's checkpoints, or go on with the version that wrote them"
-        raise UserError("the checkpoint is of another version of dist_stilts", where=folder, fix=fix) from None
+    fix = "Delete the run's checkpoints, or go on with the version of dist_stilts that wrote them"
+    state = read_state(TrainState, folder / STATE, "the state of a checkpoint", fix, exact=True)
+    if state is None:
+        raise UserError(f"the checkpoint has no {STATE}", where=folder, fix=fix)
+    return state
 
 
 def _take_over(folder: Path, engine: Any, world: World) -> int:
@@ -195,8 +200,8 @@ def _clear(folder: Path) -> None:
 def _finish(temporary: Path, final: Path, state: TrainState, digests: dict[str, str]) -> None:
     """State and marker, last of all the name."""
     text = json.dumps(asdict(state), indent=2)
-    write_text(temporary / "state.json", text)
-    digests["state.json"] = checksums.of_text(text)
+    write_text(temporary / STATE, text)
+    digests[STATE] = checksums.of_text(text)
     publish(temporary, final, json.dumps(digests))
 
 
@@ -222,21 +227,26 @@ def _shares(folder: Path, world: World) -> Iterator[str]:
     """What is wrong with this rank's share of a checkpoint's files."""
     try:
         digests = _digests(folder)
-        names = sorted(digests)
-    except (OSError, ValueError, TypeError):
-        yield f"{COMPLETE} cannot be read" if world.is_main else ""
+    except Damaged as error:
+        yield f"{COMPLETE}: {error.what}" if world.is_main else ""
         return
-    for name in names[world.rank :: world.size]:
+    if STATE not in digests or len(digests) == 1:
+        yield f"{COMPLETE} is gone or does not name the files" if world.is_main else ""
+        return
+    for name in sorted(digests)[world.rank :: world.size]:
         yield checksums.damage(folder / name, digests[name]) or ""
 
 
 def _digests(folder: Path) -> dict[str, str]:
     """The files of a checkpoint and their checksums; whatever else lies there is no part of it."""
-    found: dict[str, str] = json.loads((folder / COMPLETE).read_text(encoding="utf-8"))
-    return found
+    return read_state(dict[str, str], folder / COMPLETE, "the list of a checkpoint's files", "") or {}
 
 
 def finished(run: RunFolder) -> list[Path]:
     """Finished checkpoints, newest first."""
-    found = (path.parent for path in run.checkpoints.glob(f"step-*/{COMPLETE}"))
-    return sorted(found, key=lambda folder: int(folder.name.removeprefix("step-")), reverse=True)
+    steps = {folder: STEP.fullmatch(folder.name) for folder in run.checkpoints.glob("step-*") if is_complete(folder)}
+    return sorted((folder for folder in steps if steps[folder]), key=_step, reverse=True)
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))

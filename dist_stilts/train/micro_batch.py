@@ -8,10 +8,12 @@ what autograd keeps is counted at one and at two rows, and is a straight line fr
 from __future__ import annotations
 
 import json
+import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -21,16 +23,20 @@ from dist_stilts.conventions import GIB
 from dist_stilts.data.batches import Stream, collate, padded_places, to_device
 from dist_stilts.errors import UserError
 from dist_stilts.families.family import Batch
-from dist_stilts.layout import write_text
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.parallel.collectives import broadcast_value, least
 from dist_stilts.parallel.world import World
+from dist_stilts.state_files import Damaged, Least, read_state
 from dist_stilts.train.memory import free_bytes
+from dist_stilts.writing import write_text
+
+log = logging.getLogger(__name__)
 
 GPU_SPARE = 0.05
 """Share of a GPU's memory that stays free: communication and matrix libraries take theirs past torch."""
 CPU_SPARE = 0.2
 """Share of the host's free memory that stays free."""
+MicroTokens = Annotated[int, Least(1)]
 Works = Sequence[tuple[str, Stream]]
 Weights = dict[str, torch.Tensor]
 
@@ -80,7 +86,11 @@ def remembered(file: Path, world: World, find: Callable[[], int]) -> int:
 
 
 def _read(file: Path) -> dict[str, int]:
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    try:
+        return read_state(dict[str, MicroTokens], file, "tokens per forward pass", "") or {}
+    except Damaged as error:
+        log.warning("%s; found anew", error)
+        return {}
 
 
 def useful(rows: int, longest: int) -> list[int]:

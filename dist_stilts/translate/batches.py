@@ -28,6 +28,11 @@ class Plan:
     pieces: dict[str, list[str]]
     batches: list[list[str]]
 
+    @property
+    def sizes(self) -> list[int]:
+        """Pieces in each batch."""
+        return list(map(len, self.batches))
+
     def join(self, text: str, translations: Mapping[str, str], language: str) -> str:
         """The translation of a text from those of its pieces; a blank text is its own."""
         space = "" if language in UNSPACED else " "

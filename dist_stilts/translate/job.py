@@ -12,11 +12,11 @@ import datetime
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -26,10 +26,11 @@ from dist_stilts.conventions import ENGLISH, OnProgress, fingerprint
 from dist_stilts.errors import UserError
 from dist_stilts.families.family import Family
 from dist_stilts.families.kinds import family_of
-from dist_stilts.layout import translation_file, translation_parts, translation_record, write_text
+from dist_stilts.layout import translation_file, translation_parts, translation_record
 from dist_stilts.once import hold
 from dist_stilts.parallel.collectives import barrier, broadcast_value
 from dist_stilts.parallel.world import World
+from dist_stilts.state_files import Count, read_state
 from dist_stilts.tasks.files import sha256
 from dist_stilts.tasks.hub import fetch_model
 from dist_stilts.tasks.intact import require_translation
@@ -41,6 +42,7 @@ from dist_stilts.translate.batches import Plan, plan
 from dist_stilts.translate.parts import appending, read
 from dist_stilts.translate.rows import translated
 from dist_stilts.translate.translator import Translator, load_translator
+from dist_stilts.writing import check_file, check_folder, write_text
 
 CODE_VERSION = 1
 """Raise it when the same request would give another file."""
@@ -80,6 +82,12 @@ class Request:
     max_length: int = 256
 
 
+class Record(TypedDict):
+    """What is needed of a file's record; it holds more."""
+
+    counts: dict[str, Count]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One translated split: its file, what its record says, whether it was made now or was there already."""
@@ -107,6 +115,7 @@ def translate(
             translation in the file's place.
     """
     targets, specs = _targets(request.languages), _translatable(request.spec)
+    _require_room(request, specs, targets)
     folder = fetch_model(request.model, request.revision)
     weights = broadcast_value(_digest(folder) if world.is_main else "")
     translator: Translator | None = None
@@ -165,7 +174,7 @@ class Work:
         return record
 
     def _translate(self, plan_: Plan, parts: Path, progress: OnProgress | None) -> None:
-        done = broadcast_value(sorted(read(parts, tell=True)) if self.world.is_main else [])
+        done = broadcast_value(sorted(read(parts, plan_.sizes, tell=True)) if self.world.is_main else [])
         left = sorted(set(range(len(plan_.batches))) - set(done))
         title = f"translating {self.what['task']} {self.what['split']} {self.language}"
         per_turn = BATCHES_PER_TURN * self.world.size
@@ -179,7 +188,7 @@ class Work:
                     progress(title, len(done) + start + len(turn), len(plan_.batches))
 
     def _write(self, plan_: Plan, parts: Path) -> dict[str, Any]:
-        found = read(parts)
+        found = read(parts, plan_.sizes)
         if missing := len(plan_.batches) - len(found):
             raise UserError(
                 f"{missing} of {len(plan_.batches)} batches are not in the folder",
@@ -219,6 +228,17 @@ class Work:
         return record
 
 
+def _require_room(request: Request, specs: Sequence[TaskSpec], languages: Sequence[str]) -> None:
+    """UserError if a file that is not there yet cannot be written."""
+    for spec in specs:
+        for language in languages:
+            file = translation_file(task_folder(spec, request.out), parse_split(request.split).name, language)
+            if not file.is_file():
+                for path in (file, translation_record(file)):
+                    check_folder(path.parent)
+                    check_file(path)
+
+
 def _targets(languages: list[str]) -> list[str]:
     targets = list(dict.fromkeys(language.strip() for language in languages if language.strip()))
     if not targets or ENGLISH in targets:
@@ -246,10 +266,10 @@ def _finished(file: Path, what: dict[str, Any]) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     fix = "Delete it, or choose another folder with --out"
-    try:
-        record: dict[str, Any] = json.loads(translation_record(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UserError("there is a file already, and no record of what made it", where=file, fix=fix) from None
+    found = read_state(Record, translation_record(file), "the record of a translation", f"{fix}: {file} goes with it")
+    if found is None:
+        raise UserError("there is a file already, and no record of what made it", where=file, fix=fix)
+    record = dict(found)
     if changes := differences({key: record.get(key) for key in what}, what):
         raise UserError(f"holds another translation ({', '.join(changes)})", where=file, fix=fix)
     require_translation(file)

@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from dist_stilts import checksums
+from dist_stilts.state_files import Count, parse_json, typed
+from dist_stilts.writing import naming
 
 log = logging.getLogger(__name__)
 
@@ -31,20 +34,35 @@ Append = Callable[[int, Sequence[Translation]], None]
 """Adds a batch, by its number; it is on the disk when the call returns."""
 
 
-def read(folder: Path, *, tell: bool = False) -> dict[int, list[Translation]]:
-    """Every whole batch, by its number; ``tell``: warn of those that are damaged."""
+class _Batch(TypedDict):
+    batch: Count
+    translations: list[tuple[str, bool]]
+
+
+def read(folder: Path, sizes: Sequence[int], *, tell: bool = False) -> dict[int, list[Translation]]:
+    """Every whole batch, by its number; a line that says nothing of the kind is passed over.
+
+    Args:
+        sizes: texts in each batch; tell: warn of lines that are damaged.
+    """
     found = {}
     for path in sorted(folder.glob("rank-*.jsonl")):
         for line in path.read_bytes().split(b"\n")[:-1]:
-            try:
-                record = json.loads(line)
-                if not checksums.is_intact(record):
-                    raise ValueError("checksum")
-                found[record["batch"]] = [Translation(text, cut) for text, cut in record["translations"]]
-            except (ValueError, TypeError, KeyError, AttributeError):
-                if tell:
-                    log.warning("%s is damaged: a batch is translated again", path)
+            batch = _batch(line)
+            if batch and batch["batch"] < len(sizes) and len(batch["translations"]) == sizes[batch["batch"]]:
+                found[batch["batch"]] = [Translation(text, cut) for text, cut in batch["translations"]]
+            elif tell:
+                log.warning("%s is damaged: a batch is translated again", path)
     return found
+
+
+def _batch(line: bytes) -> _Batch | None:
+    try:
+        record = parse_json(line)
+        batch: _Batch = typed(_Batch, record)
+    except (ValueError, RecursionError):
+        return None
+    return batch if checksums.is_intact(record) else None
 
 
 @contextmanager
@@ -59,8 +77,9 @@ def appending(folder: Path, rank: int) -> Iterator[Append]:
 
         def append(batch: int, translations: Sequence[Translation]) -> None:
             record = {"batch": batch, "translations": [[one.text, one.cut] for one in translations]}
-            file.write(json.dumps(checksums.sealed(record), ensure_ascii=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            with naming(path):
+                file.write(json.dumps(checksums.sealed(record), ensure_ascii=False).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
 
         yield append

@@ -11,7 +11,7 @@ import typer
 
 from dist_stilts.conventions import ENGLISH, installed_version
 from dist_stilts.errors import UserError
-from dist_stilts.parallel.launchers import own_rank
+from dist_stilts.parallel.launchers import check_variables, own_rank
 from dist_stilts.report.progress import say
 from dist_stilts.verbs import complete
 
@@ -66,6 +66,7 @@ def load_recipe(name: str, overrides: list[str] | None) -> Recipe:
     Raises:
         UserError: it is wrong, or its name is none.
     """
+    check_variables()
     from dist_stilts.config import find_recipe, load
     from dist_stilts.experiment.run_config import Recipe
     from dist_stilts.names import check_name

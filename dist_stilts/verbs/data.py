@@ -90,7 +90,10 @@ def simulate(
 ) -> None:
     """Write a simulated multilingual world in the public file formats. Example: `dist-stilts simulate --out world`"""
     from dist_stilts.simulate import write_world
+    from dist_stilts.writing import real, require_folder
 
+    if not out.exists():
+        require_folder(real(out).parent)
     write_world(out, seed=seed, placebo=placebo, scale=scale, on_progress=say)
     say(f"the world is in {out}; use it with data.root={out} encoder.tokenizer={out / 'tokenizer'}")
 
@@ -98,7 +101,7 @@ def simulate(
 def prepare(recipe: RecipeName, overrides: Overrides = None, as_json: Json = False) -> None:
     """Tokenise all that a recipe trains on and scores, without GPUs. Example: `dist-stilts prepare quickstart`"""
     from dist_stilts.experiment.check import check_settings
-    from dist_stilts.experiment.execute import make_world
+    from dist_stilts.experiment.execute import make_world, require_out
     from dist_stilts.experiment.plan import expand, folder_of
     from dist_stilts.experiment.training_data import prepare_all, recipe_tokenizer
     from dist_stilts.report.lists import preparation
@@ -107,6 +110,7 @@ def prepare(recipe: RecipeName, overrides: Overrides = None, as_json: Json = Fal
     config = load_recipe(recipe, overrides)
     runs = expand(config)
     check_settings(config, runs, ranks=1)
+    require_out(config)
     make_world(config)
     done = list(prepare_all(runs, config, recipe_tokenizer(config), bar()).values())
     print(json.dumps(done, indent=2) if as_json else preparation(done))

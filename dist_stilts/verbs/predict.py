@@ -12,6 +12,7 @@ import typer
 from dist_stilts.errors import UserError
 from dist_stilts.ranges import MOST
 from dist_stilts.verbs.common import Json, check_options, say
+from dist_stilts.writing import stream_of
 
 _reading = partial(typer.Option, rich_help_panel="Reading")
 _writing = partial(typer.Option, rich_help_panel="Writing")
@@ -85,7 +86,7 @@ def predict(
     from dist_stilts.parallel.world import started
     from dist_stilts.report.progress import bar
 
-    if out == "-" and as_json:
+    if stream_of(out) == 1 and as_json:
         raise UserError("--json: standard output has the predictions", fix="Leave it out, or name a file with --out")
     check_options(EvaluationConfig(dtype=dtype))
     request = Request(
@@ -117,5 +118,5 @@ def _summary(record: dict[str, Any], out: str) -> str:
         return f"nothing to do: {out} holds these predictions of {record['rows']} rows"
     cut = f", {record['cut']} cut to {record['max_length']} tokens" if record["cut"] else ""
     pace = record["predicted_now"] / max(1e-9, record["seconds"])
-    where = "" if out == "-" else f" in {Path(out)}"
+    where = "" if stream_of(out) is not None else f" in {Path(out)}"
     return f"{record['rows']} rows{where}{cut}; {record['seconds']:.1f} s, {pace:.1f} rows a second"

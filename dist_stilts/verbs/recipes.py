@@ -114,11 +114,13 @@ def new(
     """
     from dist_stilts.experiment.look import look_into
     from dist_stilts.experiment.starter import PAIRS, pairs_text, recipe_text
-    from dist_stilts.layout import write_text
+    from dist_stilts.writing import check_file, require_file, write_text
 
     name = _name(kind, data[0], out)
     file = out or Path(f"{name}.yaml")
+    check_file(file)
     _check(kind, data, test, column, file)
+    require_file(file)
     model = str(Path(encoder).resolve()) if encoder and Path(encoder).is_dir() else encoder
     if kind == PAIRS:
         text, notes = pairs_text(name, data, model, shlex.quote(str(file)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,8 @@ from dist_stilts.verbs import complete
 from dist_stilts.verbs.common import Json, check_options, completed_by, say
 
 if TYPE_CHECKING:
-    from dist_stilts.layout import ScoresFolder
+    from dist_stilts.layout import RunFolder, ScoresFolder
+    from dist_stilts.results.files import LeftOut
     from dist_stilts.results.record import ResultRecord
 
 
@@ -75,7 +77,6 @@ def evaluate(
     from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
-    from dist_stilts.experiment.run_config import DataConfig
     from dist_stilts.experiment.status import versions
     from dist_stilts.families.encoding import QaLengths
     from dist_stilts.layout import ScoresFolder
@@ -83,21 +84,19 @@ def evaluate(
     from dist_stilts.parallel.world import started
     from dist_stilts.report.lists import preparation
     from dist_stilts.report.progress import bar
+    from dist_stilts.writing import require_room
 
-    names = _named(tasks, pairs)
+    names = _names(tasks, pairs)
     how = EvalTask() if pairs else EvalTask([split], languages.split(","))
-    data = pairs[0].parent if pairs else data
-    if data and not data.is_dir():
-        raise UserError("the data folder does not exist", where=data)
+    data = _folder(pairs[0].parent if pairs else data)
     retrieval = RetrievalConfig(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
     )
-    scoring, qa = EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval), QaLengths(window, stride)
-    each = QaLengths(
-        window, min(stride, window - 1), 1
-    )  # a stride and questions that windows are too short for are cut
-    check_options(DataConfig(max_length=max_length, qa=each), how, scoring, qa_max_length="window", splits="split")
+    scoring = EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval)
+    check_options(how, scoring, splits="split")
+    _check_lengths(max_length, window, stride)
     folder = ScoresFolder(out)
+    require_room(folder)
     job = Job(
         model,
         dict.fromkeys(names, how),
@@ -108,7 +107,7 @@ def evaluate(
         folder.results,
         folder.predictions,
         folder.embeddings,
-        qa=qa,
+        qa=QaLengths(window, stride),
         versions=versions(),
         revision=revision,
         labels=labels or "",
@@ -123,13 +122,28 @@ def evaluate(
         _present(records, folder, as_json)
 
 
-def _named(tasks: str | None, pairs: tuple[Path, Path] | None) -> list[str]:
-    """The tasks that are asked for; UserError if none is."""
-    names = [_own_pairs(*pairs)] if pairs else tasks.split(",") if tasks else []
-    if not names:
+def _folder(data: Path | None) -> Path | None:
+    """The data folder, if one is named; UserError if it is not there."""
+    if data and not data.is_dir():
+        raise UserError("the data folder does not exist", where=data)
+    return data
+
+
+def _names(tasks: str | None, pairs: tuple[Path, Path] | None) -> list[str]:
+    """The tasks to score; UserError if there are none."""
+    if not pairs and not tasks:
         fix = "Give --tasks (with --data, or they are read from the Hub), or two aligned files with --pairs"
         raise UserError("nothing to score", fix=fix)
-    return names
+    return [_own_pairs(*pairs)] if pairs else (tasks or "").split(",")
+
+
+def _check_lengths(max_length: int, window: int, stride: int) -> None:
+    """UserError for lengths that texts cannot have; a stride and questions that are too long for windows are cut."""
+    from dist_stilts.experiment.run_config import DataConfig
+    from dist_stilts.families.encoding import QaLengths
+
+    qa = QaLengths(window, min(stride, window - 1), max_question=1)
+    check_options(DataConfig(max_length=max_length, qa=qa), qa_max_length="window")
 
 
 def _own_pairs(source: Path, target: Path) -> str:
@@ -194,7 +208,13 @@ def table(
         typer.Option(min=0, max=MOST, help="Deltas: examples of the intermediate phases; default: the most."),
     ] = None,
 ) -> None:
-    """Print the scores of runs as tables. Example: `dist-stilts table runs/quickstart --format latex`"""
+    """Print the scores of runs as tables.
+
+    A run whose files are damaged is named, on standard error and below the tables, and left out; exit code 2 if no
+    other is left.
+
+    Example: `dist-stilts table runs/quickstart --format latex`
+    """
     from dist_stilts.report.lists import show
     from dist_stilts.report.table import pivot, render
     from dist_stilts.results.files import gather
@@ -204,11 +224,12 @@ def table(
     if deltas:
         _print_deltas(runs, zero_shot, size, format)
         return
-    tables = pivot(gather(runs))
+    records, damaged = gather(runs)
+    tables, remarks = pivot(records), _warned(damaged)
     if format:
-        print(render(tables, format))
+        print(render(tables, format, remarks))
     else:
-        show(tables)
+        show(tables, remarks)
 
 
 def _print_deltas(runs: list[Path], zero_shot: bool, size: int | None, format: str | None) -> None:
@@ -217,7 +238,7 @@ def _print_deltas(runs: list[Path], zero_shot: bool, size: int | None, format: s
     from dist_stilts.analysis.scores import frame, without_value
     from dist_stilts.report.lists import show_sheets
 
-    records = _finished(runs)
+    records, remarks = _finished(runs)
     if empty := without_value(records):
         say(f"left out: {empty} scores on test rows without labels")
     tables = delta_tables(frame(records), size)
@@ -225,21 +246,31 @@ def _print_deltas(runs: list[Path], zero_shot: bool, size: int | None, format: s
         raise UserError("no scores of finished runs", where=runs[0], fix="Wait for one, or name other runs")
     chosen = [tables[-1] if zero_shot else tables[0]]
     if format:
-        print(render(chosen, format))
+        print(render(chosen, format, remarks))
     else:
-        show_sheets(chosen)
+        show_sheets(chosen, remarks)
 
 
-def _finished(runs: list[Path]) -> list[ResultRecord]:
-    """The records of runs that are done; folders without a status are no runs and count as such."""
+def _warned(damaged: Sequence[LeftOut]) -> list[str]:
+    """Say which folders are damaged; the same lines go below the tables."""
+    lines = list(map(str, damaged))
+    for line in lines:
+        say(f"warning: {line}")
+    return lines
+
+
+def _finished(runs: list[Path]) -> tuple[list[ResultRecord], list[str]]:
+    """The records of runs that are done, and a line for each that cannot be read; folders without a status are no runs
+    and count as done."""
     from dist_stilts.experiment.status import read_status
-    from dist_stilts.results.files import collect, scored_runs
+    from dist_stilts.results.files import collect, scored_runs, sound
 
-    states = {
-        folder.path: read_status(folder).state.value if folder.status.exists() else "done"
-        for folder in scored_runs(runs)
-    }
-    for path, state in states.items():
+    def state_of(folder: RunFolder) -> tuple[Path, str]:
+        return folder.path, read_status(folder).state.value if folder.status.exists() else "done"
+
+    states, unknown = sound(scored_runs(runs), state_of, lambda folder: folder.path)
+    for path, state in states:
         if state != "done":
             say(f"left out: {path} is not finished ({state})")
-    return collect([path for path, state in states.items() if state == "done"])
+    records, damaged = collect([path for path, state in states if state == "done"])
+    return records, _warned([*unknown, *damaged])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,7 @@ from dist_stilts.verbs.rehearsal import DryRun, Verbose, check_verbose, rehearse
 if TYPE_CHECKING:
     from dist_stilts.experiment.plan import Run
     from dist_stilts.experiment.run_config import Recipe
+    from dist_stilts.study.progress import Standing
     from dist_stilts.study.slurm import Request
 
 study = typer.Typer(
@@ -111,10 +113,13 @@ def run(
     """
     from dist_stilts.experiment import execute
     from dist_stilts.experiment.forecast import check_sizes
+    from dist_stilts.experiment.plan import folder_of
+    from dist_stilts.layout import StudyFolder
     from dist_stilts.study.design import study_runs
     from dist_stilts.study.progress import DONE, look, requeue
     from dist_stilts.study.slurm import Request, parse_options
     from dist_stilts.study.supervise import Supervisor, summary, workers_on
+    from dist_stilts.writing import require_room
 
     config = load_recipe(recipe, overrides)
     of_slurm = {"--partition": partition, "--hours": hours, "--no-gpus": no_gpus, "--slurm-option": slurm_option}
@@ -126,8 +131,11 @@ def run(
     if dry_run:
         rehearse(config, runs, ranks, partial(_every_run, runs, config, ranks) if verbose else None)
         return
-    left = [run for run in runs if look(runs, config)[run.name].state != DONE]
+    standings = look(runs, config)
+    left = [run for run in runs if standings[run.name].state != DONE]
+    left = _undamaged(left, standings)
     execute.check_before_start(config, left, ranks)
+    require_room(StudyFolder(folder_of(config).path))
     code = 0
     if left:
         execute.make_world(config)
@@ -197,6 +205,16 @@ def report(recipe: RecipeName, overrides: Overrides = None) -> None:
     Example: `dist-stilts study report quickstart_study`
     """
     _report(load_recipe(recipe, overrides))
+
+
+def _undamaged(left: list[Run], standings: Mapping[str, Standing]) -> list[Run]:
+    """The runs whose folders can be read; the others are named. UserError if there are only such."""
+    damaged = [run for run in left if standings[run.name].damaged]
+    if damaged and damaged == left:
+        raise UserError(standings[damaged[0].name].reason)
+    for run in damaged:
+        say(f"warning: left out: {standings[run.name].reason}")
+    return [run for run in left if run not in damaged]
 
 
 def _check_slurm(slurm: bool, workers: int | None, others: dict[str, object]) -> None:

@@ -29,7 +29,7 @@ def train(
 
     Example: `torchrun --nproc-per-node 8 -m dist_stilts train xstilts_large --phase mnli`
     """
-    from dist_stilts.experiment.execute import make_world
+    from dist_stilts.experiment.execute import make_world, require_out
     from dist_stilts.experiment.phases import run_phase
     from dist_stilts.experiment.plan import expand, select
     from dist_stilts.experiment.states import forget_states
@@ -44,6 +44,7 @@ def train(
             f"the recipe has {len(runs)} runs", fix=f"Choose one with --phase: {', '.join(run.name for run in runs)}"
         )
     chosen = {run.name for run in select(runs, phase or "all")}
+    require_out(config)
     prepare, command = (shlex.join(["dist-stilts", verb, recipe, *(overrides or [])]) for verb in ("prepare", "run"))
     with completed_by(prepare), started() as world, preemption.listening():
         if world.is_main:
@@ -79,7 +80,7 @@ def run(
     Example: `dist-stilts run xstilts_large --hostfile hostfile out=/shared/runs`
     """
     from dist_stilts.experiment import execute
-    from dist_stilts.experiment.launch import launch
+    from dist_stilts.experiment.launch import launch, require_free
     from dist_stilts.experiment.plan import folder_of
     from dist_stilts.report.lists import show
 
@@ -96,6 +97,7 @@ def run(
         return
     left = execute.pending(config, phase)
     execute.check_before_start(config, left, ranks)
+    require_free(config, left)
     started = time.monotonic()
     if left:
         execute.make_world(config)
@@ -104,13 +106,15 @@ def run(
         execute.prepare_data(config, left)
         if code := launch(config, recipe, overrides or [], ranks, port, phase, hostfile):
             raise typer.Exit(code)
-    command = " ".join(["dist-stilts", *sys.argv[1:]])
+    command = shlex.join(["dist-stilts", *sys.argv[1:]])
     tables, files = execute.finish(config, command)
     show(tables)
     took = f"done in {time.monotonic() - started:.0f} s" if left else "nothing to do: every run is done"
     say("\n".join([took, *(f"{name} {file}" for name, file in zip(("table:", "page: "), files, strict=False))]))
-    say(f"next:  tensorboard --logdir {folder_of(config).path}")
-    say(f"       dist-stilts run {recipe} name={config.name}-seed{config.seed + 1} seed={config.seed + 1}")
+    say(f"next:  {shlex.join(['tensorboard', '--logdir', str(folder_of(config).path)])}")
+    others = [given for given in overrides or [] if not given.startswith(("name=", "seed="))]
+    again = [f"name={config.name}-seed{config.seed + 1}", f"seed={config.seed + 1}"]
+    say(f"       {shlex.join(['dist-stilts', 'run', recipe, *others, *again])}")
 
 
 def slots_of(hostfile: Path, ranks: int | None) -> int:

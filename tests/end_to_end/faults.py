@@ -21,7 +21,8 @@ from typing import Any
 
 from warm_ranks import Before, Ranks
 
-from dist_stilts.layout import COMPLETE, RunFolder, is_complete
+from dist_stilts.layout import RunFolder
+from dist_stilts.writing import COMPLETE, is_complete
 
 KINDS = {
     "SIGKILL all": (signal.SIGKILL, None),

@@ -22,7 +22,8 @@ from faults import RECIPE, SECONDS_TO_END, SECONDS_TO_FINISH, Job, Outcome, doin
 from plants import plant_nan, slow_evaluation
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, EXIT_INTERRUPTED
-from dist_stilts.layout import COMPLETE, RunFolder
+from dist_stilts.layout import RunFolder
+from dist_stilts.writing import COMPLETE
 
 pytestmark = pytest.mark.timeout(300)
 slow = pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -121,7 +122,7 @@ class Golden:
             features, meta = encode_texts(texts, self.tokenizer, case.max_length), {}
         else:
             prepared = prepare(rows_of(unit, self._job(case)), self.tokenizer, self._folder / "prepared")
-            features, meta = prepared.features, prepared.meta
+            features, meta = prepared.features, asdict(prepared.meta)
         return [self._segments(features, row) for row in range(len(features))], features, meta
 
     def records(self, name: str, case: Any, script: Mapping[Segments, list[int]]) -> dict[str, float]:

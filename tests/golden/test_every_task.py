@@ -21,9 +21,10 @@ from dist_stilts.evaluate.submission import score_folder
 from dist_stilts.families.encoding import QaLengths
 from dist_stilts.families.kinds import family_of
 from dist_stilts.families.masking import Masking, Vocabulary
-from dist_stilts.layout import prediction_file, write_text
+from dist_stilts.layout import prediction_file
 from dist_stilts.tasks.registry import all_tasks, get_task
 from dist_stilts.tasks.spec import IGNORED, RETRIEVAL
+from dist_stilts.writing import write_text
 
 Line = tuple[str | tuple[str, ...], list[int], list[int]]
 """A feature row: tokens (of multiple choice: each candidate's), gold labels, what the model says.

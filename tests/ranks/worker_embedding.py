@@ -18,12 +18,12 @@ from dist_stilts.evaluate import embedding
 from dist_stilts.evaluate.embedding import Embedder, Reading
 from dist_stilts.evaluate.embedding_files import EmbeddingFiles
 from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, evaluate
-from dist_stilts.layout import write_text
 from dist_stilts.model.export import export
 from dist_stilts.model.provenance import Provenance, weights_digest
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World, started
 from dist_stilts.results.lines import to_line
+from dist_stilts.writing import write_text
 
 READING = Reading((2, 0, 1), special_tokens=False)
 DTYPES = (torch.float32, torch.bfloat16)

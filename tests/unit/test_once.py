@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rot import flip_bit
 
-from dist_stilts.layout import COMPLETE, is_complete
-from dist_stilts.once import build, whole_folder
+from dist_stilts.once import build
+from dist_stilts.writing import COMPLETE, is_complete, whole_folder
 
 RACER = """
 import os, sys, time

@@ -11,8 +11,9 @@ import results_made
 from dist_stilts.analysis.outcomes import load
 from dist_stilts.analysis.scores import TYPES, baseline, controls, frame, without_value
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RecipeFolder, layer_folder, prediction_file, write_text
+from dist_stilts.layout import RecipeFolder, layer_folder, prediction_file
 from dist_stilts.results.record import ResultRecord
+from dist_stilts.writing import write_text
 
 PLAIN = {"run": "xnli@plain", "run_id": "a", "model_id": "m", "role": "target", "train_tasks": ["xnli"]}
 PLAIN |= {"train_size": 200, "seed": 0, "subset_seed": 0, "dev": 70.0}

@@ -247,7 +247,9 @@ def test_rotten_predictions_are_made_again_and_finished_ones_refused(
     record = predict_files(wanted, ALONE, lambda _: None)
     assert [record["rows"], record["predicted_now"]] == [1500, 1500]
     assert len((tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()) == 1501
-    assert [f"{damaged} is damaged" in line.getMessage() for line in caplog.records] in ([True], [])
+    assert [
+        str(damaged) in line.getMessage() and "predicted again" in line.getMessage() for line in caplog.records
+    ] in ([True], [])
 
 
 def test_other_inputs_or_another_model_are_not_mixed_with_what_is_there(
@@ -260,6 +262,9 @@ def test_other_inputs_or_another_model_are_not_mixed_with_what_is_there(
     with pytest.raises(UserError, match="there is a file already"):
         predict_files(request(checkpoint("sequence"), [path], out), ALONE, lambda _: None)
     out.unlink()
+    with pytest.raises(UserError, match=r"out.jsonl.json: is no record of predictions"):
+        predict_files(request(checkpoint("sequence"), [path], out), ALONE, lambda _: None)
+    out.with_name("out.jsonl.json").unlink()
     predict_files(request(checkpoint("sequence"), [path], out), ALONE, lambda _: None)
     other = str(save_checkpoint(tmp_path / "other", "sequence", tiny_config, tokenizer, LABELS["sequence"], spread=0.3))
     with pytest.raises(UserError, match=r"out.jsonl: holds other predictions \(model: "):

@@ -16,9 +16,9 @@ from dist_stilts.experiment.claim import check_folder
 from dist_stilts.experiment.plan import Run, expand, folder_of
 from dist_stilts.experiment.run_config import DataConfig, PhaseConfig, Recipe, TrainTask
 from dist_stilts.experiment.status import State, evaluation_id, is_done, set_state
-from dist_stilts.layout import write_text
 from dist_stilts.tasks.read_own import OwnTask, own_spec
 from dist_stilts.tasks.registry import register
+from dist_stilts.writing import write_text
 
 FILES = {"train": "train.csv", "dev": "dev.csv", "test": "test.csv"}
 SCORING = EvaluationConfig()

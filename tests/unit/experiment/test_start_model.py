@@ -84,7 +84,7 @@ def test_a_reused_head_remembers_every_task_that_trained_it(
     tokenizer: Any, tiny_config: dict[str, Any], tmp_path: Path
 ) -> None:
     encoder = new_encoder(tiny_config, None, None, tokenizer, 0)
-    before = {"origin": "pretrained", "trained_on": [{"phase": "mnli"}]}
+    before = {"origin": "pretrained", "trained_on": [{"phase": "mnli", "task": "mnli", "split": "train"}]}
     start = export_model(tmp_path / "start", encoder, tokenizer, [get_task("mnli")], **before)
     for heads, trained in (("reuse", ["mnli", "xnli"]), ("fresh", ["xnli"])):
         recipe = recipe_of(tmp_path, EncoderConfig(path=str(tmp_path / "start")), "xnli", heads=heads)

@@ -7,7 +7,7 @@ import pytest
 from dist_stilts.experiment.plan import expand, folder_of
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
 from dist_stilts.experiment.states import forget_states, keep_state
-from dist_stilts.once import whole_folder
+from dist_stilts.writing import whole_folder
 
 
 @pytest.fixture

@@ -32,13 +32,14 @@ from dist_stilts.experiment.status import (
     versions,
     write_status,
 )
-from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.layout import RunFolder
 from dist_stilts.model.provenance import weights_digest
-from dist_stilts.once import is_held, whole_folder
+from dist_stilts.once import is_held
 from dist_stilts.parallel.preemption import Preempted
 from dist_stilts.parallel.world import World
 from dist_stilts.report.closing import Figures
 from dist_stilts.train.plan import TrainConfig
+from dist_stilts.writing import whole_folder, write_text
 
 ALONE = World(0, 1, 0, torch.device("cpu"))
 SCORING = EvaluationConfig()
@@ -96,11 +97,11 @@ def test_a_status_is_read_as_it_was_written_here_or_by_another_version(folder: R
     ("text", "why"),
     [
         ('{"state": "do', "Unterminated string"),
-        ('["done"]', "'status' is"),
-        ('{"state": "finished"}', "'finished' is not a valid State"),
+        ('["done"]', r"it is \["),
+        ('{"state": "finished"}', "'state' is \"finished\""),
         ('{"state": "done", "starts": "many"}', "'starts' is \"many\""),
         ('{"restarted": {"seed": 1}}', "'restarted' is"),
-        ('{"closing": {"steps": 1}}', "missing"),
+        ('{"closing": {"steps": 1}}', "it has no 'closing.examples'"),
     ],
 )
 def test_what_is_no_status_is_one_line_that_says_so(folder: RunFolder, text: str, why: str) -> None:

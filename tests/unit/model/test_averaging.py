@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder, is_complete
+from dist_stilts.layout import RunFolder
 from dist_stilts.model.averaging import average
 from dist_stilts.model.encoder import new_encoder
 from dist_stilts.model.export import export
@@ -20,8 +20,8 @@ from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import PROVENANCE, Provenance, weights_digest
-from dist_stilts.once import whole_folder
 from dist_stilts.tasks.registry import get_task
+from dist_stilts.writing import is_complete, whole_folder
 
 XNLI, UDPOS = get_task("xnli"), get_task("udpos")
 Make = Callable[..., Path]
@@ -118,7 +118,7 @@ def test_what_is_no_list_of_whole_models_with_one_tokenizer_is_refused(make: Mak
     ):
         with pytest.raises(UserError, match=message):
             average(models, tmp_path / "out")
-    with pytest.raises(UserError, match="the folder exists"):
+    with pytest.raises(UserError, match="exists already"):
         average([run, make(1)], run)
     second, other = make(1), make(2)
     shutil.copy(other / "model" / "model.safetensors", second / "model" / "model.safetensors")

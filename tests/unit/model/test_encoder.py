@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import PROVENANCE, Provenance, read_provenance, weights_digest
 from dist_stilts.tasks.registry import get_task
+from dist_stilts.writing import whole_folder
 
 TEXTS = ["the hot sailor lifted the lamp", "cat"]
 WEIGHTS = "model.safetensors"
@@ -60,6 +63,28 @@ def test_export_loads_in_transformers_with_equal_outputs(exported: Path, tiny_en
     their_tokenizer = AutoTokenizer.from_pretrained(str(exported))
     assert their_tokenizer(TEXTS)["input_ids"] == tokenizer(TEXTS)["input_ids"]
     torch.testing.assert_close(outputs(theirs, their_tokenizer), outputs(tiny_encoder, tokenizer), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_every_file_of_an_export_can_be_read_by_whom_the_umask_lets(
+    tiny_encoder: Any, tokenizer: Any, tmp_path: Path, mask: int
+) -> None:
+    specs = [get_task("xnli"), get_task("udpos")]
+    before = os.umask(mask)
+    try:
+        with whole_folder(tmp_path / "model") as folder:
+            heads = {head_name(spec): [spec.name] for spec in specs}
+            export(
+                folder,
+                MultiTaskModel(tiny_encoder, specs),
+                tokenizer,
+                replace(provenance_of(tiny_encoder), heads=heads),
+            )
+    finally:
+        os.umask(before)
+    files = [file for file in (tmp_path / "model").rglob("*") if file.is_file()]
+    assert len([file for file in files if file.suffix == ".safetensors"]) >= 5
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o666 & ~mask}
 
 
 def test_an_export_says_its_pooling_and_provenance_and_is_loaded_as_it_was(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dist_stilts.errors import EXIT_FAILED, UserError
-from dist_stilts.parallel.launchers import ENVIRONMENT, Launch, detect, own_rank, ranks_started
+from dist_stilts.parallel.launchers import ENVIRONMENT, Launch, detect, own_rank, ranks_started, threads
 from dist_stilts.parallel.master import master_of
 from dist_stilts.parallel.meeting import start_seconds
 from dist_stilts.parallel.network import LISTENING_PORTS, check_port, free_port, interface_towards
@@ -73,11 +73,25 @@ def test_several_processes_without_a_master_are_refused(launcher: str) -> None:
         (STARTED | MASTER | {"MASTER_PORT": "a"}, "MASTER_PORT=a is no whole number"),
         (STARTED | MASTER | {"RANK": "8"}, "RANK=8 with WORLD_SIZE=8"),
         ({"RANK": "5", "WORLD_SIZE": "8"} | MASTER, "LOCAL_RANK is not"),
+        (STARTED | MASTER | {"LOCAL_RANK": "6"}, "LOCAL_RANK=6 with RANK=5"),
+        (STARTED | MASTER | {"LOCAL_RANK": "-1"}, "LOCAL_RANK=-1 is not between"),
+        (STARTED | MASTER | {"MASTER_PORT": "65536"}, "MASTER_PORT=65536 is not between"),
+        (STARTED | MASTER | {"MASTER_ADDR": "node;touch x"}, "no name or address of a host"),
+        ({"MASTER_ADDR": "$(touch x)"}, "no name or address of a host"),
+        *(({"OMP_NUM_THREADS": text}, "OMP_NUM_THREADS=") for text in ("x", "0", "-1", "2,x", ",2", "1.5")),
+        ({"DIST_STILTS_SILENCE_SECONDS": "1e3"}, "DIST_STILTS_SILENCE_SECONDS=1e3 is no whole number"),
+        ({"DIST_STILTS_START_SECONDS": "-1"}, "DIST_STILTS_START_SECONDS=-1 is not between"),
     ],
 )
 def test_variables_that_cannot_be_true_are_refused(environment: dict[str, str], says: str) -> None:
     with pytest.raises(UserError, match=says):
         detect(environment)
+
+
+@pytest.mark.parametrize(("text", "number"), [("", None), ("4", 4), ("4,2", 4), (" 3 ", 3)])
+def test_of_the_threads_of_nested_levels_the_first_count(text: str, number: int | None) -> None:
+    assert threads({"OMP_NUM_THREADS": text}) == number
+    assert threads({}) is None
 
 
 @pytest.mark.parametrize(

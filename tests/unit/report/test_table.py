@@ -108,7 +108,7 @@ def test_two_models_are_two_rows_whatever_they_are_called(
 def test_one_model_on_texts_that_differ_is_a_row_for_each_folder(tmp_path: Path) -> None:
     for folder, value in (("old", 60.0), ("new", 70.0)):
         append(tmp_path / folder / "results.jsonl", [record("de", value, data_revision=folder), record("tr", 1.0)])
-    (table,) = pivot(collect([tmp_path / "old", tmp_path / "new"]))
+    (table,) = pivot(collect([tmp_path / "old", tmp_path / "new"])[0])
     assert [row.label for row in table.rows] == [f"no intermediate, in {tmp_path / name}" for name in ("new", "old")]
     assert [row.cells["de"].value for row in table.rows] == [70.0, 60.0]
 
@@ -118,7 +118,7 @@ def test_what_two_folders_have_in_common_is_in_the_rows_of_both(tmp_path: Path) 
     for folder, revision, value in (("s4", "a", 60.0), ("s5", "b", 70.0), ("s6", "a", 60.0)):
         append(tmp_path / folder / "results.jsonl", [english, record("de", value, data_revision=revision)])
     append(tmp_path / "part" / "results.jsonl", [english])
-    (table,) = pivot(gather(tmp_path / folder for folder in ("s4", "s5", "s6", "part")))
+    (table,) = pivot(gather(tmp_path / folder for folder in ("s4", "s5", "s6", "part"))[0])
     assert [row.label for row in table.rows] == [f"no intermediate, in {tmp_path / name}" for name in ("s4", "s5")]
     assert [line[1:3] for line in lines(table)] == [["80.0", "60.0"], ["80.0", "70.0"]]
     assert table.notes == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,22 @@ def test_any_other_bad_line_and_a_missing_file_are_named(tmp_path: Path, bad: st
     path.write_text(f'{{"a": 1}}\n\n{bad}\n{{"a": 2}}\n')
     with pytest.raises(UserError, match=r"results\.jsonl:3: not a JSON object"):
         read(path)
+
+
+@pytest.mark.parametrize("room", [0, 1, 20, 45])
+def test_lines_for_which_there_is_no_room_leave_the_file_as_it_was_and_say_so(tmp_path: Path, room: int) -> None:
+    """A disk that fills up takes a part of what is written, and says so only at the next call."""
+    path = tmp_path / "results.jsonl"
+    append(path, {"a": 1})
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room, hard))  # Python ignores the signal
+    try:
+        with pytest.raises(OSError, match="File too large") as told:
+            append(path, {"a": 2, "text": "x" * 20}, {"a": 3})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert told.value.filename == str(path)
+    assert path.read_bytes() == before
+    append(path, {"a": 2})
+    assert contents(path) == [{"a": 1}, {"a": 2}]

@@ -93,12 +93,12 @@ GOOD = {"version": 2, "task": "xnli", "language": "en", "split": "test", "metric
         ({"version": 3}, "a result of version 3, which is not known here"),
         ({"task": None}, "no result: it has no task"),
         ({"metric": 3}, "no result: it has no metric"),
-        ({"value": "50"}, "no result: value is '50'"),
-        ({"count": True}, "no result: count is True"),
-        ({"layer": "last"}, "no result: layer is 'last'"),
-        ({"train_tasks": "xnli"}, "no result: train_tasks is 'xnli'"),
-        ({"versions": []}, "no result: versions is []"),
-        ({"collapsed": False}, "no result: collapsed is False"),
+        ({"value": "50"}, "no result: 'value' is \"50\""),
+        ({"count": True}, "no result: 'count' is true"),
+        ({"layer": "last"}, "no result: 'layer' is \"last\""),
+        ({"train_tasks": "xnli"}, "no result: 'train_tasks' is \"xnli\""),
+        ({"versions": []}, "no result: 'versions' is []"),
+        ({"collapsed": False}, "no result: 'collapsed' is false"),
     ],
 )
 def test_what_is_no_record_is_refused_in_one_line_with_its_place(change: dict[str, Any], said: str) -> None:

@@ -11,9 +11,9 @@ import pytest
 from rot import flip_bit
 
 from dist_stilts.errors import UserError
-from dist_stilts.layout import COMPLETE
 from dist_stilts.simulate import Language, write_world
 from dist_stilts.simulate.world import MANIFEST
+from dist_stilts.writing import COMPLETE
 
 TINY = 0.01
 

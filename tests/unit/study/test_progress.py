@@ -9,9 +9,11 @@ from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import RunStatus, State, evaluation_id, read_status, write_status
 from dist_stilts.once import hold
+from dist_stilts.study.describe import status_lines
 from dist_stilts.study.design import study_runs
 from dist_stilts.study.progress import MOST_STARTS, Standing, counts, line, look, requeue, seconds_left
 from dist_stilts.study.work import choose
+from dist_stilts.writing import write_text
 
 Recipes = Callable[..., Recipe]
 
@@ -94,3 +96,19 @@ def test_what_was_done_is_not_read_again(small: Recipe) -> None:
     folder_of(small).run("pretrain").status.unlink()
     assert look(runs, small, earlier)["pretrain"].state == "done"
     assert look(runs, small)["pretrain"].state == "ready"
+
+
+@pytest.mark.parametrize("file", ["status.json", "config.yaml", "model"])
+def test_a_run_whose_folder_is_damaged_has_failed_is_named_and_stops_no_other(small: Recipe, file: str) -> None:
+    set_status(small, "pretrain", "done")
+    folder = folder_of(small).run("mnli-n100").path
+    write_text(folder / file, "null")
+    runs = study_runs(small)
+    found = look(runs, small)
+    assert [standing.state for standing in found.values()] == ["done", "failed", "ready", "blocked"]
+    assert found["mnli-n100"].damaged
+    assert f"failed  mnli-n100: {folder / file}: " in status_lines(runs, found, 1)
+    assert choose(found) == ("xnli-n200@pretrain", False)
+    assert requeue(runs, small) == [], "only people can mend it"
+    (folder / file).unlink()
+    assert states(small)["mnli-n100"] == "ready"

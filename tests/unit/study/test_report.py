@@ -115,3 +115,24 @@ def test_without_a_finished_run_of_this_recipe_there_is_one_clear_line(recipe_of
     recipe.phases["xnli"].train = {"steps": 3}  # what is in the folder is another recipe's
     with pytest.raises(UserError, match="no run of the study"):
         write_report(recipe, "x")
+
+
+def test_a_damaged_run_is_named_on_the_page_and_below_the_changes_and_the_others_are_analysed(
+    recipe_of: Recipes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = recipe_of(sizes=[0, 100, 300, 1000])
+    finish(recipe)
+    out, study = folder_of(recipe), StudyFolder(folder_of(recipe).path)
+    results, status = out.run("xnli-n200@mnli-n100").results, out.run("xnli-n200@mnli-n300").status
+    results.write_text("null\n" + results.read_text())
+    status.write_text("{")
+    write_report(recipe, "x")
+    scores = pd.read_csv(study.table("scores"))
+    assert set(scores["run"]) == {"xnli-n200@pretrain", "xnli-n200@mnli-n1000"}
+    page, deltas, said = text_of(study.page), study.deltas("md").read_text(), capsys.readouterr().err
+    for file in (f"{results}:1", f"{status}"):
+        assert [where for where in (page, deltas, said) if f"left out: {file}: not " not in where] == []
+    for run in study_runs(recipe):
+        out.run(run.name).status.write_text("{")
+    with pytest.raises(UserError, match=r"left out: .*status\.json"):
+        write_report(recipe, "x")

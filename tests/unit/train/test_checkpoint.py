@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +15,12 @@ import torch
 
 from dist_stilts.conventions import sha256_of_file
 from dist_stilts.errors import EXIT_FAILED, UserError
-from dist_stilts.layout import COMPLETE, RunFolder
+from dist_stilts.layout import RunFolder
 from dist_stilts.parallel.world import World
 from dist_stilts.train import checkpoint, shards
 from dist_stilts.train.checkpoint import TrainState, resume, save
 from dist_stilts.train.owned_state import OwnedState, Piece
+from dist_stilts.writing import COMPLETE
 
 ALONE = World(0, 1, 0, torch.device("cpu"))
 SIZES = {"a": 7, "b": 5}
@@ -122,7 +124,7 @@ def test_nobody_goes_on_from_a_state_that_is_not_whole(run: RunFolder, tmp_path:
         damage(run.checkpoint(9) / "shard-0.safetensors")
     else:
         shutil.rmtree(run.checkpoint(9))
-    said = "shard-0.safetensors differs" if harm == "damaged" else "COMPLETE cannot be read"
+    said = "shard-0.safetensors differs" if harm == "damaged" else "COMPLETE is gone"
     with pytest.raises(UserError, match=f"state to go on from is gone or damaged .*{said}"):
         resume(RunFolder(tmp_path / "own"), Engine(), "e", ALONE, print, run.checkpoint(9))
 
@@ -135,8 +137,20 @@ def test_a_checkpoint_of_other_rows_or_of_another_version_is_refused_in_one_line
     (folder / "state.json").write_text('{"step": 1, "world_size": 2}')
     digests = {name: sha256_of_file(folder / name) for name in json.loads((folder / COMPLETE).read_text())}
     (folder / COMPLETE).write_text(json.dumps(digests))
-    with pytest.raises(UserError, match="another version"):
+    with pytest.raises(UserError, match=r"'world_size' is not known here.*version of dist_stilts that wrote"):
         resume(run, Engine(), "d", ALONE, print)
+
+
+def test_what_is_no_checkpoint_by_its_name_or_kind_is_passed_over_and_left_alone(run: RunFolder) -> None:
+    save(run, Engine().fill(), TrainState(step=1, data="d"), [], ALONE, keep=1)
+    odd = ("step-", "step-abc", "step--1", "step-000002.old", "step-²", "step-1e3", "other")
+    for name in odd:
+        shutil.copytree(run.checkpoint(1), run.checkpoints / name)
+    for name in ("step-000003", "step-xyz"):
+        (run.checkpoints / name).write_text("a file")
+    assert resume(run, Engine(), "d", ALONE, print)[0].step == 1
+    save(run, Engine(), TrainState(step=4, data="d"), [], ALONE, keep=1)
+    assert steps_of(run) == sorted([*odd, "step-000003", "step-000004", "step-xyz"])
 
 
 def test_the_newest_are_kept_their_marker_lists_every_file_and_what_is_saved_is_not_saved_again(run: RunFolder) -> None:
@@ -154,6 +168,11 @@ def cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
 
 
+def in_a_folders_place(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 @pytest.mark.parametrize(
     ("file", "harm"),
     [
@@ -163,6 +182,13 @@ def cut_off(path: Path) -> None:
         ("state.json", damage),
         (COMPLETE, cut_off),
         (COMPLETE, Path.unlink),
+        *(
+            (COMPLETE, partial(Path.write_text, data=text))
+            for text in ("", "null", "[]", "{}", '{"state.json": 1}', "x")
+        ),
+        (COMPLETE, partial(Path.write_text, data='{"state.json": "0"}')),
+        (COMPLETE, partial(Path.write_bytes, data=b"\xff")),
+        (COMPLETE, in_a_folders_place),
     ],
 )
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
@@ -173,7 +199,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
         for step in range(1, last + 1):
             save(folder, Engine().fill(), TrainState(step=step, data="d"), [], ALONE, keep=2)
         harm(folder.checkpoint(last) / file)
-        unfinished = not (folder.checkpoint(last) / COMPLETE).exists()  # is none, and nothing to speak of
+        unfinished = not (folder.checkpoint(last) / COMPLETE).is_file()  # is none, and nothing to speak of
         assert resume(folder, Engine(), "d", ALONE, said.append)[0].step == last - 1
         assert [f"step-{last:06d} is damaged" in line for line in said] == ([] if unfinished else [True])
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import damage
 import pytest
 import torch
 from rot import flip_bit
@@ -228,6 +229,24 @@ def test_a_finished_translation_is_not_made_again_only_what_is_missing_is_and_an
     assert first.path.stat().st_mtime_ns == before
 
 
+def test_a_damaged_record_of_a_translation_is_named_and_the_rows_are_left_alone(request_: Request) -> None:
+    [first] = run(request_, Backwards())
+    rows, record = first.path.read_bytes(), first.path.with_suffix(".json")
+    good = record.read_bytes()
+    for harm in (*damage.of_file(good), *damage.of_fields(good)):
+        harm.do(record)
+        said = ""
+        try:
+            assert run(request_)[0].line().startswith("nothing to do"), harm.name
+        except UserError as error:
+            said = str(error)
+        assert not said or (str(first.path.with_suffix("")) in said and "\n" not in said), (harm.name, said)
+        assert said or harm.name not in {each.name for each in damage.of_file(good)}
+        record.rmdir() if record.is_dir() else record.unlink()
+        record.write_bytes(good)
+    assert first.path.read_bytes() == rows
+
+
 def test_two_programs_do_not_work_on_one_file_and_progress_counts_what_was_done_before(request_: Request) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(request_, Backwards(lives=3))
@@ -310,14 +329,27 @@ def test_a_real_model_s_translation_of_a_real_task_is_read_back(
 
 
 ONE, TWO = [Translation("eins\nzwei", True), Translation("„drei“")], [Translation("vier")]
+SIZES = (2, 1, 1, 2)
 
 
 def test_what_ranks_appended_is_read_by_its_numbers(tmp_path: Path) -> None:
     with appending(tmp_path, 0) as first, appending(tmp_path, 5) as other:
         first(3, ONE)
         other(1, TWO)
-        assert read(tmp_path) == {3: ONE, 1: TWO}
-    assert read(tmp_path / "none") == {}
+        assert read(tmp_path, SIZES) == {3: ONE, 1: TWO}
+    damaged = (
+        "null",
+        "[]",
+        "{",
+        '{"batch": 0}',
+        '{"batch": -1, "translations": []}',
+        '{"batch": 9, "translations": []}',
+    )
+    others = ('{"batch": 0, "translations": [["a", false]]}', '{"batch": 2, "translations": [[1, false]]}', "\udcff")
+    text = "".join(f"{line}\n" for line in (*damaged, *others))
+    (tmp_path / "rank-7.jsonl").write_bytes(text.encode(errors="surrogateescape"))
+    assert read(tmp_path, SIZES) == {3: ONE, 1: TWO}, "a damaged line is translated again"
+    assert read(tmp_path / "none", SIZES) == {}
 
 
 @pytest.mark.parametrize("lost", [1, 5, 20])
@@ -327,7 +359,7 @@ def test_a_torn_last_line_is_dropped_and_written_again(tmp_path: Path, lost: int
         append(1, TWO)
     path = tmp_path / "rank-0.jsonl"
     path.write_bytes(path.read_bytes()[:-lost])
-    assert read(tmp_path) == {0: ONE}
+    assert read(tmp_path, SIZES) == {0: ONE}
     with appending(tmp_path, 0) as append:
         append(1, TWO)
-    assert read(tmp_path) == {0: ONE, 1: TWO}
+    assert read(tmp_path, SIZES) == {0: ONE, 1: TWO}

@@ -7,8 +7,9 @@ from typer.testing import CliRunner
 
 from dist_stilts.__main__ import app
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.layout import RunFolder
 from dist_stilts.verbs.common import load_recipe
+from dist_stilts.writing import write_text
 
 
 def load(tmp_path: Path, name: str, *overrides: str) -> str:

@@ -10,9 +10,10 @@ import pytest
 from results_made import record
 
 from dist_stilts.errors import UserError
-from dist_stilts.layout import RunFolder, write_text
+from dist_stilts.layout import RunFolder
 from dist_stilts.results.files import append
 from dist_stilts.verbs.scoring import table
+from dist_stilts.writing import write_text
 
 
 def scored(folder: RunFolder, score: float, state: str = "done", **fields: Any) -> None:
@@ -72,4 +73,30 @@ def test_what_there_is_not_is_refused(recipe: Path, asked: dict[str, Any], said:
     for run in recipe.iterdir():
         write_text(RunFolder(run).status, json.dumps({"state": "running"}))
     with pytest.raises(UserError, match="no scores of finished runs"):
+        table([recipe], deltas=True)
+
+
+DAMAGE = {"results.jsonl": ("", "null\n", "[]\n", '{"task": 3}\n', "torn"), "status.json": ("", "null", '{"state": 1}')}
+
+
+@pytest.mark.parametrize(("file", "text"), [(file, text) for file, texts in DAMAGE.items() for text in texts])
+def test_a_damaged_run_is_named_below_the_table_of_the_others(
+    recipe: Path, capsys: pytest.CaptureFixture[str], file: str, text: str
+) -> None:
+    damaged = recipe / "xnli@mnli-n300" / file
+    damaged.write_text(text)
+    for deltas in {False, True} if file == "results.jsonl" else {True}:
+        table([recipe], deltas=deltas)
+        printed = capsys.readouterr()
+        below = printed.out.splitlines()[-1]
+        assert below.startswith(f"- left out: {damaged}")
+        assert f"warning: {below.removeprefix('- ')}" in printed.err
+        assert ("mnli n=3000" in printed.out, "mnli n=300 " in printed.out) == (True, False)
+        table([recipe], deltas=deltas, format="latex")
+        assert f"% {below.removeprefix('- ')}" in capsys.readouterr().out.splitlines()
+        table([recipe], deltas=deltas, format="json")
+        assert json.loads(capsys.readouterr().out)
+    for run in recipe.iterdir():
+        (run / file).write_text(text)
+    with pytest.raises(UserError, match=file):
         table([recipe], deltas=True)
