@@ -77,7 +77,6 @@ def evaluate(
     from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
-    from dist_stilts.experiment.run_config import DataConfig
     from dist_stilts.experiment.status import versions
     from dist_stilts.families.encoding import QaLengths
     from dist_stilts.layout import ScoresFolder
@@ -93,11 +92,9 @@ def evaluate(
     retrieval = RetrievalConfig(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
     )
-    scoring, qa = EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval), QaLengths(window, stride)
-    each = QaLengths(
-        window, min(stride, window - 1), 1
-    )  # a stride and questions that windows are too short for are cut
-    check_options(DataConfig(max_length=max_length, qa=each), how, scoring, qa_max_length="window", splits="split")
+    scoring = EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval)
+    check_options(how, scoring, splits="split")
+    _check_lengths(max_length, window, stride)
     folder = ScoresFolder(out)
     require_room(folder)
     job = Job(
@@ -110,7 +107,7 @@ def evaluate(
         folder.results,
         folder.predictions,
         folder.embeddings,
-        qa=qa,
+        qa=QaLengths(window, stride),
         versions=versions(),
         revision=revision,
         labels=labels or "",
@@ -138,6 +135,15 @@ def _names(tasks: str | None, pairs: tuple[Path, Path] | None) -> list[str]:
         fix = "Give --tasks (with --data, or they are read from the Hub), or two aligned files with --pairs"
         raise UserError("nothing to score", fix=fix)
     return [_own_pairs(*pairs)] if pairs else (tasks or "").split(",")
+
+
+def _check_lengths(max_length: int, window: int, stride: int) -> None:
+    """UserError for lengths that texts cannot have; a stride and questions that are too long for windows are cut."""
+    from dist_stilts.experiment.run_config import DataConfig
+    from dist_stilts.families.encoding import QaLengths
+
+    qa = QaLengths(window, min(stride, window - 1), max_question=1)
+    check_options(DataConfig(max_length=max_length, qa=qa), qa_max_length="window")
 
 
 def _own_pairs(source: Path, target: Path) -> str:
