@@ -37,6 +37,7 @@ def world(cli: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def real(world: Path, tiny: Path, tmp_path: Path) -> tuple[str, ...]:
     """Arguments of a recipe that reads a copy of the world as if it were anyone's data."""
     shutil.copytree(world, tmp_path / "data")
+    (tmp_path / "data" / "COMPLETE").unlink()
     return (
         str(tiny),
         f"out={tmp_path / 'runs'}",
