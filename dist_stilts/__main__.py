@@ -5,6 +5,11 @@ Nothing heavy is imported before a verb needs it, so that ``--help`` answers at 
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from dist_stilts.import_path import leave_current_folder
+
+    leave_current_folder()  # before anything is imported that it could hold
+
 import errno
 import os
 import sys
@@ -15,6 +20,8 @@ import typer
 
 from dist_stilts.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from dist_stilts.parallel.launchers import own_rank
+from dist_stilts.parallel.packed import unpack
+from dist_stilts.report.terminal import write_in_any_encoding
 from dist_stilts.verbs import averaging, data, mining, predict, preflight, push, recipes, scoring, study, training
 from dist_stilts.verbs.common import say, show_version
 
@@ -70,8 +77,10 @@ app.add_typer(study.study, name="study")
 
 def main() -> NoReturn:
     """Run a verb: 0 done, 1 failed, 2 bad input, 75 start me again, 130 Ctrl-C; what a user can mend is one line."""
+    write_in_any_encoding()
     rank = own_rank()
     try:
+        sys.argv[1:] = unpack(sys.argv[1:])
         code = app(prog_name="dist-stilts", standalone_mode=False) or 0
     except UserError as error:
         if rank == 0 or not error.everywhere:

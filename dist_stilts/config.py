@@ -8,26 +8,31 @@ programs call some of them, and answers with the field if there is one.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, TypeVar
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from dist_stilts.conventions import KIB
 from dist_stilts.errors import UserError, near, nearest
+from dist_stilts.ranges import at_home, changed_config, violations
+from dist_stilts.recipe_file import Reader, read_override, read_text
 from dist_stilts.recipe_keys import NAME, Key, keys_of, sections
 from dist_stilts.redaction import redact, without_secrets
 
 T = TypeVar("T")
+Where = Callable[[str], tuple[Path, int] | str]
+"""Where a dotted key was given."""
 SHIPPED = "dist_stilts.recipes"
-FEW, SHOWN, ELLIPSIS = 6, 90, "…"
-"""Keys that a message explains one by one; characters of what it says of each; what stands for the rest."""
+FEW, SHOWN, REASON, ELLIPSIS = 6, 90, 200, "…"
+"""Keys that a message explains one by one; characters of what it says of each, and of why a value is wrong; what stands
+for the rest."""
 OTHER_NAMES = {
     **dict.fromkeys(("model", "model_name", "model_name_or_path"), "path"),
     **dict.fromkeys(("dir", "folder", "data_dir"), "root"),
@@ -61,6 +66,8 @@ def find_recipe(name_or_path: str) -> Path:
     """Return the file of a shipped recipe name or of a YAML path; UserError if there is neither."""
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml"):
+        if path.is_dir():
+            raise UserError("is a folder, not a recipe", where=path, fix="Give the file of a recipe")
         if not path.is_file():
             raise UserError("no such recipe file", where=path, fix=f"Shipped recipes: {', '.join(shipped_recipes())}")
         return path
@@ -79,35 +86,34 @@ def load(schema: type[T], path: Path, overrides: Sequence[str] = (), **defaults:
         defaults: in the place of the schema's own.
 
     Raises:
-        UserError: broken YAML, unknown key (the nearest is named), wrong type; with file and line.
+        UserError: broken YAML, unknown key (the nearest is named), wrong type, outside its range; with file and line.
     """
-    text = path.read_text(encoding="utf-8")
-    try:
-        given = OmegaConf.create(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise UserError(
-            f"not valid YAML: {getattr(error, 'problem', error)}", where=(path, mark.line + 1) if mark else path
-        ) from None
-    if not isinstance(given, DictConfig):
-        raise UserError(
-            "a recipe is a mapping of keys to values", where=path, fix="See a shipped recipe for an example"
-        )
-    merged = _merge(OmegaConf.structured(schema(**defaults)), given, lambda key: (path, _line_of(text, key)))
-    for override in overrides:
-        if "=" not in override or override.startswith("="):
-            raise UserError(
-                f"'{override}' is not an override", fix="Write key=value, for example train.learning_rate=1e-5"
-            )
-        merged = _merge(merged, OmegaConf.from_dotlist([override]), lambda key, given=override: f"override {given}")
-    return _to_object(merged, path)
+    reader = Reader(read_text(path), path)
+    given, keys = reader.read(schema) or {}, list[tuple[str, str]]()
+    for text in overrides:
+        place = f"override {text}"
+        names, value = read_override(text, schema, place, given)
+        keys.append((place, ".".join(names)))
+        for name in reversed(names):
+            value = {name: value}
+        given = _laid_over(given, value)
+
+    def where(key: str) -> tuple[Path, int] | str:
+        """The last override that has a say in a key, else the key's line."""
+        for override, own in reversed(keys):
+            if own == key or own.startswith((f"{key}.", f"{key}[")) or key.startswith((f"{own}.", f"{own}[")):
+                return override
+        return path, reader.line_of(key)
+
+    loaded: T = _merged(schema(**defaults), given, where)
+    for key, changes, changed in _changes(loaded):
+        _merged(changed(), changes, where, f"{key}.")
+    return at_home(loaded)
 
 
 def merge_into(base: T, changes: Mapping[str, Any], where: str) -> T:
     """Return a copy of the dataclass ``base`` with ``changes`` applied, checked like a recipe; ``where`` names them."""
-    merged = _merge(OmegaConf.structured(base), OmegaConf.create(dict(changes)), lambda key: where)
-    result: T = _to_object(merged, where)
-    return result
+    return at_home(_merged(base, changes, lambda key: where))
 
 
 def dump(config: Any) -> str:
@@ -128,38 +134,43 @@ def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
     return [] if old == new else [f"{prefix.rstrip('.')}: {old} -> {new}"]
 
 
-def _merge(base: Any, changes: Any, where: Any) -> Any:
+def _merged(base: T, changes: Mapping[str, Any], where: Where, above: str = "") -> T:
+    """Lay changes over a copy of a config; ``above``: what stands before the config's keys where they are named."""
     try:
-        return OmegaConf.merge(base, changes)
+        laid = OmegaConf.unsafe_merge(OmegaConf.structured(base), OmegaConf.create(dict(changes)))
+        merged: Any = OmegaConf.to_object(laid)
     except ConfigKeyError as error:
         key = str(error.full_key or error.key)
-        hint = _known_key(key, error.object_type, OmegaConf.get_type(base))
-        raise UserError(f"unknown key '{key}'", where=where(key), fix=hint) from None
+        hint = _known_key(key, error.object_type, type(base))
+        raise UserError(f"unknown key '{above}{key}'", where=where(above + key), fix=hint) from None
     except OmegaConfBaseException as error:
-        key = str(error.full_key or "")
-        reason = str(error.msg or error).splitlines()[0]
+        key = f"{above}{error.full_key or ''}"
+        reason = shorten(str(error.msg or error).splitlines()[0], REASON, placeholder=ELLIPSIS)
         raise UserError(f"wrong value for '{key}': {reason}", where=where(key)) from None
-    except TypeError:  # the library's only word on a list in a mapping's place, or the other way round
-        key = _misfit(base, changes)
-        raise UserError(f"wrong value for '{key}': a list and a mapping are two things", where=where(key)) from None
-    except yaml.YAMLError as error:
-        raise UserError(f"not a value: {error}", where=where("")) from None
+    for key, wrong in violations(merged, above.removesuffix(".")):
+        raise UserError(wrong.what, where=where(key), fix=wrong.fix)
+    found: T = merged
+    return found
 
 
-def _misfit(base: Any, changes: Any, above: tuple[str, ...] = ()) -> str:
-    """The dotted key of the first list in a mapping's place, or the other way round: the one that alone fails, too."""
-    for key, value in changes.items():
-        alone = {key: value}
-        for parent in reversed(above):
-            alone = {parent: alone}
-        try:
-            OmegaConf.merge(base, alone)
-        except TypeError:
-            place = (*above, str(key))
-            return (isinstance(value, DictConfig) and _misfit(base, value, place)) or ".".join(place)
-        except OmegaConfBaseException:
-            continue  # wrong otherwise
-    return ""
+def _laid_over(below: Any, value: Any) -> Any:
+    """Keys and values with others laid over them, section by section."""
+    if not isinstance(below, dict) or not isinstance(value, dict):
+        return value
+    return {**below, **{name: _laid_over(below.get(name), item) for name, item in value.items()}}
+
+
+def _changes(config: Any, above: str = "") -> Iterator[tuple[str, Mapping[str, Any], type]]:
+    """Key, changes and changed config of all that is laid over another config."""
+    for declared in fields(config):
+        value, key = getattr(config, declared.name), f"{above}{declared.name}"
+        if (changed := changed_config(declared)) and value:
+            yield key, value, changed
+        elif is_dataclass(value):
+            yield from _changes(value, f"{key}.")
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                yield from _changes(item, f"{key}.{name}.") if is_dataclass(item) else ()
 
 
 def _known_key(key: str, section: Any, schema: Any) -> str:
@@ -196,28 +207,6 @@ def _explained(key: Key) -> str:
     """The key and the beginning of what it means."""
     meaning = re.split(r"[.;:] | \(|\.$", key.meaning)[0]  # up to the first stop, or what stands in brackets
     return f"'{key.path}'{f' ({shorten(meaning, SHOWN, placeholder=ELLIPSIS)})' if meaning else ''}"
-
-
-def _to_object(merged: Any, where: Path | str) -> Any:
-    try:
-        return OmegaConf.to_object(merged)
-    except OmegaConfBaseException as error:
-        raise UserError(str(error.msg or error).splitlines()[0], where=where) from None
-
-
-def _line_of(text: str, dotted: str) -> int:
-    """The line on which the dotted key stands in YAML text; that of its deepest parent found, else 1."""
-    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
-    for part in dotted.split("."):
-        if not isinstance(node, yaml.MappingNode):
-            break
-        for key, value in node.value:
-            if key.value == part:
-                node, line = value, key.start_mark.line + 1
-                break
-        else:
-            break
-    return line
 
 
 def number_of_bytes(text: str) -> int:

@@ -49,6 +49,15 @@ def refused(what: str, where: str | Path, error: Exception) -> UserError:
     return UserError(f"{what} ({type(error).__name__}: {' '.join(str(error).split())[:200]})", where=where)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was lacking, on the host or on a device; torch says the former in words alone."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
+
+
 def near(name: str, known: Iterable[str]) -> list[str]:
     """Return the known names that ``name`` may stand for, best first: whose initials it is (``lr``: ``learning_rate``),
     then those spelt much like it, whatever the case."""

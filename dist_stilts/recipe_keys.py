@@ -1,4 +1,4 @@
-"""What the keys of a recipe are: key, type, default, meaning, read from the dataclasses that read recipes.
+"""What the keys of a recipe are: key, type, default, range, meaning, read from the dataclasses that read recipes.
 
 A key's meaning is the string below its field in the code, or what the dataclass says of itself if the key is a section:
 so there is one place to mend. The reference (``docs/recipe-keys.md``), ``dist-stilts recipes keys`` and the messages
@@ -15,6 +15,8 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
+from dist_stilts.ranges import allowed
+
 NAME = "NAME"
 """What stands in a key where users choose a name."""
 _TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
@@ -28,12 +30,14 @@ class Key:
     Attributes:
         path: with dots, ``phases.NAME.role``.
         kind: its type in YAML's words; default: as YAML would have it, empty for a section, None if it has none.
+        allowed: what else it may be, in words; empty if any value of its type will do.
         section: the dataclass below it, if it is a section.
     """
 
     path: str
     kind: str
     default: str | None
+    allowed: str
     meaning: str
     section: type | None
 
@@ -85,7 +89,8 @@ def dataclass_in(kind: Any) -> type | None:
 
 def _key(field: Field[Any], kind: Any, path: str, texts: dict[str, str]) -> Key:
     section = dataclass_in(kind)
-    return Key(path, _type_name(kind), _default(field, section), texts.get(field.name, ""), section)
+    limits = str(allowed(field))
+    return Key(path, _type_name(kind), _default(field, section), limits, texts.get(field.name, ""), section)
 
 
 def _of_section(kind: Any) -> str:

@@ -25,7 +25,12 @@ recipes keys`, or `dist-stilts recipes keys train` for a part.
 
 A recipe is a YAML file; on the command line `key=value` after it changes any of these (`train.learning_rate=1e-5`).
 Later wins over earlier: defaults, then the file, then the command line. `NAME` stands for a name of your own. A wrong
-key or type is refused, with its line and the nearest right key.
+key or type, or what is not allowed, is refused before anything starts, with its line and the nearest right key.
+
+What a value is follows from the key: a text is taken as it stands (`name=010` is the text 010, `encoder.path=a: b #1`
+has a space and a `#`), everything else is YAML (`phases.xnli.sizes=[100, full]`). `null` stands for none where a key
+may be null; an empty value is refused. `~` at the beginning of a path is your home, and `${oc.env:VARIABLE}` an
+environment variable.
 """
 
 
@@ -38,10 +43,10 @@ def table(path: str, config: type, keys: list[Key]) -> Iterator[str]:
     """The table of one section, below what it says of itself."""
     yield f"## {f'`{path}`' if path else 'At the top'}\n"
     yield one_line(inspect.getdoc(config) or "") + "\n"
-    yield "| key | type | default | meaning |\n|---|---|---|---|"
+    yield "| key | type | allowed | default | meaning |\n|---|---|---|---|---|"
     for key in keys:
         default = "*needed*" if key.default is None else key.default and f"`{key.default}`"
-        yield f"| `{key.path}` | {cell(key.kind)} | {default} | {cell(key.meaning)} |"
+        yield f"| `{key.path}` | {cell(key.kind)} | {cell(key.allowed)} | {default} | {cell(key.meaning)} |"
     yield ""
 
 

@@ -15,13 +15,7 @@
 set -euo pipefail
 [[ $# -gt 0 && "$1" != -h && "$1" != --help ]] || { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0; }
 
-hostfile="${HOSTFILE:-hostfile}"
-port="${MASTER_PORT:-$(python -c 'from dist_stilts.parallel.network import free_port; print(free_port())')}"
-# A connection to a host that has died is noticed within a minute; ssh alone would wait for a quarter of an hour.
-export PDSH_SSH_ARGS_APPEND="${PDSH_SSH_ARGS_APPEND:-} -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
+export PYTHONSAFEPATH=1 # nothing is imported from the current folder
 
-# Says what is wrong with recipe or hostfile. The launcher itself takes a hostfile that is not there for "this host alone".
-python -m dist_stilts run "$@" --hostfile "$hostfile" --dry-run >/dev/null
-python -m dist_stilts prepare "$@" # once, by one process: ranks do not tokenise
-deepspeed --hostfile "$hostfile" ${MASTER_ADDR:+--master_addr "$MASTER_ADDR"} --master_port "$port" \
-    --no_local_rank --module dist_stilts train "$@" --phase all
+# Not `deepspeed --hostfile` itself: it hands the arguments to the hosts' shells unquoted, as well as the folder's name.
+exec python -m dist_stilts run --hostfile "${HOSTFILE:-hostfile}" ${MASTER_PORT:+--port "$MASTER_PORT"} "$@"

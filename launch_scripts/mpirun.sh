@@ -21,6 +21,7 @@ if [[ ! "$ranks" =~ ^[1-9][0-9]*$ ]]; then
     echo "error: RANKS='$ranks'. Give a number of processes, 1 or more" >&2
     exit 2
 fi
+export PYTHONSAFEPATH=1 # nothing is imported from the current folder
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 read -ra more <<<"${MPI_ARGS:-}"
 # On one host, processes may be more than cores.
@@ -35,6 +36,6 @@ fi
 
 python -m dist_stilts prepare "$@" # once, by one process: ranks do not tokenise
 # --bind-to none: a rank's threads would else share one core. -x: what the ranks on other hosts need to see.
-exec mpirun -np "$ranks" "${where[@]}" --bind-to none -x PATH -x OMP_NUM_THREADS "${more[@]}" \
-    python -m dist_stilts train "$@" --phase all
+exec mpirun -np "$ranks" "${where[@]}" --bind-to none -x PATH -x OMP_NUM_THREADS -x PYTHONSAFEPATH \
+    "${more[@]}" python -m dist_stilts train "$@" --phase all
 # MPICH, Intel MPI: mpiexec -n "$ranks" -f "$HOSTFILE" python -m dist_stilts train "$@" --phase all

@@ -18,6 +18,7 @@ if [[ ! "$ranks" =~ ^[1-9][0-9]*$ ]]; then
     echo "error: RANKS='$ranks'. Give a number of processes, 1 or more" >&2
     exit 2
 fi
+export PYTHONSAFEPATH=1 # nothing is imported from the current folder
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(($(nproc) > ranks ? $(nproc) / ranks : 1))}"
 ((gpus > 0)) || export DS_ACCELERATOR=cpu # else the launcher looks for GPUs
 

@@ -16,4 +16,4 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib_venv.sh"
 help_if_asked "$0" "$@"
 
 ensure_venv ""
-exec "$venv/bin/python" -m dist_stilts run quickstart "$@"
+exec "$venv/bin/dist-stilts" run quickstart "$@"

@@ -24,6 +24,7 @@ if [[ ! "$ranks" =~ ^[1-9][0-9]*$ ]]; then
     echo "error: RANKS='$ranks'. Give a number of processes, 1 or more" >&2
     exit 2
 fi
+export PYTHONSAFEPATH=1 # nothing is imported from the current folder
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(($(nproc) > ranks ? $(nproc) / ranks : 1))}"
 # Ranks that start again must not read the addresses that the dead ones have left.
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1

@@ -18,13 +18,14 @@ from dist_stilts.data.batches import collate, to_device
 from dist_stilts.data.prepare import in_memory, tokenizer_digest
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding import cut
-from dist_stilts.evaluate.predict import evaluation_dtype, require_embeddings
+from dist_stilts.evaluate.predict import evaluation_dtype
 from dist_stilts.families.encoding import Encoding, QaLengths
 from dist_stilts.families.family import Family
 from dist_stilts.families.features import Features
 from dist_stilts.families.kinds import KINDS
 from dist_stilts.families.score import Decoding
 from dist_stilts.model.encoder import most_tokens
+from dist_stilts.model.fit import NO_LIMIT, allowed_tokens, require_embeddings
 from dist_stilts.model.packing import packs
 from dist_stilts.model.provenance import weights_digest
 from dist_stilts.parallel.world import World
@@ -81,7 +82,7 @@ class Applied:
         """
         how = Encoding(self.found.labels, self.max_length, qa=QaLengths(self.max_length, self.stride))
         features = in_memory(self.kind.encode(rows, self.found.tokenizer, how))
-        require_embeddings(features, self.found.model.encoder)
+        require_embeddings(features.input_ids.flat, self.found.model.encoder)
         return features
 
     @torch.inference_mode()
@@ -145,9 +146,8 @@ def usual_length(found: Any) -> int:
     """Most tokens that the model was made for: positions of the encoder, or the tokenizer's limit."""
     if KINDS[found.family].windowed:
         return QaLengths().max_length
-    limits = (most_tokens(found.model.encoder), int(min(found.tokenizer.model_max_length, 1 << 30)))
-    least = min(limits)
-    return least if least < 1 << 30 else USUAL_LENGTH
+    least = min(most_tokens(found.model.encoder), allowed_tokens(found.tokenizer.model_max_length))
+    return least if least < NO_LIMIT else USUAL_LENGTH
 
 
 def opened(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dist_stilts.errors import UserError, nearest
+from dist_stilts.errors import UserError
 
 SAMPLERS = ("proportional", "temperature", "uniform")
 ROUNDING = 1e-9
@@ -56,12 +56,8 @@ def probabilities(
         ``[tasks]`` float64, sum 1.
 
     Raises:
-        UserError: an unknown sampler, a temperature that is not above 0, shares that cannot be had together.
+        UserError: shares that cannot be had together.
     """
-    if sampling not in SAMPLERS:
-        raise UserError(f"unknown train.task_sampling '{sampling}'", fix=nearest(sampling, SAMPLERS))
-    if not temperature > 0:
-        raise UserError(f"train.temperature={temperature} is not above 0", fix="1 is proportional, larger is more even")
     exponent = {"proportional": 1.0, "temperature": 1 / temperature, "uniform": 0.0}[sampling]
     fixed = list(shares) or [None] * len(sizes)
     found = np.array([share or 0.0 for share in fixed])
@@ -77,12 +73,9 @@ def left_by(shares: Sequence[float | None]) -> float:
     """The probability that fixed shares leave to the tasks without one; 0 if every task has one.
 
     Raises:
-        UserError: a share that is none, or shares that sum to too much or too little.
+        UserError: they sum to too much or too little.
     """
     fixed = [share for share in shares if share is not None]
-    for share in fixed:
-        if not 0 < share < 1:
-            raise UserError(f"a task's share is {share:g}, not between 0 and 1", fix="A task alone needs no share")
     total = math.fsum(fixed)
     if len(fixed) < len(shares) and total > 1 - ROUNDING:
         raise UserError(f"the tasks' shares sum to {total:g}; tasks without one would never train", fix="Lower them")

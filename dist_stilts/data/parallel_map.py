@@ -6,9 +6,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Any
+
+from dist_stilts.import_path import of_children
 
 FEWEST_CHUNKS = 10
 """With fewer, starting workers takes longer than they save."""
@@ -30,7 +33,7 @@ def in_order(work: Callable[[Sequence[Any]], Any], chunks: Iterator[Sequence[Any
         yield from ((work(chunk), len(chunk)) for chunk in chunks)
         return
     # Fresh processes: a fork of one that has threads (torch, tokenizers) may hang.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (work,)) as pool:
+    with _starting(), ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (work,)) as pool:
         waiting: deque[tuple[Future[Any], int]] = deque()
         for chunk in islice(chunks, 2 * workers):
             waiting.append((pool.submit(_call, chunk), len(chunk)))
@@ -39,6 +42,18 @@ def in_order(work: Callable[[Sequence[Any]], Any], chunks: Iterator[Sequence[Any
             yield future.result(), size
             for chunk in islice(chunks, 1):
                 waiting.append((pool.submit(_call, chunk), len(chunk)))
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """While the block runs, processes that are started import nothing from the current folder."""
+    before = dict(os.environ)
+    os.environ.update(of_children())
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _start_worker(work: Callable[[Sequence[Any]], Any]) -> None:

@@ -25,6 +25,7 @@ from dist_stilts.data.prepare import encode_texts
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.embedding_files import EmbeddingFiles
 from dist_stilts.layout import EmbeddingFolder
+from dist_stilts.model.fit import require_embeddings
 from dist_stilts.model.hidden_states import hidden_states
 from dist_stilts.model.packing import packs, segments_of, to_grid
 from dist_stilts.model.pooling import POOLINGS, normalise, pool
@@ -182,6 +183,7 @@ class Embedder:
             if not left:
                 continue
             tokens = self._tokenised(part)
+            require_embeddings([tokens.flat], self.model.encoder)
 
             def say(encoded: int, before: int = start) -> None:
                 self._say(f"encoding {name}", before + encoded, len(texts))

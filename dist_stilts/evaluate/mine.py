@@ -36,6 +36,7 @@ from dist_stilts.layout import mining_curve, mining_embeddings
 from dist_stilts.model.encoder import number_of_layers
 from dist_stilts.model.fine_tuned import load_model
 from dist_stilts.parallel.world import World
+from dist_stilts.ranges import check
 from dist_stilts.report.retrieval_plots import precision_recall
 from dist_stilts.scoring.duplicates import UniqueTexts, unique_texts
 from dist_stilts.scoring.mining import (
@@ -80,7 +81,7 @@ class Request:
     cache: Path | None = None
 
     def __post_init__(self) -> None:
-        self.retrieval.check()
+        check(self.retrieval)
         if self.retrieval.sweeps:
             raise UserError(f"layer: {self.retrieval.layer} is several", fix="Mine from one; `evaluate` compares them")
         if self.threshold is not None and math.isnan(self.threshold):

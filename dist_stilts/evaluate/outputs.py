@@ -3,7 +3,6 @@ its configuration, before anything is tokenised or loaded."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,8 @@ from dist_stilts.families.kinds import KINDS
 from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.encoder import build, most_tokens, read_architecture
 from dist_stilts.model.fine_tuned import matches
+from dist_stilts.model.fit import allowed_tokens
+from dist_stilts.model.folders import TOKENIZER_CONFIG, read_json
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import read_provenance
@@ -46,7 +47,11 @@ def with_matchings(units: Iterable[Unit], job: Job) -> list[Unit]:
 
 
 def within_reach(job: Job, units: Sequence[Unit], *, silent: bool) -> Job:
-    """The job with texts and windows no longer than the model can read; says so where they are cut."""
+    """The job with texts and windows no longer than the model can read; says so where they are cut.
+
+    Raises:
+        UserError: an unknown dtype; no model.
+    """
     kinds = [KINDS[unit.spec.family] for unit in units if unit.spec.family in KINDS]
     if not kinds:
         return job
@@ -77,11 +82,10 @@ def longest_text(folder: Path) -> int:
     """
     with torch.device("meta"):
         positions = most_tokens(build(read_architecture(str(folder))))
-    said = folder / "tokenizer_config.json"
+    said = folder / TOKENIZER_CONFIG
     if read_provenance(folder) is not None or not said.is_file():
         return positions
-    allowed = json.loads(said.read_text(encoding="utf-8")).get("model_max_length")
-    return min(positions, int(allowed)) if allowed else positions
+    return min(positions, allowed_tokens(read_json(said).get("model_max_length")))
 
 
 def as_predicted(spec: TaskSpec, model: Any) -> TaskSpec:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from dist_stilts.data.batches import collate, scoring_batches, to_device
-from dist_stilts.errors import UserError
 from dist_stilts.families.features import Features
 from dist_stilts.families.kinds import family_of
 from dist_stilts.families.score import Decoding
@@ -20,6 +19,8 @@ from dist_stilts.parallel.world import World
 from dist_stilts.tasks.spec import TaskSpec
 
 DECODING = Decoding()
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Of weights and activations, by name."""
 
 
 @torch.no_grad()
@@ -43,29 +44,11 @@ def predict(
     return sum_by_index(np.concatenate(values), np.concatenate(places), kind.predictions(features))
 
 
-def require_embeddings(features: Features, encoder: Any) -> None:
-    """See that the encoder has an embedding for every token.
-
-    Raises:
-        UserError: it does not: the tokenizer is another model's.
-    """
-    words = encoder.get_input_embeddings().num_embeddings
-    highest = max((int(ids.max()) for ids in features.input_ids.flat if len(ids)), default=0)
-    if highest >= words:
-        raise UserError(
-            f"the tokenizer gives token {highest}, and the encoder has {words} embeddings",
-            fix="Put the tokenizer that the model was trained with into its folder",
-        )
-
-
 def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:
     """``auto`` is bf16 on a GPU and fp32 on a CPU; otherwise as named."""
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    known = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    if name not in known:
-        raise UserError(f"unknown evaluation.dtype '{name}'", fix=f"Known: auto, {', '.join(known)}")
-    return known[name]
+    return DTYPES[name]
 
 
 def _own_batches(features: Features, batch_size: int, world: World) -> Iterator[np.ndarray]:

@@ -21,7 +21,7 @@ import numpy as np
 from dist_stilts.config import number_of_bytes
 from dist_stilts.conventions import OnProgress, fingerprint
 from dist_stilts.data.prepare import tokenizer_digest
-from dist_stilts.errors import UserError, nearest
+from dist_stilts.errors import UserError
 from dist_stilts.evaluate.centred import Centred
 from dist_stilts.evaluate.embedding import Embedder, Reading
 from dist_stilts.families.score import Score, outcomes
@@ -30,6 +30,7 @@ from dist_stilts.model.pooling import POOLINGS
 from dist_stilts.model.provenance import weights_digest
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
+from dist_stilts.ranges import at_least, key, one_of, text
 from dist_stilts.scoring.classify import accuracy
 from dist_stilts.scoring.duplicates import RULES, original_rows, unique_texts
 from dist_stilts.scoring.health import collapsed, hubness, retrieval_health
@@ -58,41 +59,36 @@ Embed = Callable[[Sequence[str], str], Any]
 """``embed(texts, which side)``: L2-normalised rows [texts, width], sliceable; the same on every rank."""
 
 
+def _layers(text: str) -> None:
+    """ValueError for what names no layers, whatever the encoder has."""
+    if text not in ("last", "all") and not all(part.strip().isdecimal() for part in text.split(",")):
+        raise ValueError(text)
+
+
 @dataclass
 class RetrievalConfig:
     """How sentences are embedded and pairs are found. Without change: XTREME's protocol, with the last layer."""
 
-    layer: str = "last"
+    layer: str = key("last", text(_layers, "last, all, or numbers such as 7,14"))
     """Element of hidden_states (0 = embeddings), several (`7,14`), `last`, or `all`. XLM-R Large: 14."""
-    pooling: str = "mean"
+    pooling: str = key("mean", one_of(*POOLINGS))
     """`mean` of the tokens, or `cls`."""
     special_tokens: bool = True
     """Whether the mean is also over the tokens that begin and end a text."""
     centre: bool = False
     """Subtract each side's mean embedding first; needs no label."""
-    neighbours: int = 4
+    neighbours: int = key(4, at_least(1))
     """Per sentence and direction: the k of the margin."""
-    margin: str = "ratio"
+    margin: str = key("ratio", one_of(*MARGINS))
     """`ratio`, `distance`, `absolute` or `csls`."""
-    candidates: str = "max"
+    candidates: str = key("max", one_of(*SELECTIONS))
     """`max` (one-to-one, best first), `intersection`, `mutual`, `forward` or `backward`."""
-    duplicates: str = "drop"
+    duplicates: str = key("drop", one_of(*RULES))
     """Texts that repeat: in no pair (`drop`, XTREME), in one per id (`all_ids`, jiant), or under the `first` id."""
-    batch_tokens: int | None = None
+    batch_tokens: int | None = key(None, at_least(1))
     """Tokens per rank and forward pass; null: 2,048 on a CPU, 16,384 on a GPU."""
-    memory: str = "512M"
+    memory: str = key("512M", text(number_of_bytes, "an amount such as 256M or 1.5G"))
     """Working memory of the search on each rank, beside embeddings and results: `256M`, `1.5G`."""
-
-    def check(self) -> None:
-        """UserError for a name that is not known, and for numbers that make no sense; before anything is loaded."""
-        names = (("pooling", POOLINGS), ("margin", MARGINS), ("candidates", SELECTIONS), ("duplicates", RULES))
-        for setting, known in names:
-            if (name := getattr(self, setting)) not in known:
-                raise UserError(f"{setting}: unknown '{name}'", fix=nearest(name, known))
-        number_of_bytes(self.memory)
-        for setting in ("neighbours", "batch_tokens"):
-            if (number := getattr(self, setting)) is not None and number < 1:
-                raise UserError(f"{setting}: {number} is less than 1", fix="Give 1 or more")
 
     @property
     def sweeps(self) -> bool:

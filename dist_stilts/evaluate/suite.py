@@ -22,14 +22,8 @@ from dist_stilts.errors import UserError
 from dist_stilts.evaluate.conditions import model_of, reading, scoring, training_of, unscored
 from dist_stilts.evaluate.embedding import Embedder
 from dist_stilts.evaluate.outputs import Tally, as_predicted, with_matchings, within_reach
-from dist_stilts.evaluate.predict import evaluation_dtype, predict
-from dist_stilts.evaluate.retrieval import (
-    RetrievalConfig,
-    open_embedder,
-    score_bucc,
-    score_tatoeba,
-    wanted_layers,
-)
+from dist_stilts.evaluate.predict import DTYPES, evaluation_dtype, predict
+from dist_stilts.evaluate.retrieval import RetrievalConfig, open_embedder, score_bucc, score_tatoeba, wanted_layers
 from dist_stilts.families.encoding import QaLengths
 from dist_stilts.families.features import Features
 from dist_stilts.families.kinds import family_of
@@ -37,15 +31,18 @@ from dist_stilts.families.score import Decoding, Score
 from dist_stilts.layout import layer_folder, prediction_file
 from dist_stilts.model.encoder import load_tokenizer, number_of_layers
 from dist_stilts.model.fine_tuned import load_model
+from dist_stilts.model.fit import require_embeddings
 from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
+from dist_stilts.ranges import at_least, check, key, one_of, text
 from dist_stilts.report.progress import say
 from dist_stilts.results.files import append, read
 from dist_stilts.results.record import PERCENT, THRESHOLD, Model, ResultRecord, Scoring, Training
 from dist_stilts.tasks.registry import find_task
 from dist_stilts.tasks.sources import (
+    A_SPLIT,
     available_languages,
     base_of,
     check_language,
@@ -65,13 +62,13 @@ from dist_stilts.writing import write_text
 class EvaluationConfig:
     """How models are scored."""
 
-    batch_size: int = 64
+    batch_size: int = key(64, at_least(1))
     """Rows per rank and forward pass."""
-    n_best: int = 20
+    n_best: int = key(20, at_least(1))
     """Answers kept per window and question."""
-    longest_answer: int = 30
+    longest_answer: int = key(30, at_least(1))
     """Most tokens of an answer."""
-    dtype: str = "auto"
+    dtype: str = key("auto", one_of("auto", *DTYPES))
     """`auto` (bf16 on GPU, fp32 on CPU), `float32` or `bfloat16`. Pooling and search are always exact to fp32."""
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     """How sentences are embedded and pairs are found."""
@@ -81,9 +78,9 @@ class EvaluationConfig:
 class EvalTask:
     """One task to score."""
 
-    splits: list[str] = field(default_factory=lambda: ["test"])
+    splits: list[str] = key(["test"], text(parse_split, f"such as {A_SPLIT}", fewest=1))
     """Splits or slices, such as `dev[60%:]`."""
-    languages: list[str] = field(default_factory=lambda: ["all"])
+    languages: list[str] = key(["all"], text(fewest=1))
     """Language codes, or `all` that the data has."""
 
 
@@ -139,7 +136,7 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
     Raises:
         UserError: unknown task, split or language; missing data; a model without the head; rows that were trained on.
     """
-    job.config.retrieval.check()
+    check(job.config)
     wanted = with_matchings(units(job), job)
     job = within_reach(job, wanted, silent=not world.is_main)
     known = known_records(job) if world.is_main else []
@@ -263,8 +260,8 @@ def score(
     else:
         wanted = rows_of(unit, job)
         prepared = prepare(wanted, tokenizer, job.prepared, may_build=world.size == 1)
-        found = score_rows(model, wanted, prepared.features, world, job.config)
-        revision = prepared.revision
+        require_embeddings(prepared.features.input_ids.flat, model.encoder)
+        found, revision = score_rows(model, wanted, prepared.features, world, job.config), prepared.revision
         if world.is_main:
             tally.add(unit, found.predictions, prepared.features)
     if world.is_main:

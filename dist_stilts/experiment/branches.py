@@ -41,7 +41,7 @@ def branched(runs: Sequence[Run], branch: float) -> list[Run]:
     found: list[Run] = []
     for start in dict.fromkeys(run.start for run in runs):
         full = [run for run in runs if run.start == start]
-        _check(full, branch)
+        _check(full)
         before: Run | None = None
         for run in sorted(full, key=lambda run: (run.size is None, run.size or 0)):
             before = _segment(run, before)
@@ -72,15 +72,13 @@ def _after(trunk: Run, run: Run) -> Run:
     return replace(run, start=trunk.name, parent=trunk, heads=REUSE, train=replace(run.train, warmup=0.0))
 
 
-def _check(full: Sequence[Run], branch: float) -> None:
+def _check(full: Sequence[Run]) -> None:
     """Refuse what has no trunk or no branches.
 
     Raises:
         UserError: the first reason.
     """
     where, train = f"phases.{full[0].phase}", full[0].train
-    if not 0 < branch <= 1:
-        raise UserError(f"{where}.branch={branch:g} is no share of the trunk's steps", fix="Use 0.1 or 0.2")
     if len(full) < 2 or not full[0].tasks:
         raise UserError(f"{where}.branch needs tasks and two sizes or more", fix=f"Add {where}.sizes, or leave it out")
     for name in ("steps", "max_steps"):

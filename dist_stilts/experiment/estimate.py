@@ -116,11 +116,12 @@ def most_tokens(plan: BatchPlan, length: int) -> int:
     return share if plan.micro_tokens == AUTO else max(length, min(share, int(plan.micro_tokens)))
 
 
-def unfilled_encoder(recipe: Recipe, fresh: bool) -> Any:
+def unfilled_encoder(recipe: Recipe, fresh: bool, words: int | None = None) -> Any:
     """The encoder that runs start from, without storage for its parameters.
 
     Args:
         fresh: whether it is a new one, of the recipe's architecture if there is one.
+        words: size of its vocabulary, where the recipe does not say; None for that of its tokenizer.
 
     Raises:
         UserError: nothing on this host says what it is.
@@ -131,14 +132,14 @@ def unfilled_encoder(recipe: Recipe, fresh: bool) -> Any:
     elif wanted.config is None:
         raise UserError("nothing says what the encoder is", fix="Set encoder.path or encoder.config")
     else:
-        missing = {} if "vocab_size" in wanted.config else {"vocab_size": _words(recipe)}
+        missing = {} if "vocab_size" in wanted.config else {"vocab_size": words or vocabulary_size(recipe)}
         made = architecture({**missing, **wanted.config})
     with torch.device("meta"):
         return build(made)
 
 
-def _words(recipe: Recipe) -> int:
-    """Words of the recipe's tokenizer, as far as they are known without it."""
+def vocabulary_size(recipe: Recipe) -> int:
+    """Words of the recipe's tokenizer; UserError if they are not known without fetching it."""
     if recipe.encoder.tokenizer == "simulated" and (simulate := recipe.data.simulate):
         from dist_stilts.simulate.languages import languages
         from dist_stilts.simulate.tokenizer import vocabulary

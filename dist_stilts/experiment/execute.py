@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dist_stilts.errors import UserError
+from dist_stilts.experiment.check import check_settings
 from dist_stilts.experiment.claim import check_folder
 from dist_stilts.experiment.plan import Run, expand, folder_of, select
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import is_done
 from dist_stilts.experiment.training_data import data_root
 from dist_stilts.layout import world_file
+from dist_stilts.parallel.launchers import check_variables
 from dist_stilts.report.progress import bar, say
 from dist_stilts.simulate.manifest import read_manifest
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import check_source
-from dist_stilts.train.plan import derive
 from dist_stilts.writing import require_room, write_text
 
 if TYPE_CHECKING:
@@ -45,17 +46,17 @@ def check_before_start(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
     """Find what would stop the ranks while nothing is started yet.
 
     Raises:
-        UserError: more ranks than rows in a batch, missing data, a folder of another recipe, or one that cannot be
-            written to.
+        UserError: a variable of the environment that means nothing, settings that cannot be (more ranks than rows in a
+            batch), missing data, a folder of another recipe, or one that cannot be written to.
     """
+    check_variables()
+    check_settings(recipe, runs, ranks)
     root = data_root(recipe)
     if root and not recipe.data.simulate and not root.is_dir():
         raise UserError("the data folder does not exist", where=root, fix="Set data.root=DIR")
     for run in runs:
         for name in (*run.tasks, *run.evaluate):
             check_source(get_task(name), root)
-        if run.tasks:
-            derive(run.train, [1] * len(run.tasks), ranks, run.shares)
         check_folder(run, folder_of(recipe).run(run.name))
     require_out(recipe)
 

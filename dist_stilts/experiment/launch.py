@@ -15,12 +15,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED, UserError
+from dist_stilts.experiment import over_hosts
 from dist_stilts.experiment.execute import pending
 from dist_stilts.experiment.plan import expand, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.experiment.status import RunStatus, State, read_status, set_state, statuses
+from dist_stilts.import_path import of_children
 from dist_stilts.once import is_held
-from dist_stilts.parallel.network import check_port, free_port
+from dist_stilts.parallel.hostfile import read_hostfile
+from dist_stilts.parallel.master import given_address
+from dist_stilts.parallel.network import LOOPBACK, check_port, free_port
+from dist_stilts.parallel.packed import pack
 
 KEEP_ALIVE = "-o ServerAliveInterval=15 -o ServerAliveCountMax=3"
 """Options by which ssh notices within a minute that a host has died; it would else take a quarter of an hour."""
@@ -39,13 +44,16 @@ def launch_command(
             is set.
     """
     where = ["--include", f"localhost:{','.join(devices)}"] if devices else ["--num_gpus", str(ranks)]
-    address: str | None = "127.0.0.1"
+    address: str | None = LOOPBACK
+    runner = over_hosts.LAUNCHER
     if hostfile:
-        where, address = ["--hostfile", str(hostfile)], os.environ.get("MASTER_ADDR")
+        where, address = ["--hostfile", str(hostfile.absolute())], given_address(os.environ)
+        if len(read_hostfile(hostfile)) > 1:
+            runner, arguments = over_hosts.__name__, pack(Path.cwd(), arguments)
     launcher = [
         sys.executable,
         "-m",
-        "deepspeed.launcher.runner",
+        runner,
         "--log_level",
         "critical",
         *where,
@@ -64,9 +72,9 @@ def environment_of_ranks(ranks: int) -> dict[str, str]:
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // ranks)),
         "TOKENIZERS_PARALLELISM": "true",
         "PDSH_SSH_ARGS_APPEND": KEEP_ALIVE,
-        **os.environ,
+        **of_children(),
     }
-    return environment if _has_gpu() else {**environment, "DS_ACCELERATOR": "cpu"}
+    return environment if gpus() else {**environment, "DS_ACCELERATOR": "cpu"}
 
 
 def launch(
@@ -87,7 +95,8 @@ def launch(
         UserError: the ranks ended without a word; what was saved resumes.
     """
     port = check_port(port) if port else free_port()
-    command = launch_command(["train", name, "--phase", wanted, *overrides], ranks, port, hostfile=hostfile)
+    arguments = ["train", "--phase", wanted, "--", name, *overrides]
+    command = launch_command(arguments, ranks, port, [] if hostfile else _chosen(ranks), hostfile)
     before = statuses(expand(recipe), recipe)
     process = subprocess.Popen(command, env=environment_of_ranks(ranks), start_new_session=True)
     stop_as_by_ctrl_c()
@@ -169,7 +178,28 @@ def stop_as_by_ctrl_c() -> None:
         signal.signal(number, stop)
 
 
-def _has_gpu() -> bool:
+def gpus() -> list[str]:
+    """The GPUs of this host that may be used, by number or as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
-    return torch.cuda.is_available()
+    names = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return names[:seen] or list(map(str, range(seen)))  # CUDA stops at the first that is not there
+
+
+def _chosen(ranks: int) -> list[str]:
+    """The GPUs to use where CUDA_VISIBLE_DEVICES chooses some: the launcher by itself would take the first of the host.
+
+    Raises:
+        UserError: it chooses too few, or by other names than numbers, which are all that the launcher takes.
+    """
+    name = "CUDA_VISIBLE_DEVICES"
+    if name not in os.environ or not (devices := gpus()):
+        return []
+    if not all(device.isdecimal() for device in devices):
+        fix = "Give numbers, or start with torchrun"
+        raise UserError(f"{name}={os.environ[name]}: the deepspeed launcher takes only numbers", fix=fix)
+    if ranks > len(devices):
+        fix = f"Lower the number of ranks, or change {name}"
+        raise UserError(f"{ranks} ranks, but {name} leaves {len(devices)} GPUs", fix=fix)
+    return devices[:ranks]

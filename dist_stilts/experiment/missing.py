@@ -6,6 +6,7 @@ Nothing is fetched and no network is asked; of each file only the first rows are
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,17 +16,18 @@ from pathlib import Path
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import languages_of
+from dist_stilts.experiment.check import looks_at_settings
 from dist_stilts.experiment.claim import check_folder
+from dist_stilts.experiment.fits import foresee
 from dist_stilts.experiment.forecast import check_sizes
 from dist_stilts.experiment.plan import Run, folder_of, has_dev
 from dist_stilts.experiment.run_config import FROM_ENCODER, FROM_RANDOM, Recipe
 from dist_stilts.experiment.training_data import data_root, tokenizer_name
-from dist_stilts.model.adapters import TOKENIZER_FILES, is_adapter, read_adapter
+from dist_stilts.model.adapters import is_adapter, read_adapter
+from dist_stilts.model.folders import TOKENIZER_FILES, check_tokenizer, examine, located, what_there_is
 from dist_stilts.tasks.registry import get_task
 from dist_stilts.tasks.sources import base_of, check_source, load_bitext, stream_rows
 from dist_stilts.tasks.spec import RETRIEVAL, PairRow, TaggedRow
-from dist_stilts.train.engine import deepspeed_config
-from dist_stilts.train.plan import derive
 from dist_stilts.writing import check_room
 
 OWN_ROWS, FIRST_ROWS = 10_000, 20
@@ -68,19 +70,17 @@ def find_missing(recipe: Recipe, runs: Sequence[Run], ranks: int) -> Findings:
     found = Findings()
     for run in runs:
         found.tried(lambda run=run: check_folder(run, folder_of(recipe).run(run.name)))  # type: ignore[misc]
-        if run.tasks:
-            found.tried(lambda run=run: _check_plan(run, ranks))  # type: ignore[misc]
+    for look in looks_at_settings(recipe, runs, ranks):
+        found.tried(look)
     if runs:
         found.tried(lambda: check_room(folder_of(recipe)))
         found.tried(lambda: check_sizes(runs, recipe))
         _look_for_models(recipe, runs, found)
+        wrong, notes = foresee(recipe, runs)
+        found.missing += [line for line in wrong if line not in found.missing]
+        found.notes += notes
         _look_for_data(recipe, runs, found)
     return found
-
-
-def _check_plan(run: Run, ranks: int) -> None:
-    plan = derive(run.train, [1] * len(run.tasks), ranks, run.shares)
-    deepspeed_config(run.train.deepspeed, run.train, plan)
 
 
 def _look_for_models(recipe: Recipe, runs: Sequence[Run], found: Findings) -> None:
@@ -100,23 +100,29 @@ def _look_for_models(recipe: Recipe, runs: Sequence[Run], found: Findings) -> No
 
 def _look_for_model(key: str, name: str, revision: str | None, parts: Sequence[Part], found: Findings) -> None:
     """UserError for a folder that lacks what is needed of it, and for a name that is no model's."""
-    folder = Path(name) if Path(name).is_dir() else _cached(name, revision)
+    found_here = Path(name) if Path(name).is_dir() else _cached(name, revision)
+    folder = found_here and located(found_here)
     if folder is None:
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
             raise UserError(f"{key}: no such model folder", where=name, fix="Give a folder, or a Hub name: owner/model")
         if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-            fix = f"Run `hf download {name}` where there is a network"
+            fix = f"Run `hf download {shlex.quote(name)}` where there is a network"
             raise UserError(f"{key}: '{name}' is not in the Hub's cache, and HF_HUB_OFFLINE is set", fix=fix)
         found.model_is_here &= not key.startswith("encoder.path")
         found.fetched.append(f"{name} ({'tokenizer' if key.endswith('tokenizer') else 'model'})")
         return
     lacking = [part for part in parts if not any(any(folder.glob(name)) for name in part[1])]
     if is_adapter(folder) and not key.endswith(BASE):
+        examine(folder)
         adapter, wanted = read_adapter(folder), [part for part in parts if part in lacking or part is WEIGHTS]
         _look_for_model(f"{key}{BASE}", adapter.base_model_name_or_path, adapter.revision, wanted, found)
     elif lacking:
         what = " and no ".join(what for what, _ in lacking)
-        raise UserError(f"{key}: the folder has no {what}", where=folder, fix="Give a whole model")
+        raise UserError(f"{key}: the folder has no {what}", where=folder, fix=what_there_is(folder))
+    elif WEIGHTS in parts:
+        examine(folder)
+    if TOKENIZER in parts:
+        check_tokenizer(folder)
 
 
 def _cached(name: str, revision: str | None) -> Path | None:

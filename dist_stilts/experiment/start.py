@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from dist_stilts.experiment.fits import check_fit, length_notes
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import FROM_RANDOM, REUSE, Recipe
 from dist_stilts.experiment.status import read_status
@@ -17,6 +18,7 @@ from dist_stilts.model.encoder import LoadReport, load_encoder, new_encoder, set
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import Provenance, Seen, read_provenance, require_intact, weights_digest
+from dist_stilts.model.trial import try_heads
 from dist_stilts.parallel.world import World
 from dist_stilts.report.progress import say
 
@@ -57,7 +59,11 @@ def start_model(
     torch.manual_seed(run.head_seed)
     model = MultiTaskModel(encoder, data.specs)
     heads = carry_over(model, data.specs, path, revision, labels, reuse=run.heads == REUSE)
+    check_fit(run, recipe, encoder, tokenizer, data)
+    try_heads(model, path or "encoder.config")
     if world.is_main:
+        for note in length_notes(run, recipe, tokenizer.model_max_length):
+            say(f"{run.name}: note: {note}")
         left = without_heads(report, [model.head(name) for name in heads.loaded])
         if before:  # of ours: what the encoder does not read are the heads, of which the other line speaks
             left = replace(left, dropped=[])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dist_stilts.families.encoding import Encoding, FeatureRow, between, feature_row, join_pair, types_pairs
+from dist_stilts.families.encoding import Encoding, FeatureRow, Marks, feature_row
 from dist_stilts.families.family import Arrays, Say
 from dist_stilts.families.features import Features
 from dist_stilts.families.sequence import OneClass
@@ -27,7 +27,7 @@ class MultipleChoice(OneClass):
     def encode(self, rows: Sequence[ChoiceRow], tokenizer: Any, how: Encoding) -> Iterator[FeatureRow]:
         """The end of a prompt carries the question: what does not fit is dropped from its start."""
         room = how.max_length - tokenizer.num_special_tokens_to_add(pair=True)
-        marks, typed = 1 + len(between(tokenizer)), types_pairs(tokenizer)
+        marks = Marks.of(tokenizer)
         for number, row in enumerate(rows):
             prompt = tokenizer(row.prompt, add_special_tokens=False)["input_ids"]
             segments, second, lost = [], [], 0
@@ -35,8 +35,8 @@ class MultipleChoice(OneClass):
                 answer = choice[: room - 1]
                 kept = prompt[max(0, len(prompt) + len(answer) - room) :]
                 lost += len(prompt) + len(choice) - len(kept) - len(answer)
-                segments.append(join_pair(tokenizer, kept, answer))
-                second.append(marks + len(kept) if typed else len(segments[-1]))
+                segments.append(marks.join_pair(kept, answer))
+                second.append(marks.first + len(kept) if marks.typed else len(segments[-1]))
             labels = [] if row.label is None else [row.label]
             yield feature_row(row, number, segments, labels, second=second, truncated=lost)
 

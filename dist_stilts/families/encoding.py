@@ -8,8 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from dist_stilts.errors import UserError
+from dist_stilts.ranges import at_least, key
 from dist_stilts.tasks.spec import Row
 
+SPECIAL = 4
+"""Most tokens that a tokenizer puts around two texts."""
+LEAST_LENGTH = SPECIAL + 2
+"""Tokens in which there is room for something of both texts."""
 FeatureRow = dict[str, Any]
 """See :data:`dist_stilts.families.features.COLUMNS`."""
 
@@ -18,12 +24,22 @@ FeatureRow = dict[str, Any]
 class QaLengths:
     """How questions and their contexts are cut into windows."""
 
-    max_length: int = 384
+    max_length: int = key(384, at_least(LEAST_LENGTH))
     """Most tokens per window, question and special tokens included."""
-    stride: int = 128
+    stride: int = key(128, at_least(1))
     """Context tokens from the start of one window to the start of the next."""
-    max_question: int = 64
+    max_question: int = key(64, at_least(1))
     """Most tokens of the question; what is cut is counted."""
+
+    def check(self) -> None:
+        """UserError for windows that have no room beside a question, or that leave gaps between them."""
+        if self.max_length < self.max_question + SPECIAL + 1:
+            what = f"windows of {self.max_length} tokens have no room beside questions of {self.max_question}"
+            fix = f"Raise it to {self.max_question + SPECIAL + 1} or more, or lower max_question"
+            raise UserError(what, where="max_length", fix=fix)
+        if self.stride >= self.max_length:
+            what = f"a stride of {self.stride} tokens leaves gaps between windows of {self.max_length}"
+            raise UserError(what, where="stride", fix="Lower it")
 
 
 @dataclass(frozen=True)
@@ -82,22 +98,51 @@ def seconds(encoded: Mapping[str, Any]) -> list[int]:
     return [ids.index(1) if 1 in ids else len(ids) for ids in types]
 
 
-def types_pairs(tokenizer: Any) -> bool:
-    """Whether the tokenizer gives the second text of a pair, and its end mark, another type than the first."""
-    types = tokenizer("a", "b").get("token_type_ids") or [0]
-    return types[0] == 0 and types[-1] == 1
+@dataclass(frozen=True)
+class Marks:
+    """The special tokens that a tokenizer puts around texts: ``<s> a </s></s> b </s>`` for XLM-R, ``[CLS] a [SEP] b
+    [SEP]`` for BERT, ``<s> a b`` for some that know no end.
+
+    Attributes:
+        single: those before and behind a text; pair: those before, between and behind two.
+        typed: whether the second text of a pair, and what is behind it, have another type than the first.
+    """
+
+    single: tuple[list[int], list[int]]
+    pair: tuple[list[int], list[int], list[int]]
+    typed: bool
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> Marks:
+        """Read off what a Hugging Face tokenizer makes of short texts."""
+        one, two = tokenizer("a"), tokenizer("a", "b")
+        types = two.get("token_type_ids") or [0]
+        return cls(_runs(one), _runs(two), types[0] == 0 and types[-1] == 1)
+
+    @property
+    def first(self) -> int:
+        """Tokens in front of the first text of a pair and between the two."""
+        return len(self.pair[0]) + len(self.pair[1])
+
+    def join_pair(self, first: Sequence[int], second: Sequence[int]) -> list[int]:
+        """Two texts as one sequence."""
+        before, between, behind = self.pair
+        return [*before, *first, *between, *second, *behind]
+
+    def join_single(self, ids: Sequence[int]) -> list[int]:
+        """One text as a sequence."""
+        before, behind = self.single
+        return [*before, *ids, *behind]
 
 
-def join_pair(tokenizer: Any, first: Sequence[int], second: Sequence[int]) -> list[int]:
-    """``<s> first </s></s> second </s>`` for XLM-R, ``[CLS] first [SEP] second [SEP]`` for BERT."""
-    return [tokenizer.cls_token_id, *first, *between(tokenizer), *second, tokenizer.sep_token_id]
-
-
-def join_single(tokenizer: Any, ids: Sequence[int]) -> list[int]:
-    """``<s> ids </s>``."""
-    return [tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]
-
-
-def between(tokenizer: Any) -> list[int]:
-    """The special tokens between the texts of a pair."""
-    return [tokenizer.sep_token_id] * (tokenizer.num_special_tokens_to_add(pair=True) - 2)
+def _runs(encoded: Any) -> tuple[Any, ...]:
+    """The special tokens before, between and behind the texts of an encoding."""
+    of = encoded.sequence_ids()
+    runs: list[list[int]] = [[] for _ in range(2 + max(number for number in of if number is not None))]
+    place = 0
+    for token, number in zip(encoded["input_ids"], of, strict=True):
+        if number is None:
+            runs[place].append(token)
+        else:
+            place = number + 1
+    return tuple(runs)

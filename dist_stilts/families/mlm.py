@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dist_stilts.families.encoding import Encoding, FeatureRow, feature_row, join_single
+from dist_stilts.families.encoding import Encoding, FeatureRow, Marks, feature_row
 from dist_stilts.families.family import Arrays, Batch, Family, Say
 from dist_stilts.families.features import Features
 from dist_stilts.families.masking import Masking, mask, number_of_targets
@@ -33,10 +33,11 @@ class MaskedLanguageModelling(Family):
     def encode(self, rows: Sequence[TextRow], tokenizer: Any, how: Encoding) -> Iterator[FeatureRow]:
         """A line that does not fit becomes several rows."""
         room = how.max_length - tokenizer.num_special_tokens_to_add(pair=False)
+        marks = Marks.of(tokenizer)
         encoded = tokenizer([row.text for row in rows], add_special_tokens=False)["input_ids"]
         for number, (row, ids) in enumerate(zip(rows, encoded, strict=True)):
             for start in range(0, max(1, len(ids)), room):
-                yield feature_row(row, number, [join_single(tokenizer, ids[start : start + room])])
+                yield feature_row(row, number, [marks.join_single(ids[start : start + room])])
 
     def collate(self, features: Features, rows: Sequence[int] | np.ndarray, lengths: Sequence[np.ndarray]) -> Arrays:
         return {}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dist_stilts.families.encoding import Encoding, FeatureRow, feature_row, join_single
+from dist_stilts.families.encoding import Encoding, FeatureRow, Marks, feature_row
 from dist_stilts.families.family import Arrays, Batch, Family, main_last, named_outputs
 from dist_stilts.families.features import Features
 from dist_stilts.families.masking import Masking
@@ -46,7 +46,8 @@ class TokenClassification(Family):
         pieces = {word: ids or [tokenizer.unk_token_id] for word, ids in zip(vocabulary, encoded, strict=True)}
         number_of = {tag: number for number, tag in enumerate(how.labels)}
         room = how.max_length - tokenizer.num_special_tokens_to_add(pair=False)
-        first_word = 0
+        first_word, marks = 0, Marks.of(tokenizer)
+        before, behind = ([IGNORED] * len(run) for run in marks.single)
         for number, row in enumerate(rows):
             for words, tags in _stretches(row, pieces, room):
                 ids = [piece for word in words for piece in pieces[word][:room]]
@@ -56,9 +57,9 @@ class TokenClassification(Family):
                     for target in [WITHHELD if tag is None else number_of.get(tag, UNSEEN)]
                     + [IGNORED] * (len(pieces[word][:room]) - 1)
                 ]
-                labels = [IGNORED, *targets, IGNORED]
+                labels = [*before, *targets, *behind]
                 lost = sum(max(0, len(pieces[word]) - room) for word in words)
-                segment = join_single(tokenizer, ids)
+                segment = marks.join_single(ids)
                 yield feature_row(row, number, [segment], labels, truncated=lost, first_word=first_word)
                 first_word += len(words)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dist_stilts.errors import UserError
-from dist_stilts.families.encoding import FeatureRow, QaLengths, between, feature_row, join_pair, types_pairs
+from dist_stilts.families.encoding import FeatureRow, Marks, QaLengths, feature_row
 from dist_stilts.tasks.spec import Answer, SpanRow
 
 NOWHERE = (-1, -1)
@@ -40,7 +40,7 @@ def windows(rows: Sequence[SpanRow], tokenizer: Any, qa: QaLengths) -> Iterator[
     """
     contexts = _tokenised(list(dict.fromkeys(row.context for row in rows)), tokenizer)
     questions = tokenizer([row.question.strip() for row in rows], add_special_tokens=False)["input_ids"]
-    typed = types_pairs(tokenizer)
+    marks = Marks.of(tokenizer)
     for number, (row, whole) in enumerate(zip(rows, questions, strict=True)):
         question, context = whole[: qa.max_question], contexts[row.context]
         room = qa.max_length - len(question) - tokenizer.num_special_tokens_to_add(pair=True)
@@ -52,7 +52,7 @@ def windows(rows: Sequence[SpanRow], tokenizer: Any, qa: QaLengths) -> Iterator[
         answer = context.tokens_of(row.answers[0]) if row.answers else None
         lost = len(whole) - len(question)
         for start in _starts(len(context.ids), room, qa.stride):
-            yield _window(row, number, question, context, range(start, start + room), answer, tokenizer, lost, typed)
+            yield _window(row, number, question, context, range(start, start + room), answer, marks, lost)
             lost = 0  # the question is cut once, however many windows it is asked of
 
 
@@ -81,18 +81,17 @@ def _window(
     context: _Context,
     shown: range,
     answer: tuple[int, int] | None,
-    tokenizer: Any,
+    marks: Marks,
     lost: int,
-    typed: bool,
 ) -> FeatureRow:
     ids, spans = context.ids[shown.start : shown.stop], context.spans[shown.start : shown.stop]
-    first = 1 + len(question) + len(between(tokenizer))
-    offsets = [*[NOWHERE] * first, *spans, NOWHERE]
+    first = marks.first + len(question)
+    offsets = [*[NOWHERE] * first, *spans, *[NOWHERE] * len(marks.pair[2])]
     labels: tuple[int, ...] = ()
     if row.answers is not None:
         inside = answer is not None and answer[0] in shown and answer[1] in shown
         labels = tuple(first + token - shown.start for token in answer) if answer and inside else (0, 0)
     flat = [character for span in offsets for character in span]
-    segment = join_pair(tokenizer, question, ids)
-    second = [first if typed else len(segment)]
+    segment = marks.join_pair(question, ids)
+    second = [first if marks.typed else len(segment)]
     return feature_row(row, number, [segment], labels, second=second, offsets=flat, truncated=lost)

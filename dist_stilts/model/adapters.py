@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,15 @@ import torch
 
 from dist_stilts.conventions import fingerprint
 from dist_stilts.errors import UserError, refused
+from dist_stilts.model.folders import (
+    GENERATORS,
+    TOKENIZER_FILES,
+    architectures,
+    examine,
+    located,
+    not_loaded,
+    read_json,
+)
 from dist_stilts.once import build
 from dist_stilts.tasks.hub import fetch_model
 
@@ -31,7 +40,6 @@ CLASSES = {
 }
 """peft's types of task to the classes of transformers; other types generate text."""
 LABELLED = ("ForSequenceClassification", "ForTokenClassification")
-TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json")
 TOKENIZER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "*.model", "vocab.*", "merges.txt")
 PREFIX = "base_model.model."
 """How the names of an adapter's tensors begin."""
@@ -41,18 +49,25 @@ FORMAT = 1
 """Raise it when the same files would be merged into another model."""
 
 
-def model_folder(path: str, revision: str | None = None) -> Path:
+def model_folder(path: str, revision: str | None = None, check: Callable[[Path], object] = examine) -> Path:
     """The folder of a model, as :func:`dist_stilts.tasks.hub.fetch_model` gives it; of an adapter, what it and its
     base make together, which is kept in the user's cache.
 
+    Args:
+        check: what must be whole of it: the model, unless only its architecture or tokenizer is wanted.
+
     Raises:
-        UserError: no model; an adapter that cannot be merged, or without its base, its head or the library for it.
+        UserError: no model, or one that cannot be read; an adapter that cannot be merged, or without its base, its head
+            or the library for it.
     """
-    folder = fetch_model(path, revision)
+    folder = located(fetch_model(path, revision))
     if not is_adapter(folder):
+        check(folder)
         return folder
+    examine(folder)
     adapter = read_adapter(folder)
-    base = fetch_model(adapter.base_model_name_or_path, adapter.revision)
+    base = located(fetch_model(adapter.base_model_name_or_path, adapter.revision))
+    examine(base)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dist-stilts" / "merged"
     merged = cache / fingerprint([FORMAT, *_files(folder), *_files(base)])
 
@@ -62,7 +77,7 @@ def model_folder(path: str, revision: str | None = None) -> Path:
         except UserError:
             raise
         except Exception as error:  # of three libraries, dozens of types: one fact to the user
-            raise refused("the adapter cannot be merged into its base", folder, error) from None
+            raise not_loaded("the adapter cannot be merged into its base", folder, error) from None
 
     build(merged, make)
     return merged
@@ -154,7 +169,7 @@ def _base_model(folder: Path, base: Path, adapter: Any, tensors: dict[str, torch
     if model_class.__name__.endswith(LABELLED):
         _set_labels(config, folder, model_class, tensors)
     options = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True, "output_loading_info": True}
-    model, info = model_class.from_pretrained(str(base), **options)
+    model, info = model_class.from_pretrained(str(base), trust_remote_code=False, **options)
     missing = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
     if adapter.task_type == "FEATURE_EXTRACTION":  # of an encoder alone, nobody reads the pooler
         missing = {name for name in missing if not name.startswith("pooler.")}
@@ -165,10 +180,10 @@ def _class(folder: Path, config: Any, adapter: Any) -> Any:
     """The class of transformers that the adapter was trained with."""
     import transformers
 
-    named = (adapter.auto_mapping or {}).get("base_model_class") or (config.architectures or [""])[0]
+    named = (adapter.auto_mapping or {}).get("base_model_class") or next(iter(architectures(config)), "")
     name: str = (CLASSES.get(adapter.task_type) if adapter.task_type else named) or ""
     found = getattr(transformers, name, None)
-    if found is None or name.endswith(("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")):
+    if found is None or not hasattr(found, "from_pretrained") or name.endswith(GENERATORS):
         raise UserError(
             f"an adapter for {adapter.task_type or name or 'nothing that is known'} is no encoder's",
             where=folder / CONFIG,
@@ -179,9 +194,11 @@ def _class(folder: Path, config: Any, adapter: Any) -> Any:
 
 def _set_labels(config: Any, folder: Path, model_class: Any, tensors: dict[str, torch.Tensor]) -> None:
     """As many labels as the adapter's head has, by the names in a ``config.json`` beside it, or else in the base's."""
-    from transformers import AutoConfig
+    from transformers import PreTrainedConfig
 
-    beside = [AutoConfig.from_pretrained(str(folder))] if (folder / "config.json").is_file() else []
+    # Of whatever class, it is the names of its labels that are read.
+    there = (folder / "config.json").is_file()
+    beside = [PreTrainedConfig.from_dict(read_json(folder / "config.json"))] if there else []
     count = _outputs(config, model_class, tensors)
     named = next((one for one in (*beside, config) if one.num_labels == count), None)
     if named is None:

@@ -21,9 +21,9 @@ from dist_stilts.layout import RunFolder
 from dist_stilts.model.encoder import load_tokenizer
 from dist_stilts.model.export import export
 from dist_stilts.model.fine_tuned import load_whole
+from dist_stilts.model.folders import check_config
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
 from dist_stilts.once import alone_in
-from dist_stilts.state_files import read_state
 from dist_stilts.writing import check_folder, is_complete, real, require_folder, whole_folder
 
 Tensors = dict[str, torch.Tensor]
@@ -109,10 +109,7 @@ def _read(given: Path) -> Part:
         raise UserError("no model of ours is here", where=given, fix="Give the folder of a finished run, or its model/")
     if not provenance.start:
         raise UserError("the model does not say what it started from", where=folder, fix="Train it with this version")
-    fix = "Delete the model folder and run its recipe again"
-    config = read_state(dict[str, Any], folder / "config.json", "the configuration of a model", fix)
-    if config is None:
-        raise UserError("the model lacks a file", where=folder / "config.json", fix=fix)
+    config = check_config(folder)
     facts = {
         "heads": sorted(provenance.heads),
         "architecture": {key: value for key, value in config.items() if key != "transformers_version"},

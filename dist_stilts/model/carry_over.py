@@ -62,14 +62,14 @@ def carry_over(
         return HeadReport([], list(model.heads), [])
     folder = model_folder(start, revision)
     provenance = read_provenance(folder)
-    there = saved_heads(folder, provenance)
+    there = saved_heads(folder, provenance, [head_name(spec) for spec in specs])
     loaded = {}
     for spec in specs:
         name, saved = head_name(spec), head_for(spec, there, provenance)
         if saved is None and name == MLM and provenance is None:
             head = language_model_head(folder, model.encoder)
         elif saved is not None and (reuse or name == MLM):
-            matching = matched(spec, saved, parse_given(labels or "", saved.labels))
+            matching = matched(spec, saved, parse_given(labels or "", saved.labels) if saved.labels else {})
             head = load_head(saved, model.encoder, matching)
             name_outputs(head, matching)
         else:
@@ -78,7 +78,8 @@ def carry_over(
             model.heads[name] = head
             loaded[name] = saved.name if saved else MLM
     fresh = [name for name in model.heads if name not in loaded]
-    return HeadReport(list(loaded), fresh, sorted(there.keys() - set(loaded.values())))
+    known = provenance.heads if provenance else there
+    return HeadReport(list(loaded), fresh, sorted(known.keys() - set(loaded.values())))
 
 
 def name_outputs(head: Head, matching: Match | None) -> None:

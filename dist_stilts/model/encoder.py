@@ -9,32 +9,41 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers.processors import TemplateProcessing
 from torch import nn
 
 from dist_stilts.errors import UserError, refused
-from dist_stilts.model.adapters import TOKENIZER_FILES, model_folder
+from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.finite import require_finite
+from dist_stilts.model.folders import CONFIG, TOKENIZER_FILES, check_config, check_tokenizer, not_loaded, what_is_below
 from dist_stilts.model.provenance import weights_digest
+from dist_stilts.ranges import A_PATH, Range, above, at_least, between, key, refusal
 
 NO_ENCODER = "no encoder can be made of this"
+SIZES = (
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size"),
+    *("vocab_size", "max_position_embeddings", "type_vocab_size", "embedding_size", "head_dim"),
+)
+SCALES = ("initializer_range", "layer_norm_eps", "norm_eps", "rms_norm_eps", "rope_theta")
+COUNT, RATE, POSITIVE = at_least(1), between(0, 1, below=True), above(0)
 
 
 @dataclass
 class EncoderConfig:
     """Which encoder the recipe starts from."""
 
-    path: str | None = "FacebookAI/xlm-roberta-large"
-    """Hub name or local folder; null to make a new one from ``config``."""
+    path: str | None = key("FacebookAI/xlm-roberta-large", A_PATH)
+    """Hub name or local folder; null to make a new one from ``config``. Code that comes with a model is never run."""
     revision: str | None = None
     """Hub commit, branch or tag."""
     labels: str | None = None
     """What the outputs of the head of ``path`` are, where their names do not tell and it is scored, or trained on with
     `heads: reuse`: `LABEL_0=entailment,LABEL_1=neutral,…` or all labels in its order."""
-    tokenizer: str | None = None
+    tokenizer: str | None = key(None, A_PATH)
     """Hub name or local folder, where it is not the encoder's own; `simulated` is the simulated world's."""
-    config: dict[str, Any] | None = None
+    config: dict[str, Any] | None = key(None, Range(empty=True))
     """Architecture of a new encoder, as in a Hugging Face config.json (`model_type` included)."""
-    dropout: float | None = None
+    dropout: float | None = key(None, between(0, 1, below=True))
     """Overrides every dropout of the encoder."""
 
 
@@ -62,25 +71,46 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     """Load a fast tokenizer.
 
     Raises:
-        UserError: no tokenizer there, or a broken one, or one without a fast implementation.
+        UserError: no tokenizer there, or a broken one, or one without a fast implementation, or of other files than
+            its class reads.
     """
     from transformers import AutoTokenizer
 
     quiet_transformers()  # it warns of long texts, which we cut, or split, and count
-    folder = model_folder(path, revision)
+    folder = model_folder(path, revision, check_tokenizer)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        elsewhere = "" if (folder / CONFIG).is_file() else what_is_below(folder)
         raise UserError(
             "the model folder has no tokenizer",
             where=folder,
-            fix="Copy its tokenizer files there, or set encoder.tokenizer",
+            fix=elsewhere or "Copy its tokenizer files there, or set encoder.tokenizer",
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
     except Exception as error:
-        raise refused("cannot load the tokenizer", folder, error) from None
+        raise not_loaded("cannot load the tokenizer", folder, error) from None
+    _frame(tokenizer)
     if not tokenizer.is_fast:
         raise UserError("the tokenizer has no fast implementation", where=folder, fix="Convert it to tokenizer.json")
+    if len(tokenizer) <= len(tokenizer.all_special_ids) + 1:  # its class reads files of other names
+        raise UserError(
+            f"a {type(tokenizer).__name__} finds no words in the tokenizer's files",
+            where=folder,
+            fix="See tokenizer_class in tokenizer_config.json, or convert it to tokenizer.json",
+        )
     return tokenizer
+
+
+def _frame(tokenizer: Any) -> None:
+    """Give a RemBERT tokenizer that was made of its sentencepiece model the special tokens around texts: transformers 5
+    loses them, as its converter had them (``RemBertConverter.post_processor``)."""
+    if type(tokenizer).__name__ == "RemBertTokenizer" and not tokenizer.num_special_tokens_to_add():
+        first, last = tokenizer.cls_token, tokenizer.sep_token
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single=f"{first} $A {last}",
+            pair=f"{first} $A {last} $B:1 {last}:1",
+            special_tokens=[(first, tokenizer.cls_token_id), (last, tokenizer.sep_token_id)],
+        )
 
 
 def number_of_layers(path: str, revision: str | None = None) -> int:
@@ -136,7 +166,7 @@ def load_encoder(
             **extra,
         )
     except Exception as error:
-        raise refused("cannot load an encoder", folder, error) from None
+        raise not_loaded("cannot load an encoder", folder, error) from None
     fresh = sorted([*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])])
     report = LoadReport(sorted(set(encoder.state_dict()) - set(fresh)), fresh, sorted(info["unexpected_keys"]))
     if fresh:
@@ -166,13 +196,13 @@ def new_encoder(
     if config is None:
         if template is None:
             raise UserError("nothing says what the encoder is", fix="Set encoder.path, or encoder.config for a new one")
-        made = read_architecture(str(model_folder(template, revision)))
+        made = read_architecture(str(model_folder(template, revision, check_config)))
     else:
         ids = {
             "vocab_size": len(vocabulary),
             "pad_token_id": vocabulary.pad_token_id,
-            "bos_token_id": vocabulary.cls_token_id,
-            "eos_token_id": vocabulary.sep_token_id,
+            "bos_token_id": vocabulary.bos_token_id if vocabulary.cls_token is None else vocabulary.cls_token_id,
+            "eos_token_id": vocabulary.eos_token_id if vocabulary.sep_token is None else vocabulary.sep_token_id,
         }
         made = architecture({**ids, **config})
     torch.manual_seed(seed)
@@ -183,11 +213,25 @@ def architecture(config: dict[str, Any]) -> Any:
     """The Hugging Face config that a recipe's ``encoder.config`` stands for; UserError if it is none."""
     from transformers import AutoConfig
 
+    _check_sizes(config)
     rest = {key: value for key, value in config.items() if key != "model_type"}
     try:
-        return AutoConfig.for_model(config.get("model_type", "xlm-roberta"), **rest)
+        made = AutoConfig.for_model(config.get("model_type", "xlm-roberta"), **rest)
     except Exception as error:
         raise refused(NO_ENCODER, "encoder.config", error) from None
+    if made.is_encoder_decoder:
+        raise UserError(f"encoder.config: a {made.model_type} is an encoder and a decoder", fix="Choose an encoder")
+    return made
+
+
+def _check_sizes(config: dict[str, Any]) -> None:
+    """UserError for sizes and rates that no library looks at before it computes with them."""
+    for name, value in config.items():
+        limits = COUNT if name in SIZES else RATE if name.endswith(("dropout", "dropout_prob")) else POSITIVE
+        named = limits is not POSITIVE or name in SCALES
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if named and value is not None and not (number and limits.allows(value)):
+            raise refusal(f"encoder.config.{name}", value, limits)
 
 
 def read_architecture(path: str, revision: str | None = None) -> Any:
@@ -199,7 +243,7 @@ def read_architecture(path: str, revision: str | None = None) -> Any:
     from transformers import AutoConfig
 
     if Path(path).is_dir():
-        path = str(model_folder(path))
+        path = str(model_folder(path, None, check_config))
     try:
         return AutoConfig.from_pretrained(path, revision=revision, local_files_only=True, trust_remote_code=False)
     except Exception as error:
@@ -218,9 +262,9 @@ def build(made: Any) -> nn.Module:
 
     try:
         try:
-            return AutoModel.from_config(made, add_pooling_layer=False)
+            return AutoModel.from_config(made, trust_remote_code=False, add_pooling_layer=False)
         except TypeError:  # architectures without a pooler
-            return AutoModel.from_config(made)
+            return AutoModel.from_config(made, trust_remote_code=False)
     except Exception as error:
         raise refused(NO_ENCODER, made.name_or_path or "encoder.config", error) from None
 

@@ -11,6 +11,7 @@ from typing import Any
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.encoder import load_encoder, load_tokenizer
+from dist_stilts.model.folders import CONFIG, architectures, read_json
 from dist_stilts.model.heads import Head, head_name
 from dist_stilts.model.labels import Match, parse_given
 from dist_stilts.model.multitask import MultiTaskModel
@@ -51,7 +52,7 @@ def open_model(path: str, revision: str | None = None, *, head: str | None = Non
     folder = model_folder(path, revision)
     provenance = read_provenance(folder)
     require_intact(folder, provenance)
-    saved = _chosen(saved_heads(folder, provenance), provenance, head, folder)
+    saved = _chosen(provenance, head, folder)
     model = _assembled({saved.name: saved}, provenance, folder)
     model.eval()
     if twice := [label for label, count in Counter(saved.labels).items() if count > 1]:
@@ -118,7 +119,7 @@ def load_whole(folder: Path, provenance: Provenance) -> MultiTaskModel:
 
 def _heads_for(specs: Sequence[TaskSpec], folder: Path, provenance: Provenance | None) -> dict[str, SavedHead]:
     """The heads that predict tasks, by name of the task's head; UserError names the tasks that have none."""
-    there = saved_heads(folder, provenance)
+    there = saved_heads(folder, provenance, [head_name(spec) for spec in specs])
     found = [head_for(spec, there, provenance) for spec in specs]
     if without := [spec.name for spec, saved in zip(specs, found, strict=True) if saved is None]:
         names = ", ".join(f"'{name}'" for name in without)
@@ -130,32 +131,41 @@ def _heads_for(specs: Sequence[TaskSpec], folder: Path, provenance: Provenance |
         raise UserError(
             f"the model has no trained head for {names} (heads: {', '.join(known) or 'none'})",
             where=folder,
-            fix="Train it on the task first",
+            fix=_headless(folder),
         )
     return {head_name(spec): saved for spec, saved in zip(specs, found, strict=True) if saved}
 
 
-def _chosen(there: dict[str, SavedHead], provenance: Provenance | None, wanted: str | None, folder: Path) -> SavedHead:
+def _chosen(provenance: Provenance | None, wanted: str | None, folder: Path) -> SavedHead:
     """The head that is asked for by a task that trained it; the only one if none is."""
-    tasks = {task: name for name, tasks in (provenance.heads if provenance else {}).items() for task in tasks}
+    heads = provenance.heads if provenance else {}
+    tasks = {task: name for name, tasks in heads.items() for task in tasks}
     if wanted is not None:
         if wanted not in tasks:
             raise UserError(f"the model has no head of '{wanted}'", where=folder, fix=nearest(wanted, tasks))
-        return there[tasks[wanted]]
-    if not there:
-        raise UserError("an encoder without a head predicts nothing", where=folder, fix="Train it on a task first")
-    if len(there) > 1:
+        return saved_heads(folder, provenance, [tasks[wanted]])[tasks[wanted]]
+    if len(heads) > 1:
         raise UserError(
-            f"the model has {len(there)} heads", where=folder, fix=f"Choose one with --head: {', '.join(tasks)}"
+            f"the model has {len(heads)} heads", where=folder, fix=f"Choose one with --head: {', '.join(tasks)}"
         )
-    return next(iter(there.values()))
+    found = next(iter(saved_heads(folder, provenance).values()), None)
+    if found is None:
+        raise UserError("an encoder without a head predicts nothing", where=folder, fix=_headless(folder))
+    return found
+
+
+def _headless(folder: Path) -> str:
+    """What to do about a model without a head, or of which nobody knows whether it has one."""
+    if architectures(read_json(folder / CONFIG)):
+        return "Train it on the task first"
+    return f'Its {CONFIG} does not say what it is: add "architectures": ["XLMRobertaForSequenceClassification"], say'
 
 
 def _assembled(found: dict[str, SavedHead], provenance: Provenance | None, folder: Path) -> MultiTaskModel:
     """One model of several heads: the first one's encoder is all theirs."""
     (first, saved), *others = found.items()
     task = load_task_model(saved)
-    with on_trial(task, folder):
+    with on_trial(type(task).__name__, folder):
         expected = logits_of_transformers(task, saved.family)
         head = Head(task, saved.family)
         encoder = head.ready.shared
@@ -166,6 +176,6 @@ def _assembled(found: dict[str, SavedHead], provenance: Provenance | None, folde
             fix=f"Delete the run's folder and run it again; if you changed them on purpose, delete {PROVENANCE}",
         )
     model = MultiTaskModel(encoder, [], {first: head, **{name: load_head(other, encoder) for name, other in others}})
-    with on_trial(task, folder):
+    with on_trial(type(task).__name__, folder):
         require_same(model, first, expected, folder)
     return model

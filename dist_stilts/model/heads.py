@@ -233,12 +233,14 @@ def _first_suffices(head: Head) -> bool:
     bounds = torch.cat([torch.zeros(1), lengths.cumsum(0)]).int()
     head.eval()
     batch = {"lengths": lengths, "bounds": bounds}
-    head.first_suffices = True
-    first = _pooled(head, states, batch)
-    head.first_suffices = False
-    whole = _pooled(head, states, batch)
-    for module, mode in modes:
-        module.training = mode
+    try:
+        head.first_suffices = True
+        first = _pooled(head, states, batch)
+        head.first_suffices = False
+        whole = _pooled(head, states, batch)
+    finally:
+        for module, mode in modes:
+            module.training = mode
     return torch.allclose(first, whole, atol=TOLERANCE)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.card import CARD
+from dist_stilts.model.folders import check_tokenizer, examine, read_tokenizer
 from dist_stilts.model.pooling_files import MODULE_WEIGHTS
 from dist_stilts.model.provenance import PROVENANCE, Provenance, read_provenance, require_intact
 
@@ -78,15 +79,23 @@ def pack(model: Path) -> Parcel:
     """Find out what of a model folder, or of a run's, is sent.
 
     Raises:
-        UserError: it is no folder of a model, or one whose weights are damaged.
+        UserError: it is no folder of a model, or a damaged one.
     """
     folder = model_folder(model)
     provenance = read_provenance(folder)
     require_intact(folder, provenance)
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: (folder / name).stat().st_size for name in names if _is_sent(name)}
+    for part in {folder, *((folder / name).parent for name in files if fnmatch(name, f"heads/*/{CONFIG}"))}:
+        _see_whole(part)
     problems, broken = card_problems(folder)
     return Parcel(folder, files, [name for name in names if name not in files], problems, broken, provenance)
+
+
+def _see_whole(folder: Path) -> None:
+    examine(folder, translates=True)
+    check_tokenizer(folder)
+    read_tokenizer(folder)
 
 
 def model_folder(path: Path) -> Path:

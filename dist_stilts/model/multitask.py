@@ -11,6 +11,7 @@ from torch import nn
 from dist_stilts.families.family import Batch
 from dist_stilts.model.heads import Head, fresh_head, head_name
 from dist_stilts.model.packing import encode, start_packing
+from dist_stilts.model.trial import on_trial
 from dist_stilts.tasks.spec import TaskSpec
 
 
@@ -27,7 +28,8 @@ class MultiTaskModel(nn.Module):
         self.encoder = encoder
         start_packing(encoder)
         specs = {head_name(spec): spec for spec in tasks}
-        fresh = {name: fresh_head(spec, encoder) for name, spec in specs.items() if name not in heads}
+        with on_trial(type(encoder).__name__, encoder.name_or_path or "encoder.config"):
+            fresh = {name: fresh_head(spec, encoder) for name, spec in specs.items() if name not in heads}
         self.heads = nn.ModuleDict({**fresh, **heads})
 
     def forward(self, head: str, batch: Batch) -> torch.Tensor:

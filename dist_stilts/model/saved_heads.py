@@ -8,6 +8,7 @@ model/            the encoder and a file of heads: an export of an older version
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dist_stilts.families.kinds import KINDS
 from dist_stilts.layout import head_folder
 from dist_stilts.model.encoder import quiet_transformers
 from dist_stilts.model.finite import require_finite
+from dist_stilts.model.folders import CONFIG, GENERATORS, architectures, examine, not_loaded
 from dist_stilts.model.heads import MLM, Head, head_name, labels_of, task_class, tie
 from dist_stilts.model.labels import Given, Match, are_nameless, match
 from dist_stilts.model.old_heads import is_old, old_heads, old_task_model
@@ -46,11 +48,16 @@ class NoHead(UserError):
     """The file has no tensor of the head at all."""
 
 
-def saved_heads(folder: Path, provenance: Provenance | None) -> dict[str, SavedHead]:
+def saved_heads(
+    folder: Path, provenance: Provenance | None, wanted: Collection[str] | None = None
+) -> dict[str, SavedHead]:
     """The heads of a model folder by name; none for a bare encoder.
 
+    Args:
+        wanted: of an export of ours, the heads that are asked for; None for all. Others may be lost.
+
     Raises:
-        UserError: a folder that says it has heads, and lacks one.
+        UserError: a folder that says it has a head, and lacks it.
     """
     if provenance is None:
         found = read_head(folder)
@@ -59,11 +66,15 @@ def saved_heads(folder: Path, provenance: Provenance | None) -> dict[str, SavedH
         old = old_heads(folder, provenance.heads)
         return {name: SavedHead(folder, name, family, labels) for name, (family, labels) in old.items()}
     places = folders_of_heads(folder, provenance.heads)
-    heads = {name: read_head(place) for name, place in places.items()}
-    for name, head in heads.items():
-        if head is None:
-            raise UserError(f"the model lacks its head '{name}'", where=places[name], fix="Run its recipe again")
-    return {name: replace(head, name=name) for name, head in heads.items() if head}
+    return {name: _own(name, place) for name, place in places.items() if wanted is None or name in wanted}
+
+
+def _own(name: str, place: Path) -> SavedHead:
+    """A head of an export of ours; UserError if it is lost."""
+    head = read_head(place) if (place / CONFIG).is_file() else None
+    if head is None:
+        raise UserError(f"the model lacks its head '{name}'", where=place, fix="Run its recipe again")
+    return replace(head, name=name)
 
 
 def folders_of_heads(folder: Path, heads: dict[str, list[str]]) -> dict[str, Path]:
@@ -81,14 +92,15 @@ def read_head(folder: Path) -> SavedHead | None:
     """
     from transformers import AutoConfig
 
+    examine(folder)
     try:
         config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
     except Exception as error:
         raise refused("cannot read the model's configuration", folder, error) from None
-    name = (getattr(config, "architectures", None) or [""])[0]
+    name = next(iter(architectures(config)), "")
     family = family_of_model(config)
     if family is None:
-        if name.endswith(("ForConditionalGeneration", "ForCausalLM", "LMHeadModel")):
+        if name.endswith(GENERATORS):
             raise UserError(
                 f"a {name} generates text: it is no encoder with a head", where=folder, fix="Give an encoder's model"
             )
@@ -99,7 +111,7 @@ def read_head(folder: Path) -> SavedHead | None:
 
 def family_of_model(config: Any) -> Family | None:
     """The kind of task that a model's configuration says it was trained for, if any."""
-    name = (getattr(config, "architectures", None) or [""])[0]
+    name = next(iter(architectures(config)), "")
     kinds = [kind for kind in KINDS.values() if name.endswith(kind.auto_class.removeprefix("AutoModel"))]
     if len(kinds) < 2:
         return kinds[0] if kinds else None
@@ -168,13 +180,12 @@ def _read_task_model(saved: SavedHead) -> Any:
             str(saved.folder),
             config=config,
             dtype=torch.float32,
+            trust_remote_code=False,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are reported, and refused below
         )
-    except UserError:
-        raise
     except Exception as error:
-        raise refused("cannot load the model", saved.folder, error) from None
+        raise not_loaded("cannot load the model", saved.folder, error) from None
     fresh = sorted([*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])])
     if fresh:
         own = {name for name in task.state_dict() if not name.startswith(f"{task.base_model_prefix}.")}

@@ -44,6 +44,11 @@ class TrainedRows(nn.Module):
         self.register_buffer("rest", table, persistent=False)
         self.register_buffer("place", place, persistent=False)
 
+    @property
+    def num_embeddings(self) -> int:
+        """Rows of the whole table, as ``nn.Embedding`` calls it."""
+        return len(self.rest)
+
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """``[...]`` ids to ``[..., width]``; in training, all must be of rows that are trained."""
         place = self.place[ids]

@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 
-from dist_stilts.errors import UserError
+from dist_stilts.errors import UserError, is_out_of_memory
 from dist_stilts.families.family import Batch, Family
+from dist_stilts.model.folders import not_loaded
+from dist_stilts.model.heads import joined
 from dist_stilts.model.packing import is_real, segments_of, to_grid
 
 LENGTHS = (5, 3, 4)
@@ -59,7 +61,7 @@ def logits_of_transformers(task: Any, family: Family) -> torch.Tensor:
 
 
 @torch.no_grad()
-def require_same(model: Any, name: str, expected: torch.Tensor, folder: Path) -> None:
+def require_same(model: Any, name: str, expected: torch.Tensor, folder: Path | str) -> None:
     """See that a head of the model gives what transformers gave.
 
     Raises:
@@ -71,23 +73,43 @@ def require_same(model: Any, name: str, expected: torch.Tensor, folder: Path) ->
     model.eval()
     found = model.logits(name, batch_on_trial(head.task.config, head.family))
     if found.shape != expected.shape or not torch.allclose(found, expected, atol=TOLERANCE, rtol=TOLERANCE):
-        raise _irreproducible(head.task, folder)
+        raise _irreproducible(type(head.task).__name__, folder)
 
 
 @contextmanager
-def on_trial(task: Any, folder: Path) -> Iterator[None]:
-    """Refuse a task model that fails where it is taken apart and tried, as architectures do variously."""
+def on_trial(name: str, folder: Path | str) -> Iterator[None]:
+    """Refuse a task model that fails where it is taken apart and tried, as architectures do variously.
+
+    Args:
+        name: of its class.
+    """
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        raise _irreproducible(task, folder) from error
+        if is_out_of_memory(error):  # not the model's fault
+            raise not_loaded("the model cannot be tried", folder, error) from error
+        raise _irreproducible(name, folder) from error
 
 
-def _irreproducible(task: Any, folder: Path) -> UserError:
+def try_heads(model: Any, folder: Path | str) -> None:
+    """See that all heads of a model that is about to be trained compute what transformers computes.
+
+    Raises:
+        UserError: one does not, such as a head over a decoder, which looks for the last token.
+    """
+    for name, head in model.heads.items():
+        if head.order is None:
+            with on_trial(type(head.task).__name__, folder):
+                with joined(head, model.encoder) as task:
+                    expected = logits_of_transformers(task, head.family)
+                require_same(model, name, expected, folder)
+
+
+def _irreproducible(name: str, folder: Path | str) -> UserError:
     return UserError(
-        f"a {type(task).__name__} reads its tokens in a way that cannot be reproduced here",
+        f"a {name} reads its tokens in a way that cannot be reproduced here",
         where=folder,
         fix="Give a model whose encoder reads whole texts at once, such as XLM-R",
     )

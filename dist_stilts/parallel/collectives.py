@@ -12,6 +12,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from dist_stilts.parallel import messages
+
 T = TypeVar("T")
 
 
@@ -67,42 +69,60 @@ def least(value: int) -> int:
 
 
 def broadcast_value(value: T, source: int = 0) -> T:
-    """The value that rank ``source`` holds (anything that pickles; keep it small)."""
-    box: list[Any] = [value]
-    if not _alone():
-        dist.broadcast_object_list(box, src=source)
-    result: T = box[0]
+    """The value that rank ``source`` holds (any of :mod:`dist_stilts.parallel.messages`; keep it small)."""
+    if _alone():
+        return value
+    message = _as_tensor(value) if dist.get_rank() == source else torch.empty(0, dtype=torch.uint8)
+    size = torch.tensor(len(message))
+    dist.broadcast(size, source)
+    message = message if dist.get_rank() == source else torch.empty(int(size), dtype=torch.uint8)
+    dist.broadcast(message, source)
+    result: T = _as_value(message)
     return result
 
 
 def gather_values(value: T) -> list[T]:
-    """What every rank holds, by rank (anything that pickles; keep it small)."""
-    if _alone():
-        return [value]
-    values: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(values, value)
-    return values
+    """What every rank holds, by rank (any of :mod:`dist_stilts.parallel.messages`; keep it small)."""
+    return [value] if _alone() else [_as_value(message) for message in gather_rows(_as_tensor(value))]
 
 
 def scatter_values(values: list[T] | None) -> T:
-    """This rank's of the values that rank 0 holds, one for each rank (anything that pickles)."""
+    """This rank's of the values that rank 0 holds, one for each rank (any of :mod:`dist_stilts.parallel.messages`)."""
     if _alone():
         assert values is not None
         return values[0]
-    box: list[Any] = [None]
-    dist.scatter_object_list(box, values)
-    own: T = box[0]
-    return own
+    parts = [_as_tensor(value) for value in values or []]
+    sizes = torch.tensor([len(message) for message in parts] or [0] * dist.get_world_size())
+    dist.broadcast(sizes, 0)
+    own = torch.empty(int(sizes.max()), dtype=torch.uint8)
+    dist.scatter(own, [_padded(message, len(own)) for message in parts] or None)
+    result: T = _as_value(own[: int(sizes[dist.get_rank()])])
+    return result
 
 
 def gather_on_main(value: T) -> list[T]:
-    """What every rank holds, by rank (anything that pickles): on rank 0; the others get an empty list."""
+    """What every rank holds, by rank (any of :mod:`~dist_stilts.parallel.messages`): on rank 0, else nothing."""
     if _alone():
         return [value]
-    main = dist.get_rank() == 0
-    values: list[Any] | None = [None] * dist.get_world_size() if main else None
-    dist.gather_object(value, values)
-    return values or []
+    message = _as_tensor(value)
+    sizes = gather_values(len(message))
+    parts = gather_tensor(_padded(message, max(sizes)))
+    return [_as_value(part[:size]) for part, size in zip(parts, sizes, strict=False)]
+
+
+def _as_tensor(value: object) -> torch.Tensor:
+    return torch.frombuffer(bytearray(messages.write(value)), dtype=torch.uint8)
+
+
+def _as_value(message: torch.Tensor) -> Any:
+    return messages.read(message.numpy().tobytes())
+
+
+def _padded(rows: torch.Tensor, length: int) -> torch.Tensor:
+    """The rows, followed by zeros."""
+    padded = rows.new_zeros(length, *rows.shape[1:])
+    padded[: len(rows)] = rows
+    return padded
 
 
 def gather_tensor(tensor: torch.Tensor) -> list[torch.Tensor]:
@@ -122,8 +142,7 @@ def gather_rows(rows: torch.Tensor) -> list[torch.Tensor]:
     counts = [torch.zeros(1, dtype=torch.int64) for _ in range(dist.get_world_size())]
     dist.all_gather(counts, torch.tensor([len(rows)]))
     longest = max(int(count) for count in counts)
-    padded = rows.new_zeros(longest, *rows.shape[1:])
-    padded[: len(rows)] = rows
+    padded = _padded(rows, longest)
     parts = [torch.empty_like(padded) for _ in counts]
     if padded.numel():
         dist.all_gather(parts, padded)

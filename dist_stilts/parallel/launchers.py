@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dist_stilts.errors import UserError
-from dist_stilts.parallel.master import master_of, number
+from dist_stilts.parallel.master import given_address, master_of, number, port_number
 from dist_stilts.parallel.network import LOOPBACK, free_port, interface_towards
 
+START_SECONDS, SILENCE_SECONDS = "DIST_STILTS_START_SECONDS", "DIST_STILTS_SILENCE_SECONDS"
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 # launcher -> (rank, world size, local rank); the first whose three variables are all there has started this process.
 # Open MPI and MPICH come before Slurm, which may have started them; MPICH's third variable is not there where Slurm
@@ -61,12 +62,20 @@ def detect(environment: Mapping[str, str] = os.environ) -> Launch:
     Raises:
         UserError: several processes were started, but not all that they need is known.
     """
+    check_variables(environment)
     launcher, names = _launcher(environment)
     rank, size, local_rank = (
         number(environment.get(name, default), name) for name, default in zip(names, ("0", "1", "0"), strict=True)
     )
+    if local_rank > rank:  # they count upwards on each host
+        fix = "Correct or unset both"
+        raise UserError(f"{names[2]}={local_rank} with {names[0]}={rank}", fix=fix, everywhere=False)
     if not 0 <= rank < size:
-        raise UserError(f"{names[0]}={rank} with {names[1]}={size}", fix="Ranks count from 0; correct or unset both")
+        raise UserError(
+            f"{names[0]}={rank} with {names[1]}={size}",
+            fix="Ranks count from 0; correct or unset both",
+            everywhere=False,
+        )
     if size > 1:
         if names[2] not in environment:
             raise UserError(
@@ -75,9 +84,25 @@ def detect(environment: Mapping[str, str] = os.environ) -> Launch:
             )
         address, port = master_of(launcher, environment)
     else:
-        address = environment.get("MASTER_ADDR", LOOPBACK)
-        port = number(environment.get("MASTER_PORT", "0"), "MASTER_PORT") or free_port()
+        address = given_address(environment) or LOOPBACK
+        port = port_number(environment.get("MASTER_PORT") or "0") or free_port()
     return Launch(launcher, rank, size, local_rank, address, port, interface_towards(address))
+
+
+def check_variables(environment: Mapping[str, str] = os.environ) -> None:
+    """Before anything is started: UserError for a variable of every launcher that ranks could not make sense of."""
+    threads(environment)
+    for name in (START_SECONDS, SILENCE_SECONDS):
+        number(environment.get(name, "0"), name)
+
+
+def threads(environment: Mapping[str, str] = os.environ) -> int | None:
+    """OMP_NUM_THREADS, of which OpenMP reads one number for each level of nesting; None if it is not set."""
+    name = "OMP_NUM_THREADS"
+    first, *inner = [part.strip() for part in environment.get(name, "").split(",")]
+    for part in inner:
+        number(part, name, least=1)
+    return number(first, name, least=1) if first or inner else None
 
 
 def own_rank(environment: Mapping[str, str] = os.environ) -> int:

@@ -6,12 +6,15 @@ them; under Slurm the first host of the step is asked of Slurm itself, and the p
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from dist_stilts.errors import UserError
+from dist_stilts.parallel import messages
 from dist_stilts.parallel.network import LISTENING_PORTS, LOOPBACK, free_port, own_addresses
 
 MPI_LAUNCHERS = ("Open MPI", "MPICH")
@@ -24,9 +27,9 @@ def master_of(launcher: str, environment: Mapping[str, str]) -> tuple[str, int]:
     Raises:
         UserError: they are not given and cannot be found out.
     """
-    address, port = environment.get("MASTER_ADDR"), environment.get("MASTER_PORT")
+    address, port = given_address(environment), environment.get("MASTER_PORT")
     if address and port:
-        return address, number(port, "MASTER_PORT")
+        return address, port_number(port)
     if launcher in MPI_LAUNCHERS:
         found = _agreed_over_mpi(launcher)
     elif launcher == "Slurm":
@@ -36,15 +39,30 @@ def master_of(launcher: str, environment: Mapping[str, str]) -> tuple[str, int]:
             f"{launcher} started several processes but MASTER_ADDR and MASTER_PORT are not set",
             fix="Set both to the first host's name and a free port",
         )
-    return address or found[0], number(port, "MASTER_PORT") if port else found[1]
+    return address or found[0], port_number(port) if port else found[1]
 
 
-def number(text: str, name: str) -> int:
-    """The whole number that a variable holds; UserError if it holds something else."""
-    try:
-        return int(text)
-    except ValueError:
-        raise UserError(f"{name}={text} is no whole number", fix=f"Correct or unset {name}") from None
+def given_address(environment: Mapping[str, str]) -> str | None:
+    """MASTER_ADDR, if it is set; UserError if it is no name or address of a host."""
+    address = environment.get("MASTER_ADDR") or None
+    if address and not re.fullmatch(r"[\w.:%-]+", address, re.ASCII):
+        raise UserError(f"MASTER_ADDR='{address}' is no name or address of a host", fix="Correct or unset MASTER_ADDR")
+    return address
+
+
+def number(text: str, name: str, least: int = 0, most: int = 10**6) -> int:
+    """The whole number that a variable holds; UserError if it holds something else, or less or more than it may."""
+    fix = f"Correct or unset {name}"
+    if not re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", text):
+        raise UserError(f"{name}={text} is no whole number", fix=fix)
+    if not least <= int(text) <= most:
+        raise UserError(f"{name}={text} is not between {least} and {most}", fix=fix)
+    return int(text)
+
+
+def port_number(text: str) -> int:
+    """The port that MASTER_PORT holds; 0: none in particular."""
+    return number(text, "MASTER_PORT", most=65535)
 
 
 # MPI
@@ -62,6 +80,7 @@ def _agreed_over_mpi(launcher: str) -> tuple[str, int]:
             f"{launcher} started this, but mpi4py finds no MPI library ({error})",
             fix="Install one, or set MASTER_ADDR and MASTER_PORT",
         ) from None
+    MPI.pickle.__init__(messages.write, messages.read)  # type: ignore[misc] # as mpi4py documents it: for all that follows
     world = MPI.COMM_WORLD
     try:
         if len(set(world.allgather(socket.gethostname()))) == 1:
@@ -72,13 +91,12 @@ def _agreed_over_mpi(launcher: str) -> tuple[str, int]:
 
 
 def _reached_by_all(world: Any) -> tuple[str, int]:
-    with socket.socket() as listener:
+    with ExitStack() as listening:
+        offer: tuple[list[str], int] | None = None
         if world.Get_rank() == 0:
-            listener.bind(("", free_port()))
-            listener.listen(world.Get_size())
-            offer: tuple[list[str], int] | None = (own_addresses(), int(listener.getsockname()[1]))
-        else:
-            offer = None
+            offer = own_addresses(), free_port()
+            for address in offer[0]:
+                listening.enter_context(socket.create_server((address, offer[1]), backlog=world.Get_size()))
         addresses, port = world.bcast(offer, root=0)
         reached = world.allgather([address for address in addresses if _answers(address, port)])
     common = [address for address in addresses if all(address in mine for mine in reached)]
@@ -119,13 +137,15 @@ def _slurm_port(environment: Mapping[str, str]) -> int:
     """The first port that Slurm reserved for the step, if it was asked to; else one that follows from its number."""
     if reserved := environment.get("SLURM_STEP_RESV_PORTS"):
         return number(reserved.replace("-", ",").split(",")[0], "SLURM_STEP_RESV_PORTS")
-    job, step = (number(environment.get(name, "0"), name) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    job, step = (number(environment.get(name, "0"), name, most=2**32) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
     return LISTENING_PORTS[(job * 61 + step) % len(LISTENING_PORTS)]
 
 
 def _scontrol(*arguments: str) -> str:
     try:
-        done = subprocess.run(["scontrol", *arguments], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            ["scontrol", *arguments], capture_output=True, encoding="utf-8", errors="replace", timeout=30, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or error
         raise UserError(f"scontrol does not say where the job runs ({said})", fix="Set MASTER_ADDR") from None

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from dist_stilts.errors import EXIT_FAILED, UserError
-from dist_stilts.parallel.launchers import Launch
+from dist_stilts.parallel.launchers import START_SECONDS, Launch
 from dist_stilts.parallel.master import number
 from dist_stilts.parallel.store import Store
 
-START_SECONDS = 90
+PATIENCE_SECONDS = 90
 """How long ranks wait for each other; DIST_STILTS_START_SECONDS says otherwise."""
 SECONDS_BETWEEN_LOOKS = 0.2
 NAMED = 10
@@ -26,8 +26,7 @@ EVERYONE = "everyone"
 
 def start_seconds() -> int:
     """How long ranks wait for each other at the start."""
-    name = "DIST_STILTS_START_SECONDS"
-    return number(os.environ.get(name, str(START_SECONDS)), name)
+    return number(os.environ.get(START_SECONDS, str(PATIENCE_SECONDS)), START_SECONDS)
 
 
 def meet(launch: Launch, store: Store, seconds: float) -> tuple[str, ...]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import socket
 from contextlib import suppress
+from ipaddress import ip_address
 
 from dist_stilts.errors import UserError
 
 LISTENING_PORTS = range(20_000, 32_768)
 """Below the ports of outgoing connections (Linux: 32768 and up)."""
 LOOPBACK = "127.0.0.1"
+BACKLOG = 4096
+"""Ranks that may knock at once; the system has a limit of its own."""
 
 
 def free_port() -> int:
@@ -26,6 +30,40 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
+
+
+def listener(address: str, port: int, one_host: bool) -> socket.socket | None:
+    """A socket that listens on this host's own address of that name, and on no other.
+
+    Args:
+        one_host: whether all who will call are on this host.
+
+    Returns:
+        None where others may know the name by another address: one that is not this host's own (of a load balancer,
+        say), or a loopback address that only this host gives to its name.
+
+    Raises:
+        OSError: another program listens there.
+    """
+    meant = targets(address, port)
+    inward = all(ip_address(str(host).partition("%")[0]).is_loopback for _, (host, _) in meant)
+    certain = one_host or address in ("localhost", *(host for _, (host, _) in meant)) if inward else len(meant) == 1
+    for family, target in meant if certain else ():
+        try:
+            return socket.create_server(target, family=family, backlog=BACKLOG)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise
+    return None
+
+
+def targets(address: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+    """Families and addresses that a host's name or address has here, each once; none if it is unknown."""
+    try:
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return list(dict.fromkeys((family, (str(target[0]), int(target[1]))) for family, *_, target in found))
 
 
 def check_port(port: int) -> int:

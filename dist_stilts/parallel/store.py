@@ -12,6 +12,7 @@ import torch.distributed as dist
 
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.parallel.launchers import Launch
+from dist_stilts.parallel.network import listener
 
 Store: TypeAlias = Any
 """A torch store; type checkers do not know it."""
@@ -27,10 +28,10 @@ def open_store(launch: Launch, seconds: float) -> Store:
     """
     if launch.world_size == 1:
         return dist.HashStore()  # type: ignore[attr-defined]
-    serves = launch.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    serves = launch.rank == 0 and not kept_by_agent()
     try:
         return connection(launch, seconds, serves)
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         where, host = f"{launch.master_addr}:{launch.master_port}", socket.gethostname()
         if serves:
             what = f"rank 0 on {host} cannot listen at {where}: {_reason(error)}"
@@ -42,12 +43,15 @@ def open_store(launch: Launch, seconds: float) -> Store:
 
 
 def connection(launch: Launch, seconds: float, serves: bool = False) -> Store:
-    """A connection of the caller's own; RuntimeError or ValueError if there is none within ``seconds``.
+    """A connection of the caller's own; OSError, RuntimeError or ValueError if there is none within ``seconds``.
+
+    Who serves listens on the master's address only: torch by itself would on all of the host's.
 
     torch limits the time to connect, but not the wait for the first answer: another program at that port, which takes
     connections and says nothing, would hold a rank for ever. So another thread waits, and is left behind.
     """
     outcome: list[Store | Exception] = []
+    listening = listener(launch.master_addr, launch.master_port, on_one_host(launch)) if serves else None
 
     def connect() -> None:
         try:
@@ -57,6 +61,7 @@ def connection(launch: Launch, seconds: float, serves: bool = False) -> Store:
                 is_master=serves,
                 timeout=timedelta(seconds=seconds),
                 wait_for_workers=False,
+                master_listen_fd=listening.detach() if listening else None,
             )
         except (RuntimeError, ValueError) as error:
             outcome.append(error)
@@ -71,6 +76,17 @@ def connection(launch: Launch, seconds: float, serves: bool = False) -> Store:
     if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
+
+
+def kept_by_agent() -> bool:
+    """Whether torchrun's agent keeps the table, and not rank 0."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def on_one_host(launch: Launch) -> bool:
+    """Whether the launcher says that it started all ranks on this host."""
+    given = (os.environ.get(name) for name in ("LOCAL_WORLD_SIZE", "LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"))
+    return str(launch.world_size) in given
 
 
 def _reason(error: BaseException) -> str:

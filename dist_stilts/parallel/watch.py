@@ -3,7 +3,9 @@
 A rank that dies closes its connections, and the others' next exchange fails at once. One whose host is cut off, frozen
 or without power says nothing at all, and an exchange with it would wait as long as for a slow one. So every rank counts
 upwards in the master's store, from a thread of its own, and ends if the count of another stands still, or if the
-launcher that started it is gone.
+launcher that started it is gone. Where the store itself says nothing, nothing is known of any rank but the one that
+keeps it; and a rank that finds that it stood still itself (stopped, or suspended) knows nothing of the others either:
+it listens anew, as they may have been stopped with it, and blames none that have ended without it.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dist_stilts.errors import EXIT_FAILED
-from dist_stilts.parallel.launchers import Launch
+from dist_stilts.parallel.launchers import SILENCE_SECONDS, Launch
 from dist_stilts.parallel.master import number
-from dist_stilts.parallel.store import Store, connection
+from dist_stilts.parallel.store import Store, connection, kept_by_agent
 
-SILENCE_SECONDS = 60
+PATIENCE_SECONDS = 60
 """How long a rank may be silent before the others end; DIST_STILTS_SILENCE_SECONDS says otherwise, 0 is for ever."""
 LOOKS = 6
 """A rank speaks and listens so often in this time."""
@@ -31,13 +33,16 @@ SECONDS_BETWEEN_LOOKS = 0.05
 LEFT = b"left"
 """What a rank says last that has come to its end."""
 
+KEEPER = 0
+"""The rank that keeps the store, unless torchrun's agent does."""
+
 _last_words: list[Callable[[str], None]] = []
+_watches: list[_Watch] = []
 
 
 def silence_seconds() -> int:
     """How long a rank may be silent before the others end; 0: for ever."""
-    name = "DIST_STILTS_SILENCE_SECONDS"
-    return number(os.environ.get(name, str(SILENCE_SECONDS)), name)
+    return number(os.environ.get(SILENCE_SECONDS, str(PATIENCE_SECONDS)), SILENCE_SECONDS)
 
 
 @contextmanager
@@ -48,6 +53,12 @@ def last_words(speak: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         _last_words.remove(speak)
+
+
+def stood_still() -> str:
+    """What is to be said of this rank, if it stood still for longer than the others wait; else nothing."""
+    standstill = max((watch.standstill() for watch in _watches), default=0.0)
+    return f"it stood still for {standstill:.0f} s itself, and the others do not wait so long" if standstill else ""
 
 
 @contextmanager
@@ -61,10 +72,12 @@ def watching(launch: Launch, hosts: Sequence[str], seconds: float) -> Iterator[N
     threads = [threading.Thread(target=work, name=work.__name__) for work in (watch.talk, watch.judge)]
     for thread in threads:
         thread.start()
+    _watches.append(watch)
     try:
         yield
         watch.whole = True
     finally:
+        _watches.remove(watch)
         watch.done.set()
         for thread in threads:
             thread.join()  # what it waits for has a time-out; Python may not end while torch holds a thread of it
@@ -84,11 +97,16 @@ class _Watch:
     beats: int = 0
     heard: dict[int, tuple[bytes, float]] = field(default_factory=dict)
     """By rank: what it said last, and when we heard it first."""
+    answered: float = field(default_factory=time.monotonic)
+    """When the store answered last."""
+    looked: float = field(default_factory=time.monotonic)
+    """When this rank looked last whether another is lost."""
+    longest: float = 0.0
+    """For how long it once did not, where that was longer than a rank may be silent."""
     parent: int = field(default_factory=os.getppid)
 
     def __post_init__(self) -> None:
-        now = time.monotonic()
-        self.heard = {rank: (b"", now) for rank in range(self.launch.world_size) if rank != self.launch.rank}
+        self.heard = {rank: (b"", self.looked) for rank in range(self.launch.world_size) if rank != self.launch.rank}
 
     def talk(self) -> None:
         """Until the work is done: say that we live, and hear who else does."""
@@ -101,10 +119,26 @@ class _Watch:
     def judge(self) -> None:
         """Until the work is done: end this process if a rank is lost."""
         while not self.done.wait(self.seconds / LOOKS):
-            silent = [rank for rank, (_, at) in self.heard.items() if time.monotonic() - at > self.seconds]
-            if silent:
+            if self.standstill() > self.longest:
+                self.longest = self.standstill()
+                self.answered = time.monotonic()
+                self.heard = {rank: (said, self.answered) for rank, (said, _) in self.heard.items()}
+            self.looked = time.monotonic()
+            if silent := self._silent():
                 self._end(silent)
             self._look_for_the_launcher()
+
+    def standstill(self) -> float:
+        """For how many seconds this rank stood still at most, if that was longer than a rank may be silent; else 0."""
+        since = time.monotonic() - self.looked
+        return max(self.longest, since if since > self.seconds else 0.0)
+
+    def _silent(self) -> list[int]:
+        """The ranks that are lost; of those whose words the store keeps nothing is known while it does not answer."""
+        now = time.monotonic()
+        if now - self.answered > self.seconds:
+            return [KEEPER]
+        return [rank for rank, (_, at) in self.heard.items() if now - at > self.seconds]
 
     def _let_the_others_leave(self) -> None:
         """The first rank may keep the table, and goes last: what the others say would else meet a closed door."""
@@ -119,9 +153,11 @@ class _Watch:
         self.beats += 1
         self._say(str(self.beats).encode())
         for rank in self.heard:
-            said = self._hear(rank)
+            said = self._hear(rank) if self.store is not None else None
             if said is not None and (said != self.heard[rank][0] or said == LEFT):
                 self.heard[rank] = (said, time.monotonic())
+        if self.store is not None:
+            self.answered = time.monotonic()
 
     def _connection(self) -> Store:
         """A connection of our own: the main thread's may be waiting in it."""
@@ -148,10 +184,14 @@ class _Watch:
     def _end(self, silent: Sequence[int]) -> None:
         """Say who is lost and end: the main thread may wait in an exchange and cannot be woken."""
         names = ", ".join(f"rank {rank} on {self.hosts[rank]}" for rank in silent[:10])
-        reason = f"{names}: not heard of for {self.seconds:.0f} s"
+        if silent == [KEEPER] and kept_by_agent():
+            names = f"torchrun's agent on {self.launch.master_addr}, which keeps what ranks say"
+        reason, why = f"{names}: not heard of for {self.seconds:.0f} s", "Its host or the network is down, or it hangs"
+        if own := stood_still():
+            reason, why = own, "It was stopped or suspended"
         print(
-            f"error: rank {self.launch.rank} on {self.hosts[self.launch.rank]}: {reason}. Its host or the network is "
-            "down, or it hangs; the same command continues from the last checkpoint",
+            f"error: rank {self.launch.rank} on {self.hosts[self.launch.rank]}: {reason}. {why}; the same command "
+            "continues from the last checkpoint",
             file=sys.stderr,
             flush=True,
         )

@@ -19,10 +19,10 @@ import torch.distributed as dist
 
 from dist_stilts.errors import EXIT_FAILED, UserError
 from dist_stilts.parallel import allocator
-from dist_stilts.parallel.launchers import Launch, detect
+from dist_stilts.parallel.launchers import Launch, detect, threads
 from dist_stilts.parallel.meeting import meet, start_seconds
 from dist_stilts.parallel.store import open_store
-from dist_stilts.parallel.watch import silence_seconds, watching
+from dist_stilts.parallel.watch import silence_seconds, stood_still, watching
 
 TIMEOUT_SECONDS = 600
 """How long a collective waits for ranks that live but do not come before the job ends; one that is lost is missed
@@ -69,11 +69,12 @@ def lost_rank(error: BaseException) -> UserError | None:
     """What torch's backends say when another rank is gone, in words for people; None if the error is another."""
     if not isinstance(error, RuntimeError) or not any(sign in str(error) for sign in LOST):
         return None
+    own, see = stood_still(), "See what that rank said"
     return UserError(
-        f"rank {_world.rank} lost the connection to another rank",
+        f"rank {_world.rank} lost the connection to another rank" + (f": {own}" if own else ""),
         code=EXIT_FAILED,
         everywhere=False,
-        fix="See what that rank said; the same command continues from the last checkpoint",
+        fix=f"{'It was stopped or suspended' if own else see}; the same command continues from the last checkpoint",
     )
 
 
@@ -120,8 +121,7 @@ def _device(launch: Launch) -> tuple[torch.device, str]:
         device = torch.device("cuda", launch.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
         return device, "cpu:gloo,cuda:nccl"
-    threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, (os.cpu_count() or 1) // launch.world_size)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads() or max(1, (os.cpu_count() or 1) // launch.world_size))
     allocator.keep_freed()
     return torch.device("cpu"), "gloo"
 

@@ -71,10 +71,10 @@ class Agent:
         """The interface that leads to the address."""
         return network.route_to(address)
 
-    def listen(self, port: int, greeting: str) -> Answer:
-        """Listen on a port until :meth:`hush`; the answer says who else does, if somebody does."""
+    def listen(self, addresses: list[str], port: int, greeting: str) -> Answer:
+        """Listen on a port of these addresses until :meth:`hush`; the answer says who else does, if somebody does."""
         try:
-            self._listener = network.Listener(port, greeting)
+            self._listener = network.Listener(addresses, port, greeting)
         except OSError as error:
             return {"error": error.strerror or str(error), "holder": network.holder(port)}
         return {"error": None, "holder": None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,8 +98,9 @@ def compare_locks(facts: Facts) -> Finding:
     locks = {(lock["path"], name): lock["age"] for name, host in facts.items() for lock in host["locks"]}
     if stale := [(path, name) for (path, name), age in locks.items() if age > STALE_SECONDS]:
         paths = " ".join(sorted({path for path, _ in stale}))
+        command = shlex.join(["rm", *sorted({path for path, _ in stale})])
         what = f"a killed build left {paths}: every start that needs the operator waits for ever"
-        return fail("build locks", sorted({name for _, name in stale}), what, f"There: rm {paths}")
+        return fail("build locks", sorted({name for _, name in stale}), what, f"There: {command}")
     if locks:
         paths = " ".join(sorted({path for path, _ in locks}))
         hosts = sorted({name for _, name in locks})

@@ -8,6 +8,7 @@ at its blanks.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from dist_stilts.preflight.findings import Finding, fail, ok
 CHECK = "environment file"
 EXPORTED = ("MLFLOW", "PYTHON", "MV2", "UCX", "NCCL")
 """Variables that start so are passed on by the launcher without any file."""
+OWN_OF_SHELL = r'[\\"`]|\$(?![A-Za-z_]|\{[A-Za-z_]\w*\})'
+"""What a shell would not leave as it is between double quotes, but for the variables in it."""
 
 
 def environment_files(environment: Mapping[str, str], home: Path, here: Path) -> list[Path]:
@@ -72,17 +75,24 @@ def _trouble(line: str, name: str, equals: str, value: str) -> tuple[str, str] |
     return None
 
 
-def passed_on(environment: Mapping[str, str], here: Path, assignments: Mapping[str, str]) -> dict[str, str]:
-    """The variables that the launcher sets on every host: its own choice, then those of the files."""
-    chosen = {name: value for name, value in environment.items() if name.startswith(EXPORTED)}
-    chosen["PYTHONPATH"] = ":".join(filter(None, (str(here), environment.get("PYTHONPATH"))))
-    return chosen | dict(assignments)
+def passed_on(environment: Mapping[str, str], assignments: Mapping[str, str]) -> dict[str, str]:
+    """The variables that every host gets: those that the launcher chooses, then those of the files.
 
+    Args:
+        environment: of this process; its values are taken as they stand.
+        assignments: of the files; ``$NAME`` and ``${NAME}`` in them mean the host's own variables.
 
-def export_command(name: str, value: str) -> str:
-    """A shell command that sets a variable as the launcher does: in double quotes, so that ``$PATH`` means the host's.
-
-    Quotes of the value's own, which the launcher does not escape, are escaped.
+    Returns:
+        By name, the value as it is to stand between double quotes in a command of the host's shell.
     """
-    escaped = value.replace("\\", r"\\").replace('"', r"\"")
-    return f'export {name}="{escaped}"'
+    chosen = {name: value for name, value in environment.items() if name.startswith(EXPORTED)}
+    if "PYTHONPATH" in chosen:  # the hosts' programs may start in another folder
+        parts = chosen["PYTHONPATH"].split(os.pathsep)
+        chosen["PYTHONPATH"] = os.pathsep.join(str(Path(part).absolute()) for part in parts if part)
+    literal = {name: re.sub(r'([\\"`$])', r"\\\1", value) for name, value in chosen.items()}
+    return literal | {name: re.sub(OWN_OF_SHELL, r"\\\g<0>", value) for name, value in assignments.items()}
+
+
+def export_command(name: str, quoted: str) -> str:
+    """A shell command that sets one of the variables that :func:`passed_on` returns."""
+    return f'export {name}="{quoted}"'

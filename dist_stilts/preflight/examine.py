@@ -151,11 +151,12 @@ class Examination:
             return
         first, *others = self.facts
         self.tell(f"listening on port {self.port} of {first}")
-        listen = {"what": "listen", "port": self.port, "greeting": self.way.secret}
+        listed = [] if self.way.alone else [*self.facts[first]["listed_addresses"], first]
+        addresses = list(dict.fromkeys([master, *listed]))[:4]
+        listen = {"what": "listen", "addresses": addresses, "port": self.port, "greeting": self.way.secret}
         taken = self.way.ask({first: listen}, SECONDS)
         if first not in taken:
             return
-        addresses = list(dict.fromkeys([master, *self.facts[first]["listed_addresses"], first]))[:4]
         reach = {"what": "reach", "addresses": addresses, "port": self.port, "greeting": self.way.secret}
         reached = {} if taken[first].content["error"] else self.way.ask(dict.fromkeys(others, reach), SECONDS)
         self.way.ask({first: {"what": "hush"}}, SECONDS)

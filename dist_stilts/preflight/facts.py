@@ -116,7 +116,9 @@ def _torch() -> dict[str, Any]:
 def _output(*command: str) -> str | None:
     """What another program prints; None where it is not there, fails or does not answer."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_SECONDS, check=True)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=TOOL_SECONDS, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout

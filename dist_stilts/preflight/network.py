@@ -6,8 +6,10 @@ host under the address, is not taken for it.
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 
 import psutil
@@ -27,29 +29,37 @@ def route_to(address: str) -> dict[str, str | None]:
 
 
 class Listener:
-    """Listens on a port of all addresses and greets who comes, until closed."""
+    """Listens on a port of this host's addresses among those given and greets who comes, until closed."""
 
-    def __init__(self, port: int, greeting: str) -> None:
-        """OSError: the port is taken or not for this user."""
-        if socket.has_dualstack_ipv6():
-            self._socket = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-        else:
-            self._socket = socket.create_server(("", port))
-        self.port = int(self._socket.getsockname()[1])
-        threading.Thread(target=self._greet, args=(greeting.encode(),), daemon=True).start()
-
-    def _greet(self, greeting: bytes) -> None:
-        with suppress(OSError):  # closed
-            while True:
-                guest, _ = self._socket.accept()
-                with guest, suppress(OSError):
-                    guest.sendall(greeting)
+    def __init__(self, addresses: Sequence[str], port: int, greeting: str) -> None:
+        """OSError: the port is taken or not for this user, or none of the addresses is this host's."""
+        self._sockets = []
+        trouble: OSError | None = None
+        for family, target in {target for each in addresses for target in network.targets(each, port)}:
+            try:
+                self._sockets.append(socket.create_server(target, family=family))
+            except OSError as error:
+                trouble = trouble if trouble and error.errno == errno.EADDRNOTAVAIL else error
+        if not self._sockets or (trouble and trouble.errno != errno.EADDRNOTAVAIL):
+            self.close()
+            raise trouble or OSError(f"none of {', '.join(addresses)} is an address of this host")
+        for opened in self._sockets:
+            threading.Thread(target=_greet, args=(opened, greeting.encode()), daemon=True).start()
 
     def close(self) -> None:
         """Free the port."""
-        with suppress(OSError):  # wakes the thread that waits in accept, which would else hold the port
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        for opened in self._sockets:
+            with suppress(OSError):  # wakes the thread that waits in accept, which would else hold the port
+                opened.shutdown(socket.SHUT_RDWR)
+            opened.close()
+
+
+def _greet(opened: socket.socket, greeting: bytes) -> None:
+    with suppress(OSError):  # closed
+        while True:
+            guest, _ = opened.accept()
+            with guest, suppress(OSError):
+                guest.sendall(greeting)
 
 
 def reach(address: str, port: int, greeting: str) -> str | None:

@@ -17,6 +17,8 @@ from dataclasses import asdict
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from dist_stilts.import_path import of_children
+
 RANK_SECONDS = 120.0
 """How long the small job may take, from its start to its end."""
 GRACE_SECONDS = 5.0
@@ -45,7 +47,7 @@ def run_ranks(
                 ranks.append(
                     subprocess.Popen(
                         command,
-                        env={**os.environ, **{name: str(number) for name, number in place.items()}, **meeting},
+                        env=of_children() | {name: str(number) for name, number in place.items()} | meeting,
                         stdin=subprocess.DEVNULL,
                         stdout=file,
                         stderr=file,

@@ -188,7 +188,7 @@ OF_PYTHON = (
 
 def explain(host: str, code: int, said: str) -> Lost:
     """Why a host gave no answer, from ssh's exit code and from what was printed."""
-    python = sys.executable
+    python = shlex.quote(sys.executable)
     if code == NO_FOLDER:
         return Lost(f"the folder {Path.cwd()} is missing there", "Start in a folder that all hosts share")
     if code == NO_PYTHON:

@@ -20,12 +20,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, UserError
+from dist_stilts.experiment.launch import gpus
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.layout import StudyFolder
+from dist_stilts.parallel.master import number
 from dist_stilts.report.progress import Progress, say
 from dist_stilts.study.progress import DONE, FAILED, READY, RUNNING
-from dist_stilts.study.supervise import Supervisor, Worker, gpus, workers_on
+from dist_stilts.study.supervise import Supervisor, Worker, workers_on
 
 if TYPE_CHECKING:
     from submitit.core.utils import DelayedSubmission
@@ -89,7 +91,7 @@ class ArrayTask:
         """
         import submitit
 
-        cores = int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) or os.cpu_count() or 1
+        cores = number(os.environ.get(name := "SLURM_CPUS_PER_TASK", "0"), name) or os.cpu_count() or 1
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // self.ranks)))
         try:
             if self.gpus and not gpus():
@@ -137,7 +139,7 @@ def parse_options(given: Sequence[str]) -> dict[str, str | bool]:
     for option in given:
         name, equals, value = option.removeprefix("--").partition("=")
         key = name.replace("-", "_")
-        if not re.fullmatch(r"[a-z]\w+", key) or (equals and not value):
+        if not re.fullmatch(r"[a-z]\w+", key) or (equals and not value) or "\n" in value:
             raise UserError(f"--slurm-option {option} is not KEY=VALUE", fix="As for sbatch: account=NAME, exclusive")
         if key in DECIDED:
             instead = f"Use {DECIDED[key]}" if DECIDED[key] else "Leave it out"
@@ -162,6 +164,8 @@ def submit(task: ArrayTask, request: Request, cluster: str = "slurm") -> list[st
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     folder = StudyFolder(folder_of(task.recipe).path).slurm
+    if "\n" in f"{folder}{request.partition}":  # a line of its own in the script would be a command
+        raise UserError("Slurm takes no name of several lines", where=folder, fix="Correct out=… or --partition")
     executor = submitit.AutoExecutor(folder, cluster=cluster, **{f"{cluster}_max_num_timeout": MOST_REQUEUES})
     cpus = request.options.get("cpus_per_task", str(CPUS_PER_RANK * request.ranks))
     executor.update_parameters(
@@ -175,6 +179,7 @@ def submit(task: ArrayTask, request: Request, cluster: str = "slurm") -> list[st
         slurm_array_parallelism=request.workers,
         slurm_signal_delay_s=SIGNAL_SECONDS,
         slurm_additional_parameters={"cpus_per_task": cpus, "requeue": True, **request.options},
+        slurm_setup=["export PYTHONSAFEPATH=1"],  # nothing is imported from the folder where sbatch was called
         # From 22.05 on, srun takes one core whatever sbatch was given, unless it is told itself.
         slurm_srun_args=[f"--cpus-per-task={cpus}"],
     )
@@ -199,7 +204,7 @@ def job_of(tasks: Sequence[str]) -> str:
 def is_queued(job: str) -> bool:
     """Whether any task of a job waits or runs; a Slurm that does not answer has not forgotten it."""
     command = ["squeue", "--noheader", "--jobs", job]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    asked = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     return bool(asked.stdout.strip()) if asked.returncode == 0 else "Invalid job id" not in asked.stderr
 
 

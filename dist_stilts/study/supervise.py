@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from dist_stilts.errors import EXIT_AGAIN, EXIT_FAILED, EXIT_INTERRUPTED, UserError
-from dist_stilts.experiment.launch import end, environment_of_ranks, launch_command, stop_as_by_ctrl_c
+from dist_stilts.experiment.launch import end, environment_of_ranks, gpus, launch_command, stop_as_by_ctrl_c
 from dist_stilts.experiment.plan import Run, folder_of
 from dist_stilts.experiment.run_config import Recipe
 from dist_stilts.layout import StudyFolder
@@ -59,16 +59,6 @@ class Worker:
             command = [sys.executable, "-m", "dist_stilts", *arguments]
             environment |= ALONE | ({"CUDA_VISIBLE_DEVICES": ",".join(self.devices)} if self.devices else {})
         self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-
-
-def gpus() -> list[str]:
-    """The numbers of this host's GPUs that may be used."""
-    import torch
-
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return (
-        [name for name in visible.split(",") if name] if visible else list(map(str, range(torch.cuda.device_count())))
-    )
 
 
 def default_workers(ranks: int) -> int:

@@ -6,6 +6,7 @@ for and what to do.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -148,5 +149,5 @@ def _snapshot(name: str, revision: str | None) -> Path:
     except Exception as error:  # many types, one fact and one remedy, as above
         raise UserError(
             f"cannot get the model '{name}' from the Hub ({type(error).__name__})",
-            fix=f"Run `hf download {name}` where there is a network, or give a local folder",
+            fix=f"Run `hf download {shlex.quote(name)}` where there is a network, or give a local folder",
         ) from error

@@ -27,6 +27,7 @@ from typing import Any, cast
 from dist_stilts.conventions import JsonObject, text_hash
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.names import check_name
+from dist_stilts.ranges import A_PATH, key, needed, one_of
 from dist_stilts.tasks.files import Where, require_new, shown
 from dist_stilts.tasks.own_files import (
     SPLITS,
@@ -60,10 +61,10 @@ _CODE = re.compile(r"[A-Za-z]+([-_][A-Za-z0-9]+)*")
 class OwnTask:
     """A task on the user's own files."""
 
-    family: str
+    family: str = needed(one_of(*FIELDS, *FILES))
     """sequence (one class), multilabel (any number of labels), regression (a number), choice, token, span or mlm; of
     retrieval: tatoeba (two aligned files), bucc (two sides and gold)."""
-    files: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Any] = key({}, A_PATH)
     """Split (train, dev, test) to file; `{lang}` in its name stands for the language. A data set of the Hub:
     `{hub: OWNER/NAME, config: NAME, split: NAME, revision: COMMIT}`, where `config` may have `{lang}` or be one for
     each language. tatoeba: [SOURCE, TARGET]; bucc: [SOURCE, TARGET, GOLD]."""
@@ -85,7 +86,7 @@ def own_spec(name: str, own: OwnTask) -> TaskSpec:
     """Return the task that an entry of a recipe describes; its folder is the data root itself.
 
     Raises:
-        UserError: unknown family, split, field or file format; no files; labels for a family that has none.
+        UserError: unknown split, field or file format; no files; labels for a family that has none.
     """
     where = f"own_tasks.{check_name(name, 'own_tasks')}"
     _check_languages(own, where)
@@ -121,9 +122,6 @@ def own_spec(name: str, own: OwnTask) -> TaskSpec:
 
 def _check_languages(own: OwnTask, where: str) -> None:
     for code in own.languages:
-        if code in ("True", "False"):
-            fix = "Quote the codes in the recipe: unquoted no is false in YAML"
-            raise UserError(f"'{code}' is no language", where=f"{where}.languages", fix=fix)
         if not _CODE.fullmatch(code):
             fix = "Write codes such as de, zh-Hant or sr_Latn"
             raise UserError(f"{shown(code)} is no language", where=f"{where}.languages", fix=fix)
@@ -132,8 +130,6 @@ def _check_languages(own: OwnTask, where: str) -> None:
 
 
 def _check(own: OwnTask, where: str) -> None:
-    if own.family not in FIELDS:
-        raise UserError(f"unknown family '{own.family}'", where=where, fix=nearest(own.family, (*FIELDS, *FILES)))
     check_files(own.files, where)
     _check_columns(own, f"{where}.columns")
     for file in local_files(own.files).values():

@@ -50,6 +50,9 @@ class Split:
     hi: int = 100
 
 
+A_SPLIT = "dev, dev[:60%], dev[60%:] or dev[50%:60%]"
+
+
 def parse_split(text: str) -> Split:
     """Read a split in the notation of ``datasets``, percentages only: ``dev``, ``dev[:60%]``, ``dev[50%:60%]``.
 
@@ -61,7 +64,7 @@ def parse_split(text: str) -> Split:
         split = Split(match["name"], int(match["lo"] or 0), int(match["hi"] or 100))
         if split.lo < split.hi <= 100:
             return split
-    raise UserError(f"bad split {shown(text)}", fix="Write dev, dev[:60%], dev[60%:] or dev[50%:60%]")
+    raise UserError(f"bad split {shown(text)}", fix=f"Write {A_SPLIT}")
 
 
 def in_slice(task: str, group: str, split: Split) -> bool:

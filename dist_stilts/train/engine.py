@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dist_stilts.errors import UserError, nearest
+from dist_stilts.errors import UserError, nearest, refused
 from dist_stilts.parallel.world import World
 from dist_stilts.private_names import require_engine, require_modules
 from dist_stilts.train.plan import BatchPlan, TrainConfig
@@ -34,13 +34,16 @@ FILLED_IN = (
     "gradient_clipping",
 )
 """Keys that follow from the recipe and the number of ranks."""
+DECIDED = ("optimizer", "scheduler")
+"""Keys that the recipe has in their place."""
+STAGES = (1, 2, 3)
 
 
 def deepspeed_config(name: str, config: TrainConfig, plan: BatchPlan) -> dict[str, Any]:
     """Read a file of ``ds_configs`` and fill in what follows from the recipe.
 
     Raises:
-        UserError: no such file, not JSON, or a key that the recipe decides is set to something else.
+        UserError: no such file, not JSON, nothing that DeepSpeed takes, or a key that the recipe decides.
     """
     path = Path(name)
     if path.suffix != ".json":
@@ -56,8 +59,9 @@ def deepspeed_config(name: str, config: TrainConfig, plan: BatchPlan) -> dict[st
         path = Path(str(known[name]))
     try:
         settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the DeepSpeed config: {error}", where=path) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"train.deepspeed: cannot read this config: {error}", where=path) from None
+    _check_keys(settings, path)
     # DeepSpeed wants a product here. How many micro-batches a step has is the loop's business: it follows from tokens.
     values = (plan.rows_per_rank * plan.ranks, plan.rows_per_rank, 1, config.max_grad_norm)
     ours = {**dict(zip(FILLED_IN, values, strict=True)), "steps_per_print": 10**9}
@@ -66,7 +70,34 @@ def deepspeed_config(name: str, config: TrainConfig, plan: BatchPlan) -> dict[st
             raise UserError(
                 f"'{key}' is {settings[key]} here, but the recipe leads to {value}", where=path, fix="Leave it out"
             )
+    if name == str(path):
+        _check_by_deepspeed({**settings, **ours}, path)
     return {**settings, **ours}
+
+
+def _check_keys(settings: Any, path: Path) -> None:
+    """UserError for what is no config of the kind that is trained with here."""
+    if not isinstance(settings, dict):
+        raise UserError("a DeepSpeed config is an object of keys and values", where=path)
+    if decided := [key for key in DECIDED if key in settings]:
+        raise UserError(f"'{decided[0]}' is decided by the recipe's `train`", where=path, fix="Leave it out")
+    zero = settings.get("zero_optimization")
+    if not isinstance(zero, dict) or zero.get("stage") not in STAGES or isinstance(zero["stage"], bool):
+        raise UserError("'zero_optimization' has no stage of 1, 2 or 3", where=path, fix='Write {"stage": 2} there')
+
+
+def _check_by_deepspeed(settings: dict[str, Any], path: Path) -> None:
+    """UserError if DeepSpeed does not take a config: it raises many types. Numbers of ranks are not its to check."""
+    from deepspeed.runtime.config import DeepSpeedConfig
+    from deepspeed.utils import logger
+
+    logger.setLevel(logging.ERROR)
+    alone = {key: value for key, value in settings.items() if key != "train_batch_size"}
+    try:
+        with redirect_stdout(None):
+            DeepSpeedConfig(alone)
+    except Exception as error:
+        raise refused("DeepSpeed does not take this config", path, error) from None
 
 
 def start_engine(model: nn.Module, settings: dict[str, Any], config: TrainConfig, world: World) -> Any:

@@ -4,75 +4,78 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from dist_stilts.data.mixture import left_by, probabilities
-from dist_stilts.errors import UserError, nearest
+from dist_stilts.data.mixture import SAMPLERS, left_by, probabilities
+from dist_stilts.errors import UserError
+from dist_stilts.ranges import A_PATH, above, at_least, between, key, one_of
 
 AUTO = "auto"
+MOST_STEPS = 10**8
+"""Of a phase: the plan of one holds a number or two for each."""
 
 
 @dataclass
 class TrainConfig:
     """How a phase trains. The defaults are the released settings of Phang et al. 2020 (jiant's XTREME scripts)."""
 
-    batch_size: int = 32
+    batch_size: int = key(32, at_least(1))
     """Rows per optimiser step, all ranks and accumulation together."""
-    max_micro_tokens: int | str = 16384
+    max_micro_tokens: int | str = key(16384, at_least(1, AUTO))
     """Most tokens that one rank takes through the model at once (with their padding, for encoders that need it);
     accumulation follows. `auto` = as many as fit."""
-    epochs: float = 2.0
+    epochs: float = key(2.0, above(0))
     """Passes over the training rows (of all tasks together; the steps of tasks with a `share` come on top)."""
-    steps: int | None = None
+    steps: int | None = key(None, between(1, MOST_STEPS))
     """Optimiser steps; given, it replaces `epochs`."""
-    max_steps: int | None = None
+    max_steps: int | None = key(None, at_least(1))
     """Upper bound on the steps that `epochs` leads to."""
     checkpoint_activations: bool = False
     """Compute each block's activations again in the backward pass: less memory, about a third more time."""
-    learning_rate: float = 1e-5
+    learning_rate: float = key(1e-5, between(0, 1, above=True))
     """Peak learning rate."""
-    schedule: str = "linear"
+    schedule: str = key("linear", one_of("linear", "cosine", "constant"))
     """Decay after warm-up: `linear` or `cosine` to zero, or `constant`."""
-    warmup: float = 0.1
+    warmup: float = key(0.1, between(0, 1))
     """Share of the steps over which the learning rate rises from zero."""
-    weight_decay: float = 0.01
+    weight_decay: float = key(0.01, between(0, 1))
     """AdamW's weight decay; none on biases and layer norms."""
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    betas: list[float] = key([0.9, 0.999], between(0, 1, below=True, fewest=2, many=2))
     """AdamW's decay rates of the running means of gradients and of their squares."""
-    eps: float = 1e-8
+    eps: float = key(1e-8, between(0, 1, above=True))
     """AdamW's epsilon, which is added to the root of the squares' mean."""
-    max_grad_norm: float = 1.0
+    max_grad_norm: float = key(1.0, at_least(0))
     """Clip once per optimiser step; 0 = never."""
-    mlm_rate: float = 0.15
+    mlm_rate: float = key(0.15, between(0, 1, above=True, below=True))
     """Share of the tokens that masked language modelling predicts."""
-    task_sampling: str = "proportional"
+    task_sampling: str = key("proportional", one_of(*SAMPLERS))
     """Several tasks: `proportional` to their rows, by `temperature`, or `uniform`; a task's own `share` goes before."""
-    temperature: float = 2.0
+    temperature: float = key(2.0, above(0))
     """Of `task_sampling: temperature`: a task of n rows is drawn in proportion to n ** (1 / temperature)."""
-    cap: int | None = None
+    cap: int | None = key(None, at_least(1))
     """Several tasks: each counts as at most so many rows when tasks are drawn."""
-    deepspeed: str = "zero2_bf16"
+    deepspeed: str = key("zero2_bf16", A_PATH)
     """A file of ds_configs, or a path to your own."""
-    log_every: int = 10
+    log_every: int = key(10, at_least(1))
     """Steps between lines of metrics.jsonl."""
-    save_every: int = 500
+    save_every: int = key(500, at_least(0))
     """Steps between checkpoints; 0 = none."""
-    keep: int = 2
+    keep: int = key(2, at_least(1))
     """Newest checkpoints that stay on disk."""
-    evaluate_every: int = 0
+    evaluate_every: int = key(0, at_least(0))
     """Steps between scores on English dev; 0 = only before the first step and after the last."""
-    select: str = "last"
+    select: str = key("last", one_of("last", "best", "average"))
     """Which weights the phase exports: the `last`, the `best` on English dev, or the `average` of several (Schmidt et
     al. 2023)."""
-    averaged: int = 10
+    averaged: int = key(10, at_least(1))
     """How many, evenly spaced over the steps, `select: average` averages."""
-    patience: int = 0
+    patience: int = key(0, at_least(0))
     """Stop after so many dev scores in a row that are no better than the best; 0 = never."""
-    max_skipped: int = 5
+    max_skipped: int = key(5, at_least(0))
     """Optimiser steps that may be left out because the loss or its gradient is not finite; one more ends the run."""
-    restarts: int = 0
+    restarts: int = key(0, at_least(0))
     """How often a degenerate run (stuck at chance, one predicted class) is trained again with another seed."""
 
 
@@ -80,14 +83,6 @@ SAME_TRAINING = dict.fromkeys(("zero1_bf16", "zero2_offload_bf16", "zero3_bf16")
 """Values of ``deepspeed`` that differ in where state lies, not in what is trained: a run may go on at another."""
 OPERATIONAL = ("log_every", "save_every", "keep", "max_micro_tokens", "checkpoint_activations", "max_skipped")
 """Settings that change no weight to speak of, and so are not part of a run's identity."""
-
-
-CHOICES = {"schedule": ("linear", "cosine", "constant"), "select": ("last", "best", "average")}
-LEAST = {
-    **dict.fromkeys(("batch_size", "max_micro_tokens", "steps", "max_steps", "cap", "averaged"), 1),
-    "keep": 1,  # with none kept, saving a checkpoint would delete the only good one
-    **dict.fromkeys(("patience", "max_skipped", "restarts"), 0),
-}
 
 
 @dataclass(frozen=True)
@@ -127,9 +122,8 @@ def derive(config: TrainConfig, sizes: Sequence[int], ranks: int, shares: Sequen
         shares: see :func:`task_probabilities`.
 
     Raises:
-        UserError: more ranks than rows; settings without meaning, or that contradict each other.
+        UserError: more ranks than rows; more steps than anyone waits for; settings that contradict each other.
     """
-    _check(config)
     if ranks > config.batch_size:
         raise UserError(
             f"train.batch_size={config.batch_size} leaves some of {ranks} ranks without a row",
@@ -147,35 +141,16 @@ def task_probabilities(config: TrainConfig, sizes: Sequence[int], shares: Sequen
     )
 
 
-def _check(config: TrainConfig) -> None:
-    """Refuse settings without meaning.
-
-    Raises:
-        UserError: the first that has none.
-    """
-    for name, known in CHOICES.items():
-        if (value := getattr(config, name)) not in known:
-            raise UserError(f"unknown train.{name} '{value}'", fix=nearest(value, known))
-    if isinstance(config.max_micro_tokens, str) and config.max_micro_tokens != AUTO:
-        raise UserError(f"train.max_micro_tokens '{config.max_micro_tokens}' is no number", fix=f"Or use {AUTO}")
-    for name, least in LEAST.items():
-        value = getattr(config, name)
-        if value not in (None, AUTO) and value < least:
-            raise UserError(f"train.{name}={value} is too low", fix=f"Use {least} or more")
-    if not 0 <= config.warmup <= 1:
-        raise UserError(f"train.warmup={config.warmup} is no share of the steps", fix="Use 0 to 1")
-    if not config.epochs > 0:
-        raise UserError(f"train.epochs={config.epochs} is not above 0")
-
-
 def _steps(config: TrainConfig, sizes: Sequence[int], shares: Sequence[float | None]) -> int:
     """Steps in which the tasks without a share of their own have their epochs; those with one come on top."""
     fixed = list(shares) or [None] * len(sizes)
     counted = [min(size, config.cap or size) for size in sizes]
     own = [rows for rows, share in zip(counted, fixed, strict=True) if share is None]
     needed = sum(own or counted) * config.epochs / config.batch_size / (left_by(fixed) or 1)
-    steps = max(1, math.ceil(round(needed, 6)))  # 1 - 0.9 is less than 0.1, and no reason for another step
-    return min(steps, config.max_steps or steps)
+    needed = min(needed, config.max_steps or needed)
+    if needed > MOST_STEPS:
+        raise UserError(f"train.epochs={config.epochs:g} are {needed:.3g} steps", fix=f"At most {MOST_STEPS:,} are")
+    return max(1, math.ceil(round(needed, 6)))  # 1 - 0.9 is less than 0.1, and no reason for another step
 
 
 def learning_rate(config: TrainConfig, plan: BatchPlan, step: int) -> float:

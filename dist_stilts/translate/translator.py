@@ -14,6 +14,7 @@ import torch
 
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import EXIT_FAILED, UserError
+from dist_stilts.model.folders import check_tokenizer, examine
 from dist_stilts.translate.languages import known, require_known
 from dist_stilts.translate.parts import Translation
 
@@ -103,9 +104,13 @@ def load_translator(folder: Path, beams: int, max_length: int, device: torch.dev
     logging.disable_progress_bar()
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     # transformers raises many types for what is wrong in a folder; to the user they are one fact with one remedy.
+    examine(folder, translates=True)
+    check_tokenizer(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder))
-        model, info = AutoModelForSeq2SeqLM.from_pretrained(str(folder), dtype=dtype, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+        model, info = AutoModelForSeq2SeqLM.from_pretrained(
+            str(folder), trust_remote_code=False, dtype=dtype, output_loading_info=True
+        )
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UserError(

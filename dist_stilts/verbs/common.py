@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,16 @@ from dist_stilts.parallel.launchers import own_rank
 from dist_stilts.report.progress import say
 from dist_stilts.verbs import complete
 
-__all__ = ["Json", "Overrides", "RecipeName", "completed_by", "load_recipe", "say", "show_version"]
+__all__ = [
+    "Json",
+    "Overrides",
+    "RecipeName",
+    "check_options",
+    "completed_by",
+    "load_recipe",
+    "say",
+    "show_version",
+]
 
 if TYPE_CHECKING:
     from dist_stilts.experiment.run_config import Recipe
@@ -91,6 +100,21 @@ def _say_what_is_left_alone(recipe: Recipe, stem: str) -> None:
             f"note: the runs of this recipe go to {folder}, as its name says; those in {older}, where older versions "
             f"put them, are left alone: name={stem} goes on with them"
         )
+
+
+def check_options(*configs: Any, **named: str) -> None:
+    """UserError for what the keys of some configs do not allow, by the names that options have.
+
+    Args:
+        named: key to option, where that is not the key's own last name.
+    """
+    from dist_stilts.ranges import check
+
+    def option(key: str) -> str:
+        return f"--{named.get(key.replace('.', '_'), key.rpartition('.')[2]).replace('_', '-')}"
+
+    for config in configs:
+        check(config, option)
 
 
 @contextmanager

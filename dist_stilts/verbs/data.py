@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.ranges import MOST, MOST_SEED, SCALE
 from dist_stilts.verbs import complete
 from dist_stilts.verbs.common import Json, Overrides, RecipeName, load_recipe, say
 
@@ -80,9 +81,12 @@ def _address(hub: HubSource) -> str:
 
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
-    seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Another seed, another world.")] = 0,
     placebo: Annotated[bool, typer.Option(help="All languages share English grammar: a negative control.")] = False,
-    scale: Annotated[float, typer.Option(help="Share of the default numbers of rows.")] = 1.0,
+    scale: Annotated[
+        float,
+        typer.Option(min=SCALE.least, max=SCALE.most, help="Share of the default numbers of rows."),
+    ] = 1.0,
 ) -> None:
     """Write a simulated multilingual world in the public file formats. Example: `dist-stilts simulate --out world`"""
     from dist_stilts.simulate import write_world
@@ -96,6 +100,7 @@ def simulate(
 
 def prepare(recipe: RecipeName, overrides: Overrides = None, as_json: Json = False) -> None:
     """Tokenise all that a recipe trains on and scores, without GPUs. Example: `dist-stilts prepare quickstart`"""
+    from dist_stilts.experiment.check import check_settings
     from dist_stilts.experiment.execute import make_world, require_out
     from dist_stilts.experiment.plan import expand, folder_of
     from dist_stilts.experiment.training_data import prepare_all, recipe_tokenizer
@@ -104,6 +109,7 @@ def prepare(recipe: RecipeName, overrides: Overrides = None, as_json: Json = Fal
 
     config = load_recipe(recipe, overrides)
     runs = expand(config)
+    check_settings(config, runs, ranks=1)
     require_out(config)
     make_world(config)
     done = list(prepare_all(runs, config, recipe_tokenizer(config), bar()).values())
@@ -119,10 +125,10 @@ def translate(
     out: Annotated[Path | None, typer.Option(help="Data folder to write to; default: --data.")] = None,
     split: Annotated[str, typer.Option(help="Split or slice.")] = "train",
     revision: Annotated[str | None, typer.Option(help="The model's revision on the Hub.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Translate the first rows only.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pieces of text per rank and forward pass.")] = 16,
-    beams: Annotated[int, typer.Option(min=1, help="1 is greedy.")] = 1,
-    max_length: Annotated[int, typer.Option(min=8, help="Most tokens per piece of text.")] = 256,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="Translate the first rows only.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, max=MOST, help="Pieces of text per rank and forward pass.")] = 16,
+    beams: Annotated[int, typer.Option(min=1, max=MOST, help="1 is greedy.")] = 1,
+    max_length: Annotated[int, typer.Option(min=8, max=MOST, help="Most tokens per piece of text.")] = 256,
 ) -> None:
     """Make a machine-translated training set, which a recipe chooses by `languages: [en, de]`; again = continue.
 

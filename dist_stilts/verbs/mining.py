@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dist_stilts.verbs.common import Json, say
+from dist_stilts.verbs.common import Json, check_options, say
 
 _encoding = partial(typer.Option, rich_help_panel="Encoding")
 _search = partial(typer.Option, rich_help_panel="Search")
@@ -31,7 +31,7 @@ Pooling = Annotated[str, _encoding(help="From tokens to a sentence: mean or cls.
 SpecialTokens = Annotated[
     bool, _encoding("--special-tokens/--no-special-tokens", help="Whether the mean takes in the special tokens.")
 ]
-MaxLength = Annotated[int, _encoding(min=3, help="Most tokens per sentence; the rest is not read.")]
+MaxLength = Annotated[int, _encoding(help="Most tokens per sentence; the rest is not read.")]
 BATCH_TOKENS = "Tokens per rank and forward pass. Default: 2048 on a CPU, 16384 on a GPU."
 BatchTokens = Annotated[int | None, _encoding(help=BATCH_TOKENS, show_default=False)]
 Dtype = Annotated[str, _encoding(help="float32, bfloat16 or auto: bfloat16 on GPUs.")]
@@ -77,6 +77,8 @@ def mine(
     """
     from dist_stilts.evaluate.mine import Request, mine_files
     from dist_stilts.evaluate.retrieval import RetrievalConfig
+    from dist_stilts.evaluate.suite import EvaluationConfig
+    from dist_stilts.experiment.run_config import DataConfig
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import started
     from dist_stilts.report.mining import summary_lines
@@ -94,6 +96,7 @@ def mine(
         batch_tokens=batch_tokens,
         memory=memory,
     )
+    check_options(DataConfig(max_length=max_length), EvaluationConfig(dtype=dtype, retrieval=retrieval))
     request = Request(source, target, model, out, gold, ids, threshold, retrieval, max_length, dtype, cache)
     with started() as world, preemption.listening():
         summary = mine_files(request, world, bar(not world.is_main))

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
-from dist_stilts.verbs.common import Json, say
+from dist_stilts.ranges import MOST
+from dist_stilts.verbs.common import Json, check_options, say
 from dist_stilts.writing import stream_of
 
 _reading = partial(typer.Option, rich_help_panel="Reading")
@@ -32,20 +33,21 @@ ColumnNames = Annotated[list[str] | None, _reading("--columns", help=COLUMNS, sh
 FORMAT = "csv, tsv, jsonl, parquet, text, conll or conllu, where the name does not tell."
 Format = Annotated[str | None, _reading("--format", help=FORMAT, show_default=False)]
 MAX_LENGTH = "Most tokens per row. Default: what the model was made for; of questions, 384 per window."
-MaxLength = Annotated[int | None, _reading(min=8, help=MAX_LENGTH, show_default=False)]
-Stride = Annotated[int, _reading(min=1, help="Question answering: tokens from window to window.")]
+MaxLength = Annotated[int | None, _reading(min=8, max=MOST, help=MAX_LENGTH, show_default=False)]
+Stride = Annotated[int, _reading(min=1, max=MOST, help="Question answering: tokens from window to window.")]
 TOP = "Only the K likeliest labels, best first; of questions, K answers. Default: all labels, one answer."
-Top = Annotated[int | None, _writing(metavar="K", min=1, help=TOP, show_default=False)]
+Top = Annotated[int | None, _writing(metavar="K", min=1, max=MOST, help=TOP, show_default=False)]
 Logits = Annotated[bool, _writing("--logits", help="The raw outputs, too.")]
 Threshold = Annotated[
-    float, _writing(min=0, max=1, help="Several labels per row: least probability of one that is given.")
+    float,
+    _writing(min=0, max=1, help="Several labels per row: least probability of one that is given."),
 ]
 NoAnswer = Annotated[bool, _writing("--no-answer", help="Questions may have no answer in their context.")]
 Overwrite = Annotated[bool, _writing("--overwrite", help="Overwrite a file of other predictions.")]
 BATCH_TOKENS = "Tokens per rank and forward pass. Default: 2048 on a CPU, 16384 on a GPU."
-BatchTokens = Annotated[int | None, typer.Option(min=1, help=BATCH_TOKENS, show_default=False)]
+BatchTokens = Annotated[int | None, typer.Option(min=1, max=MOST, help=BATCH_TOKENS, show_default=False)]
 BATCH_SIZE = "Most rows per rank and forward pass. Default: as many as --batch-tokens lets in."
-BatchSize = Annotated[int | None, typer.Option(min=1, help=BATCH_SIZE, show_default=False)]
+BatchSize = Annotated[int | None, typer.Option(min=1, max=MOST, help=BATCH_SIZE, show_default=False)]
 Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or auto: bfloat16 on GPUs.")]
 
 
@@ -78,6 +80,7 @@ def predict(
     """
     from dist_stilts.apply.job import Request, predict_files
     from dist_stilts.apply.predictions import Wish
+    from dist_stilts.evaluate.suite import EvaluationConfig
     from dist_stilts.model.fine_tuned import open_model
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import started
@@ -85,6 +88,7 @@ def predict(
 
     if stream_of(out) == 1 and as_json:
         raise UserError("--json: standard output has the predictions", fix="Leave it out, or name a file with --out")
+    check_options(EvaluationConfig(dtype=dtype))
     request = Request(
         model,
         inputs,

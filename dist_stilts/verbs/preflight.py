@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dist_stilts.errors import EXIT_FAILED, UserError, nearest
+from dist_stilts.import_path import of_children
 from dist_stilts.verbs.common import Json, say
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _over_ssh(hostfile: Path, out: Path, as_json: bool) -> None:
         sets, found = read_environment(path)
         assignments |= sets
         about_files += found
-    with closing(OverSsh(hosts, passed_on(os.environ, Path.cwd(), assignments))) as way:
+    with closing(OverSsh(hosts, passed_on(of_children(), assignments))) as way:
         examination = _examined(way, out, here=os.environ, known=about_files)
     _finish(examination, as_json)
 

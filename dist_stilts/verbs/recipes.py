@@ -60,7 +60,10 @@ def show(recipe: RecipeName) -> None:
 def keys(
     prefix: Annotated[str, typer.Argument(metavar="[KEY]", help="Only this key or section, such as train.")] = "",
 ) -> None:
-    """Print every key of a recipe with its type, default and meaning. Example: `dist-stilts recipes keys train`"""
+    """Print every key of a recipe with its type, range, default and meaning.
+
+    Example: `dist-stilts recipes keys train`
+    """
     from dist_stilts.errors import nearest
     from dist_stilts.experiment.run_config import Recipe
     from dist_stilts.recipe_keys import Key, sections
@@ -73,7 +76,7 @@ def keys(
 
     def line(key: Key) -> str:
         default = "needed" if key.default is None else f"default {key.default}" if key.default else ""
-        return f"{key.path}  ({', '.join(filter(None, (key.kind, default)))})\n    {key.meaning}"
+        return f"{key.path}  ({'; '.join(filter(None, (key.kind, key.allowed, default)))})\n    {key.meaning}"
 
     print("\n".join(map(line, wanted)))
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.ranges import MOST
 from dist_stilts.verbs import complete
-from dist_stilts.verbs.common import Json, completed_by, say
+from dist_stilts.verbs.common import Json, check_options, completed_by, say
 
 if TYPE_CHECKING:
     from dist_stilts.layout import RunFolder, ScoresFolder
@@ -76,14 +77,13 @@ def evaluate(
     from dist_stilts.evaluate.retrieval import RetrievalConfig
     from dist_stilts.evaluate.suite import EvalTask, EvaluationConfig, Job, prepare_job
     from dist_stilts.evaluate.suite import evaluate as score_all
+    from dist_stilts.experiment.run_config import DataConfig
     from dist_stilts.experiment.status import versions
     from dist_stilts.families.encoding import QaLengths
-    from dist_stilts.layout import ScoresFolder
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import started
     from dist_stilts.report.lists import preparation
     from dist_stilts.report.progress import bar
-    from dist_stilts.writing import require_room
 
     names = _names(tasks, pairs)
     how = EvalTask() if pairs else EvalTask([split], languages.split(","))
@@ -93,19 +93,20 @@ def evaluate(
     retrieval = RetrievalConfig(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
     )
-    folder = ScoresFolder(out)
-    require_room(folder)
+    scoring, qa = EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval), QaLengths(window, stride)
+    check_options(DataConfig(max_length=max_length, qa=qa), how, scoring, qa_max_length="window", splits="split")
+    folder = _folder(out)
     job = Job(
         model,
         dict.fromkeys(names, how),
-        EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval),
+        scoring,
         data,
         folder.prepared,
         max_length,
         folder.results,
         folder.predictions,
         folder.embeddings,
-        qa=QaLengths(window, stride),
+        qa=qa,
         versions=versions(),
         revision=revision,
         labels=labels or "",
@@ -118,6 +119,16 @@ def evaluate(
         records = score_all(job, world, bar(not world.is_main))
     if world.is_main:
         _present(records, folder, as_json)
+
+
+def _folder(out: Path) -> ScoresFolder:
+    """Where scores go; UserError if they cannot."""
+    from dist_stilts.layout import ScoresFolder
+    from dist_stilts.writing import require_room
+
+    folder = ScoresFolder(out)
+    require_room(folder)
+    return folder
 
 
 def _names(tasks: str | None, pairs: tuple[Path, Path] | None) -> list[str]:
@@ -186,7 +197,8 @@ def table(
     ] = False,
     zero_shot: Annotated[bool, typer.Option("--zero-shot", help="Deltas: leave English out of the means.")] = False,
     size: Annotated[
-        int | None, typer.Option(help="Deltas: examples of the intermediate phases; default: the most.")
+        int | None,
+        typer.Option(min=0, max=MOST, help="Deltas: examples of the intermediate phases; default: the most."),
     ] = None,
 ) -> None:
     """Print the scores of runs as tables.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dist_stilts.errors import EXIT_FAILED, UserError
+from dist_stilts.ranges import MOST
 from dist_stilts.verbs.common import Json, Overrides, RecipeName, completed_by, load_recipe, say
 from dist_stilts.verbs.rehearsal import DryRun, Verbose, check_verbose, rehearse
 
@@ -28,11 +29,14 @@ study = typer.Typer(
     help="Vary the size of the English data, the choice of rows and the seed of a recipe (its section `study`), and "
     "ask for whom gains diminish.\n\nStart with: `dist-stilts study plan quickstart_study`",
 )
-Ranks = Annotated[int | None, typer.Option(help="Processes per run; default: the recipe's, or 1.")]
+Ranks = Annotated[int | None, typer.Option(min=1, max=MOST, help="Processes per run; default: the recipe's, or 1.")]
 Workers = Annotated[
-    int | None, typer.Option(help="Runs at the same time on this host; default: as many as its GPUs or cores allow.")
+    int | None,
+    typer.Option(
+        min=1, max=MOST, help="Runs at the same time on this host; default: as many as its GPUs or cores allow."
+    ),
 ]
-SLURM = "Slurm"
+SLURM, MOST_HOURS = "Slurm", 24 * 365
 Slurm = Annotated[
     bool, typer.Option("--slurm", help="Let a job array of --workers tasks do it.", rich_help_panel=SLURM)
 ]
@@ -42,6 +46,7 @@ Hours = Annotated[
     float | None,
     typer.Option(
         min=0.1,
+        max=MOST_HOURS,
         help="Time limit of a task, 24 by default; then it saves, queues again and goes on.",
         rich_help_panel=SLURM,
     ),

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from dist_stilts.errors import UserError
+from dist_stilts.ranges import MOST
 from dist_stilts.verbs.common import Overrides, RecipeName, completed_by, load_recipe, say
 from dist_stilts.verbs.rehearsal import DryRun, Verbose, check_verbose, rehearse
 
@@ -61,9 +62,11 @@ def train(
 def run(
     recipe: RecipeName,
     overrides: Overrides = None,
-    ranks: Annotated[int | None, typer.Option(help="Processes; default: one per GPU, or 2 without GPUs.")] = None,
+    ranks: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Processes; default: one per GPU, or 2 without GPUs.")
+    ] = None,
     phase: Annotated[str, typer.Option(help="Only this phase or run, and what it starts from.")] = "all",
-    port: Annotated[int | None, typer.Option(help="Master port; default: a free one.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Master port; default: a free one.")] = None,
     hostfile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Run on the hosts in it, over ssh: a line each, NAME slots=N.")
     ] = None,
@@ -102,13 +105,15 @@ def run(
         execute.prepare_data(config, left)
         if code := launch(config, recipe, overrides or [], ranks, port, phase, hostfile):
             raise typer.Exit(code)
-    command = " ".join(["dist-stilts", *sys.argv[1:]])
+    command = shlex.join(["dist-stilts", *sys.argv[1:]])
     tables, files = execute.finish(config, command)
     show(tables)
     took = f"done in {time.monotonic() - started:.0f} s" if left else "nothing to do: every run is done"
     say("\n".join([took, *(f"{name} {file}" for name, file in zip(("table:", "page: "), files, strict=False))]))
-    say(f"next:  tensorboard --logdir {folder_of(config).path}")
-    say(f"       dist-stilts run {recipe} name={config.name}-seed{config.seed + 1} seed={config.seed + 1}")
+    say(f"next:  {shlex.join(['tensorboard', '--logdir', str(folder_of(config).path)])}")
+    others = [given for given in overrides or [] if not given.startswith(("name=", "seed="))]
+    again = [f"name={config.name}-seed{config.seed + 1}", f"seed={config.seed + 1}"]
+    say(f"       {shlex.join(['dist-stilts', 'run', recipe, *others, *again])}")
 
 
 def slots_of(hostfile: Path, ranks: int | None) -> int:

@@ -36,8 +36,7 @@ def world(cli: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def real(world: Path, tiny: Path, tmp_path: Path) -> tuple[str, ...]:
     """Arguments of a recipe that reads a copy of the world as if it were anyone's data."""
-    shutil.copytree(world, tmp_path / "data")
-    (tmp_path / "data" / "COMPLETE").unlink()
+    shutil.copytree(world, tmp_path / "data", ignore=shutil.ignore_patterns("COMPLETE"))
     return (
         str(tiny),
         f"out={tmp_path / 'runs'}",
@@ -103,7 +102,7 @@ def change_weights(model: Path, finished: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"), [(lose_tokenizer, "no tokenizer"), (change_weights, "not the parent's weights")]
+    ("spoil", "said"), [(lose_tokenizer, "no tokenizer"), (change_weights, "damaged, or changed since it was exported")]
 )
 def test_a_model_folder_that_is_not_what_it_says_is_refused(
     refused: Callable, finished: Path, world: Path, tmp_path: Path, spoil: Callable, said: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from warm_ranks import Ranks
+
+from dist_stilts import checksums
 
 
 def export_encoder(folder: Path, spoil: Callable[[nn.Module], None] = lambda encoder: None) -> Path:
@@ -155,6 +159,8 @@ def test_a_killed_run_goes_on_where_it_stopped(cli: Callable[..., Any], model: P
         file.readline()  # NumPy's header
         file.seek(file.tell())
         file.write(marked)
+    del record["parts"]  # else the change would be noticed
+    records[0].write_text(json.dumps(checksums.sealed(record)))
     done = cli(*command)
     assert done.returncode == 0, done.stderr
     assert np.load(records[0].with_suffix(".npy"))[0].tobytes() == marked
@@ -246,9 +252,12 @@ def test_a_folder_that_is_no_encoder_is_named(
 
 
 def test_embeddings_that_are_no_numbers_are_refused(
-    mine: Callable[..., Any], corpus: dict[str, Path], tmp_path: Path
+    mine: Callable[..., Any], corpus: dict[str, Path], model: Path, tmp_path: Path
 ) -> None:
-    def spoil(encoder: nn.Module) -> None:
-        nn.init.constant_(encoder.get_input_embeddings().weight, torch.nan)  # type: ignore[operator]
-
-    assert "hold NaN" in refused(mine("--model", str(export_encoder(tmp_path / "spoilt", spoil))))
+    spoilt = shutil.copytree(model, tmp_path / "spoilt")
+    (spoilt / "provenance.json").unlink()  # it would be no longer what was exported
+    tensors = load_file(spoilt / "model.safetensors")
+    nothing = {name: torch.full_like(tensor, torch.nan) for name, tensor in tensors.items()}
+    save_file(nothing, spoilt / "model.safetensors", {"format": "pt"})
+    assert f"{spoilt}: " in (said := refused(mine("--model", str(spoilt))))
+    assert "hold NaN" in said

@@ -67,6 +67,8 @@ class Scripted:
 
     def __init__(self, tokenizer: Any, script: Mapping[Segments, list[int]]) -> None:
         self.tokenizer, self.script = tokenizer, script
+        words = SimpleNamespace(num_embeddings=len(tokenizer))
+        self.encoder = SimpleNamespace(get_input_embeddings=lambda: words)
         self.heads = defaultdict(lambda: SimpleNamespace(names=()))  # of whatever task, with the task's own labels
 
     def eval(self) -> None:

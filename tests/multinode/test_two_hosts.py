@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from one_job import BIN, environment
 from two_hosts import ADDRESSES, CARD, NAMES, TwoHosts, wait_until_gone
 
+from dist_stilts.experiment.launch import launch_command
 from dist_stilts.parallel.network import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -20,26 +22,31 @@ SILENCE = 10
 """Seconds for which a rank may be silent in these tests; by default it is a minute."""
 SECONDS_TO_END = 75.0
 """Within which nothing runs on either host any more, at that silence: it, a sixth of it, ssh's own patience."""
+ODD = "R&D; $(touch pwned) `touch pwned` 'x' %h dir"
 HOSTFILE = "".join(f"{name} slots=1\n" for name in NAMES)
 
 
 @pytest.fixture
-def started(quiet: TwoHosts, tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
-    """``started(job, hostfile=)``: the deepspeed launcher on the first host, over both."""
+def started(quiet: TwoHosts, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """``started(job)``: the deepspeed launcher on the first host, over both, in a folder of an odd name."""
+    folder = tmp_path / ODD
+    folder.mkdir()
+    (folder / "torch.py").write_text("open('imported', 'w')")
     patience = {"DIST_STILTS_SILENCE_SECONDS": str(SILENCE), "DIST_STILTS_START_SECONDS": "20"}
     to_hosts = {**patience, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu", "HF_HUB_OFFLINE": "1"}
     to_hosts["PATH"] = environment()["PATH"]
-    (tmp_path / ".deepspeed_env").write_text("".join(f"{name}={value}\n" for name, value in to_hosts.items()))
+    (folder / ".deepspeed_env").write_text("".join(f"{name}={value}\n" for name, value in to_hosts.items()))
     keep_alive = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 
-    def start(job: Any, hostfile: str = HOSTFILE) -> subprocess.Popen[bytes]:
-        (tmp_path / "hostfile").write_text(hostfile)
-        command = [str(BIN / "deepspeed"), "--hostfile", str(tmp_path / "hostfile"), "--master_addr", ADDRESSES[0]]
-        command += ["--master_port", str(free_port()), "--no_local_rank", "--module", "dist_stilts", *job.arguments]
-        env = environment(**patience, PDSH_SSH_ARGS_APPEND=keep_alive)
-        return quiet.start(NAMES[0], *command, env=env, log=tmp_path / "log", cwd=tmp_path)
+    def start(job: Any) -> subprocess.Popen[bytes]:
+        (folder / "hostfile").write_text(HOSTFILE)
+        with contextlib.chdir(folder):
+            command = launch_command(job.arguments, 2, free_port(), hostfile=Path("hostfile"))
+        env = environment(**patience, PDSH_SSH_ARGS_APPEND=keep_alive, PYTHONSAFEPATH="1")
+        return quiet.start(NAMES[0], *command, env=env, log=tmp_path / "log", cwd=folder)
 
-    return start
+    yield start
+    assert not [*tmp_path.rglob("pwned"), *tmp_path.rglob("imported")]
 
 
 def said(tmp_path: Path) -> str:

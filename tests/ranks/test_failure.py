@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(400)
 World = list[dict[str, Any]]
 SLOW = {"once": ["zero2_bf16", "zero1_bf16", "zero3_bf16", "zero2_offload_bf16"], "gradient": ["zero2_fp32"]}
 CASES = {
-    "default": ("loss zero2_bf16", "gradient zero2_bf16", "always zero2_bf16", "once zero2_fp32"),
+    "default": ("loss zero2_bf16", "gradient zero2_bf16", "always zero2_bf16", "once zero2_fp32", "weights zero2_bf16"),
     "slow": tuple(f"{what} {config}" for what, configs in SLOW.items() for config in configs),
 }
 
@@ -39,6 +39,13 @@ def test_what_is_not_finite_ends_every_rank_before_anything_is_saved(failed: Cal
     """A step with such a gradient the engine leaves out in silence: the run would count steps that it never took."""
     for ended in failed(case):
         assert "not finite at step 1" in ended["message"]
+        assert ended["code"] == EXIT_FAILED
+        assert ended["checkpoints"] == []
+
+
+def test_weights_that_are_not_finite_are_saved_by_no_rank(failed: Callable[[str], World]) -> None:
+    for ended in failed("weights zero2_bf16"):
+        assert "the weights are not finite after step 1 (first: " in ended["message"]
         assert ended["code"] == EXIT_FAILED
         assert ended["checkpoints"] == []
 

@@ -13,11 +13,12 @@ from dist_stilts.parallel.world import World, started
 
 MODELS = {
     "loss": with_nan_weight,
-    "always": with_nan_weight,
+    "weights": with_nan_weight,
+    "always": FiniteLossNanGradient,
     "gradient": FiniteLossNanGradient,
     "once": lambda: NanOnce(4, rank=1),
 }
-ALLOWED = {"always": 3, "once": 3}
+ALLOWED = {"always": 3, "once": 3, "weights": 3}
 
 
 def failed(case: str, world: World) -> dict[str, Any]:

@@ -20,12 +20,16 @@ from dist_stilts.parallel.world import started
 OUT, HOW = Path(sys.argv[1]), sys.argv[2]
 RANK = int(os.environ["RANK"])
 LAST = int(os.environ["WORLD_SIZE"]) - 1
+LOST = int(sys.argv[3]) if len(sys.argv) > 3 else LAST
 
 
 def lose() -> None:
-    """The last rank comes to grief; one that is frozen thaws when the others have gone."""
-    if HOW == "frozen":
-        others = [(OUT / f"works-{rank}").read_text() for rank in range(LAST)]
+    """A rank comes to grief; one that is frozen thaws when the others have gone."""
+    if HOW == "suspended":
+        subprocess.Popen(["sh", "-c", f"sleep 8; kill -CONT {os.getpid()}"], start_new_session=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+    elif HOW == "frozen":
+        others = [(OUT / f"works-{rank}").read_text() for rank in range(LAST + 1) if rank != LOST]
         there = " || ".join(f"kill -0 {pid}" for pid in others)
         thaw = f"while {there}; do sleep 0.2; done 2>/dev/null; sleep 0.5; kill -CONT {os.getpid()}"
         subprocess.Popen(["sh", "-c", thaw], start_new_session=True)
@@ -45,8 +49,10 @@ def work() -> None:
         for step in range(10_000):
             asked = torch.tensor(float(requested()))
             dist.all_reduce(asked)
-            if step == 20 and RANK == LAST:
+            if step == 20 and (RANK == LOST or HOW == "suspended"):
                 lose()
+            if step == 40 and HOW == "suspended":
+                return
             if int(asked) == dist.get_world_size():  # none leaves before all have heard of it
                 (OUT / f"asked-{RANK}").touch()
                 return

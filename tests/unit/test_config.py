@@ -70,8 +70,8 @@ def test_file_wins_over_defaults_and_overrides_over_file(recipe: Path) -> None:
         ("name: mine\ntrain:\n  schedule: cosine\n  epochs: many\n", r":4: wrong value for 'train\.epochs'.*many"),
         ("name: mine\ntrain:\n  epochs: [1\n  steps: 3\n", r":[34]: not valid YAML"),
         ("name: mine\nname: yours\n", r":2: .*duplicate key"),
-        ("- name\n- train\n", ": a recipe is a mapping"),
-        ("name: mine\nphases: []\n", r":2: wrong value for 'phases': a list and a mapping"),
+        ("- name\n- train\n", ":1: a recipe: a list, not keys and values"),
+        ("name: mine\nphases: []\n", r":2: wrong value for 'phases': a list, not keys and values"),
         ("phases:\n  xnli:\n    train: [1]\n", r":3: wrong value for 'phases\.xnli\.train'"),
     ],
 )

@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg")
-NOT_IMPORTED = {"sentencepiece"}
+NOT_IMPORTED = {"sentencepiece", "protobuf"}
 """What transformers makes a fast tokenizer with, of a model that has no tokenizer.json."""
 
 

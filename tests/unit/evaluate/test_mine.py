@@ -58,7 +58,7 @@ def test_a_given_threshold_goes_before_one_tuned_on_gold_before_the_margins_own(
 @pytest.mark.parametrize(
     ("options", "changes", "said"),
     [
-        ({"neighbours": 0}, {}, "neighbours: 0"),
+        ({"neighbours": 0}, {}, "'neighbours': 0"),
         ({"layer": "7,14"}, {}, "layer: 7,14 is several"),
         ({"margin": "absolute"}, {}, "Give --threshold"),
         ({}, {"threshold": math.nan}, "not a number"),

@@ -10,6 +10,7 @@ from dist_stilts.errors import UserError
 from dist_stilts.evaluate.retrieval import RetrievalConfig, score_bucc, score_tatoeba, wanted_layers
 from dist_stilts.families.score import Score
 from dist_stilts.parallel.world import current
+from dist_stilts.ranges import check
 from dist_stilts.tasks.spec import Bitext
 
 DEGREES = {"eins": 0, "zwei": 40, "drei": 80, "one": 2, "two": 41, "three": 83, "far": 175, "weit": 260}
@@ -88,19 +89,19 @@ def test_centring_takes_out_what_a_language_has_in_common() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"neighbours": 0}, "neighbours: 0 is less than 1"),
-        ({"memory": "0"}, "no amount of memory"),
-        ({"memory": "lots"}, "no amount of memory"),
-        ({"margin": "ration"}, "margin: unknown 'ration'.*'ratio'"),
-        ({"candidates": "intersect"}, "candidates: unknown 'intersect'.*'intersection'"),
-        ({"duplicates": "dropp"}, "duplicates: unknown 'dropp'.*'drop'"),
-        ({"pooling": "meam"}, "pooling: unknown 'meam'.*'mean'"),
+        ({"neighbours": 0}, "'neighbours': 0. Allowed: 1 or more"),
+        ({"memory": "0"}, "'memory': '0'. Allowed: an amount such as 256M"),
+        ({"layer": "first"}, "'layer': 'first'. Allowed: last, all, or numbers such as 7,14"),
+        ({"margin": "ration"}, "'margin': 'ration'. did you mean 'ratio'"),
+        ({"candidates": "intersect"}, "'candidates': 'intersect'. did you mean 'intersection'"),
+        ({"duplicates": "dropp"}, "'duplicates': 'dropp'. did you mean 'drop'"),
+        ({"pooling": "meam"}, "'pooling': 'meam'. did you mean 'mean'"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_with_the_nearest_that_do(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
-        RetrievalConfig(**settings).check()
-    RetrievalConfig().check()
+        check(RetrievalConfig(**settings))
+    check(RetrievalConfig())
 
 
 def test_layers_are_named_by_number_last_or_all_and_are_those_that_the_encoder_has() -> None:

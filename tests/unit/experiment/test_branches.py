@@ -185,14 +185,11 @@ def test_a_dry_run_shows_the_rows_and_steps_of_trunk_and_branches() -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (recipe(branch=0.0), r"phases\.mnli\.branch=0 is no share"),
-        (recipe(branch=1.5), r"phases\.mnli\.branch=1\.5 is no share"),
         (recipe(sizes=(100,)), r"phases\.mnli\.branch needs tasks and two sizes or more"),
         (recipe(sizes=(100, 300), tasks={}), r"phases\.mnli\.branch needs tasks and two sizes or more"),
         (recipe(train={"steps": 700}), r"branches follow from epochs, but train\.steps=700.*mnli\.train\.steps=null"),
         (recipe(train={"max_steps": 9}), r"branches follow from epochs, but train\.max_steps=9"),
         (recipe(train={"schedule": "constant"}), r"branches decay, but train\.schedule is constant"),
-        (recipe(role=TRUNK), r"unknown role 'trunk'"),
     ],
 )
 def test_what_has_no_trunk_or_no_branches_is_refused(wanted: Recipe, message: str) -> None:

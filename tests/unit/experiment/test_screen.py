@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from transformers import XLMRobertaConfig
 from typer.testing import CliRunner
 
@@ -22,6 +24,7 @@ from dist_stilts.verbs.common import load_recipe
 OWN = """\
 data:
   root: {root}
+  max_length: 64
   own_tasks:
     mine:
       family: sequence
@@ -47,8 +50,8 @@ def mine(here: Path) -> Callable[..., tuple[str, Findings]]:
         (here / name).write_text(ROWS)
     sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
     XLMRobertaConfig(vocab_size=100, max_position_embeddings=66, **sizes).save_pretrained(here / "model")
-    (here / "model" / "model.safetensors").write_bytes(b"")
-    (here / "model" / "tokenizer.json").write_text("{}")
+    save_file({"weight": np.zeros(1)}, here / "model" / "model.safetensors")
+    (here / "model" / "tokenizer.json").write_text('{"added_tokens": [], "model": {"vocab": []}}')
     (here / "mine.yaml").write_text(OWN.format(root=here))
 
     def looked(*overrides: str, ranks: int = 2) -> tuple[str, Findings]:

@@ -10,7 +10,7 @@ from models_made import export_model
 from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from dist_stilts.experiment.plan import Run, expand
-from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
+from dist_stilts.experiment.run_config import DataConfig, PhaseConfig, Recipe, TrainTask
 from dist_stilts.experiment.start import provenance_of, start_model
 from dist_stilts.experiment.training_data import TrainingData
 from dist_stilts.model.encoder import EncoderConfig, load_encoder, new_encoder
@@ -36,7 +36,7 @@ def begin(
 def recipe_of(out: Path, encoder: EncoderConfig, *tasks: str, start: str = "encoder", **more: Any) -> Recipe:
     settings = {key: more.pop(key) for key in ("seed", "head_seed") if key in more}
     phase = PhaseConfig(start=[start], tasks={task: TrainTask() for task in tasks}, **more)
-    return Recipe(out=str(out), encoder=encoder, phases={"a": phase}, **settings)
+    return Recipe(out=str(out), encoder=encoder, data=DataConfig(max_length=64), phases={"a": phase}, **settings)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -237,8 +238,12 @@ def test_a_model_without_the_tasks_head_is_refused(start: Path) -> None:
         load_model(str(start), [XNLI, get_task("commonsenseqa")])
     assert len(load_model(str(start), [])[0].heads) == 0, "retrieval needs none"
     (start / "heads" / "mnli" / "config.json").unlink()
-    with pytest.raises(UserError, match=r"heads/mnli: cannot read the model's configuration"):
+    with pytest.raises(UserError, match=r"heads/mnli: the model lacks its head"):
         load_model(str(start), [XNLI])
+    shutil.rmtree(start / "heads" / "mnli")
+    assert load_model(str(start), [UDPOS])[0].heads.keys() == {head_name(UDPOS)}, "its neighbours are there"
+    with pytest.raises(UserError, match=r"heads/mnli: the model lacks its head .* Run its recipe again"):
+        load_model(str(start), [XNLI, UDPOS])
 
 
 @pytest.mark.parametrize("tasks", [[XNLI], [XNLI, UDPOS]], ids=len)

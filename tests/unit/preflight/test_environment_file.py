@@ -64,16 +64,31 @@ def test_the_file_of_the_folder_overrides_that_of_the_home(tmp_path: Path) -> No
     assert environment_files({"DS_ENV_FILE": str(home / ".deepspeed_env")}, here, here) == [home / ".deepspeed_env"]
 
 
-def test_hosts_get_what_the_launcher_passes_on(tmp_path: Path) -> None:
-    given = {"PYTHONPATH": "/x", "NCCL_DEBUG": "INFO", "HF_HOME": "/hf", "OMP_NUM_THREADS": "1"}
-    found = passed_on(given, tmp_path, {"OMP_NUM_THREADS": "4"})
-    assert found == {"PYTHONPATH": f"{tmp_path}:/x", "NCCL_DEBUG": "INFO", "OMP_NUM_THREADS": "4"}
+def test_hosts_get_what_the_launcher_passes_on() -> None:
+    given = {"PYTHONPATH": "/x::y", "NCCL_DEBUG": "INFO", "HF_HOME": "/hf", "OMP_NUM_THREADS": "1"}
+    found = passed_on(given, {"OMP_NUM_THREADS": "4"})
+    assert found == {"PYTHONPATH": f"/x:{Path.cwd()}/y", "NCCL_DEBUG": "INFO", "OMP_NUM_THREADS": "4"}
+
+
+COMMANDS = "$(echo x)`echo x`$'x'"
 
 
 @pytest.mark.parametrize(
-    ("value", "there"), [("a b;c", "a b;c"), ("$HERE/x", "/host/x"), ('a"b', 'a"b'), ("a\\b", "a\\b")]
+    ("value", "there"),
+    [
+        ("a b;c", "a b;c"),
+        ("$HERE/x", "/host/x"),
+        ("${HERE}x", "/hostx"),
+        ('a"b', 'a"b'),
+        ("a\\b", "a\\b"),
+        (COMMANDS, COMMANDS),
+    ],
 )
-def test_a_host_sees_the_value_with_its_own_variables_in_it(value: str, there: str) -> None:
-    command = f'{environment_file.export_command("A", value)}; printf %s "$A"'
-    done = subprocess.run(["sh", "-c", command], env={"HERE": "/host"}, capture_output=True, text=True, check=True)
-    assert done.stdout == there
+def test_a_host_sees_the_value_with_its_own_variables_in_it_and_runs_nothing(value: str, there: str) -> None:
+    def seen(quoted: dict[str, str]) -> str:
+        command = f'{environment_file.export_command("NCCL_A", quoted["NCCL_A"])}; printf %s "$NCCL_A"'
+        done = subprocess.run(["sh", "-c", command], env={"HERE": "/host"}, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert seen(passed_on({}, {"NCCL_A": value})) == there
+    assert seen(passed_on({"NCCL_A": value}, {})) == value

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 
 @contextmanager
 def asking(*names: str) -> Iterator[OverSsh]:
-    variables = passed_on({"PYTHONPATH": os.environ.get("PYTHONPATH", "")}, ROOT, {})
+    variables = passed_on({"PYTHONPATH": os.environ.get("PYTHONPATH", "")}, {})
     with closing(OverSsh([Host(name, 1) for name in names], variables)) as way:
         yield way
 
@@ -102,7 +102,7 @@ def test_a_host_answers_through_what_its_shell_prints_and_ends_with_the_connecti
         assert left["noisy"].content == {"error": None}
         assert out.is_dir()
         port = free_port()
-        listening = {"what": "listen", "port": port, "greeting": "w"}
+        listening = {"what": "listen", "addresses": ["127.0.0.1"], "port": port, "greeting": "w"}
         assert way.ask({"noisy": listening}, 30)["noisy"].content["error"] is None
         taken = way.ask({"noisy": listening}, 30)["noisy"].content
         assert "in use" in taken["error"]

@@ -60,8 +60,6 @@ def test_languages_narrow_what_is_scored_in_all_of_them_as_far_as_a_task_has_the
         ({"subset_seeds": [1, 1]}, "study.subset_seeds: a seed stands there twice"),
         ({"sizes": [100, 100]}, "a size stands there twice"),
         ({"sizes": ["...", 100]}, "needs a smaller number before"),
-        ({"sizes": [100, "all"]}, "all is no number of rows"),
-        ({"sizes": [-3]}, "-3 is no number of rows"),
         ({"sizes_of": {"mnly": [100]}}, "'mnly' is no intermediate phase"),
         ({"languages": ["de", "xx"]}, "no task of the study has 'xx'"),
     ],

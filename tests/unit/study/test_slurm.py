@@ -99,13 +99,13 @@ def test_options_are_those_of_sbatch_with_or_without_a_value() -> None:
     assert parse_options(given) == wanted
 
 
-ILL_FORMED = ["", "=8", "mem=", "-p=debug", "mem 64G", "Mem=64G"]
+ILL_FORMED = ["", "=8", "mem=", "-p=debug", "mem 64G", "Mem=64G", "comment=a\ntouch pwned"]
 DECIDED = [("time=10", "Use --hours"), ("array=0-3", "Use --workers"), ("partition=long", "Use --partition")]
 DECIDED += [("open-mode=truncate", "Leave it out"), ("signal=USR1@60", "Leave it out")]
 
 
 @pytest.mark.parametrize(
-    ("option", "said"), [(each, f"--slurm-option {each}".strip()) for each in ILL_FORMED] + DECIDED
+    ("option", "said"), [(each, f"--slurm-option {each}".strip().replace("\n", " ")) for each in ILL_FORMED] + DECIDED
 )
 def test_an_ill_formed_option_or_one_that_the_study_decides_is_one_clear_line(option: str, said: str) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
@@ -135,7 +135,9 @@ def test_the_script_asks_for_what_was_asked_for_and_options_win_over_defaults(sm
         *("array=0-2%3", "time=90", "partition=long", "nodes=1", "ntasks-per-node=1", "gpus-per-node=2"),
         *("cpus-per-task=8", "account=nlp", "exclusive", "requeue", "signal=USR2@120", "open-mode=append"),
     }
-    assert "--cpus-per-task=8" in script(*tasks).split("srun")[1]
+    before, after = script(*tasks).split("srun")
+    assert "export PYTHONSAFEPATH=1" in before
+    assert "--cpus-per-task=8" in after
     assert sorted(path.name for path in folder.glob("*submitted.pkl")) == [f"7_{i}_submitted.pkl" for i in range(3)]
     tasks = submit(task_of(small), Request(1, 1, gpus=False, options={"cpus_per_task": "2", "job_name": "mine"}))
     assert tasks == ["7"]

@@ -346,7 +346,6 @@ def test_an_entry_of_a_recipe_becomes_a_task_and_may_say_labels_and_languages() 
 @pytest.mark.parametrize(
     ("own", "message"),
     [
-        (OwnTask("sequense", {"train": "t"}), "own_tasks.mine: unknown family 'sequense'. did you mean 'sequence'?"),
         (OwnTask("mlm"), "own_tasks.mine: no files"),
         (OwnTask("mlm", {"valid": "t.csv"}), "own_tasks.mine.files: unknown split 'valid'"),
         (OwnTask("mlm", {"train": "t.xlsx"}), "no way to read 't.xlsx'"),

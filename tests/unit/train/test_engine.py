@@ -47,16 +47,29 @@ def test_default_is_bf16_what_the_recipe_does_not_decide_is_kept_and_uneven_batc
     assert deepspeed_config("zero2_bf16", CONFIG, derive(CONFIG, [1000], 3))["train_batch_size"] == 33
 
 
+STAGE = {"zero_optimization": {"stage": 2}}
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
         *(
-            ({key: value}, rf"mine\.json: '{key}' is {value} here, but the recipe leads to")
+            ({**STAGE, key: value}, rf"mine\.json: '{key}' is {value} here, but the recipe leads to")
             for key, value in (("train_batch_size", 64), ("train_micro_batch_size_per_gpu", 8))
         ),
-        ({"gradient_accumulation_steps": 4}, r"mine\.json: 'gradient_accumulation_steps' is 4 here, but the recipe"),
-        ({"gradient_clipping": 1.0}, r"mine\.json: 'gradient_clipping' is 1\.0 here, but the recipe leads to"),
-        ("{", r"mine\.json: cannot read the DeepSpeed config"),
+        ({**STAGE, "gradient_accumulation_steps": 4}, r"mine\.json: 'gradient_accumulation_steps' is 4 here, but the"),
+        ({**STAGE, "gradient_clipping": 1.0}, r"mine\.json: 'gradient_clipping' is 1\.0 here, but the recipe leads to"),
+        ("{", r"mine\.json: train\.deepspeed: cannot read this config"),
+        ("[" * 100_000, r"mine\.json: train\.deepspeed: cannot read this config"),
+        ("[]", r"mine\.json: a DeepSpeed config is an object"),
+        *(
+            (wrong, r"mine\.json: 'zero_optimization' has no stage of 1, 2 or 3")
+            for wrong in ({}, {"zero_optimization": 2}, {"zero_optimization": {"stage": 0}})
+        ),
+        ({**STAGE, "optimizer": {"type": "Adam"}}, r"mine\.json: 'optimizer' is decided by the recipe's `train`"),
+        ({**STAGE, "scheduler": {"type": "WarmupLR"}}, r"mine\.json: 'scheduler' is decided by the recipe's `train`"),
+        ({**STAGE, "bf16": {"enabled": "perhaps"}}, r"mine\.json: DeepSpeed does not take this config .*bool"),
+        ({"zero_optimization": {"stage": 2, "stages": 3}}, r"mine\.json: DeepSpeed does not take .*stages"),
     ],
 )
 def test_a_config_that_contradicts_the_recipe_or_cannot_be_read_is_refused(
@@ -64,7 +77,7 @@ def test_a_config_that_contradicts_the_recipe_or_cannot_be_read_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=said):
         deepspeed_config(config_of(tmp_path, settings), CONFIG, PLAN)
-    with pytest.raises(UserError, match=r"none\.json: cannot read the DeepSpeed config"):
+    with pytest.raises(UserError, match=r"none\.json: train\.deepspeed: cannot read this config"):
         deepspeed_config(str(tmp_path / "none.json"), CONFIG, PLAN)
     with pytest.raises(UserError, match=r"unknown train\.deepspeed 'zero2_bf1'.*'zero2_bf16'\?"):
         deepspeed_config("zero2_bf1", CONFIG, PLAN)

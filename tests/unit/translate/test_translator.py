@@ -78,8 +78,8 @@ def test_what_is_no_whole_sequence_to_sequence_model_with_languages_is_refused(
     (mute / "tokenizer_config.json").write_text(json.dumps(config | {"tokenizer_class": "PreTrainedTokenizerFast"}))
     no_model = "cannot load a sequence-to-sequence model"
     for folder, said in (
-        (tmp_path / "empty", no_model),
-        (cut_off, no_model),
+        (tmp_path / "empty", "this is no model: it has no config.json"),
+        (cut_off, r"model\.safetensors: damaged"),
         (mute, "no language codes"),
         (copied(tiny_translator, tmp_path / "encoder", **encoder), f"{no_model}: .*nllb-200-distilled-600M"),
         (copied(tiny_translator, tmp_path / "deeper", encoder_layers=2), "tensors of the model are not in the file"),

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hub_standin import CUT, READER, WRITER, Hub, standing_in
+from safetensors.numpy import save_file
 
 from dist_stilts.model.card import write_card
 from dist_stilts.model.provenance import Provenance
@@ -38,12 +40,18 @@ def run(tmp_path: Path) -> Path:
     return make_run(tmp_path / "run")
 
 
+def write_whole(path: Path, number: int = 0) -> None:
+    """A small file of a model, whole as far as its name asks for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b'{"number": %d, "model_type": "bert", "added_tokens": [], "model": {"vocab": []}}' % number)
+    if path.suffix == ".safetensors":
+        save_file({"weight": np.frombuffer(os.urandom(300_000), np.uint8)}, path)
+
+
 def make_run(run: Path, degenerate: str | None = None) -> Path:
     for number, name in enumerate((*MODEL, *HEADS, *AT_HOME)):
         path = run / "model" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b'{"number": %d}' % number)
-    (run / "model" / "model.safetensors").write_bytes(os.urandom(300_000))
+        write_whole(path, number)
     trained = [
         {"phase": "xnli", "role": "target", "task": "xnli", "examples": 9, "split": "train", "languages": ["en"]}
     ]
@@ -92,7 +100,7 @@ def test_branches_pull_requests_and_private_repositories(hub: Hub, push: Push, r
     assert push(run, "ada/private", "--private").returncode == 0
     repository = hub.repositories["ada/private"]
     assert repository.private
-    (run / "model" / "tokenizer.json").write_text("{}")
+    (run / "model" / "tokenizer.json").write_text('{"added_tokens": [], "model": {"vocab": ["new"]}}')
     on_branch = push(run, "ada/private", "--branch", "v2")
     assert on_branch.stdout.strip() == f"{hub.url}/ada/private/tree/v2"
     assert [repository.branches[name]["tokenizer.json"] == b"{}" for name in ("main", "v2")] == [False, True]
@@ -198,8 +206,7 @@ def test_what_is_no_model_or_no_name_is_refused(
     from dist_stilts.errors import UserError
 
     for name in files:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text('{"some": "thing"}')
+        write_whole(tmp_path / name)
     done = CliRunner().invoke(app, ["push", str(tmp_path / model), *(arguments or ("ada/x",))])
     assert isinstance(done.exception, UserError)
     assert said in str(done.exception)

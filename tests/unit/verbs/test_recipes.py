@@ -69,7 +69,7 @@ def test_what_ships_is_listed_with_the_first_line_of_its_file_and_shown_whole() 
 def test_keys_are_printed_with_their_meaning_also_below_a_name_of_ones_own() -> None:
     everything = said("keys")
     part = said("keys", "phases.mine.tasks")
-    assert "train.learning_rate  (number, default 1e-05)\n    Peak learning rate." in everything
+    assert "train.learning_rate  (number; above 0, at most 1; default 1e-05)\n    Peak learning rate." in everything
     assert set(part.splitlines()) <= set(everything.splitlines())
     assert {line.split()[0] for line in part.splitlines()[2::2]} == {
         f"phases.NAME.tasks.NAME.{key}" for key in ("split", "languages", "dev", "sampling", "share")
