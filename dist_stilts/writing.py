@@ -172,6 +172,11 @@ def naming(path: Path, hidden: Path | None = None) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """The same as :func:`write_bytes`, in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a crash, sees the old one or the new one, never a part (law 9)."""
     target = real(path)
     temporary = beside(target, f"{os.getpid()}.tmp")
@@ -179,8 +184,8 @@ def write_text(path: Path, text: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         check_file(target)
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
+            with temporary.open("wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)

@@ -23,13 +23,7 @@ from dist_stilts.evaluate.conditions import model_of, reading, scoring, training
 from dist_stilts.evaluate.embedding import Embedder
 from dist_stilts.evaluate.outputs import Tally, as_predicted, with_matchings, within_reach
 from dist_stilts.evaluate.predict import DTYPES, evaluation_dtype, predict
-from dist_stilts.evaluate.retrieval import (
-    RetrievalConfig,
-    open_embedder,
-    score_bucc,
-    score_tatoeba,
-    wanted_layers,
-)
+from dist_stilts.evaluate.retrieval import RetrievalConfig, open_embedder, score_bucc, score_tatoeba, wanted_layers
 from dist_stilts.families.encoding import QaLengths
 from dist_stilts.families.features import Features
 from dist_stilts.families.kinds import family_of

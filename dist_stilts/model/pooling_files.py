@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from dist_stilts.model.encoder import build, load_tokenizer, most_tokens, read_architecture
-from dist_stilts.writing import write_text
+from dist_stilts.writing import write_bytes, write_text
 
 CONFIG = "config.json"
 MODULE_WEIGHTS = "model.safetensors"
@@ -92,9 +92,10 @@ _MODES = {"mean": "mean_tokens", "cls": "cls_token"}
 
 def _write_weights(folder: Path, above: int) -> None:
     """The weights of a mean of layers that is the lowest of them alone; ``above``: how many others there are."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    save_file({"layer_weights": torch.tensor([1.0] + above * [0.0])}, folder / MODULE_WEIGHTS, {"format": "pt"})
+    content = save({"layer_weights": torch.tensor([1.0] + above * [0.0])}, {"format": "pt"})
+    write_bytes(folder / MODULE_WEIGHTS, content)  # a library would write it for its user alone
 
 
 def _word_weights(tokenizer: Any) -> dict[str, Any]:

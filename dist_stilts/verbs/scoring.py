@@ -79,12 +79,10 @@ def evaluate(
     from dist_stilts.evaluate.suite import evaluate as score_all
     from dist_stilts.experiment.status import versions
     from dist_stilts.families.encoding import QaLengths
-    from dist_stilts.layout import ScoresFolder
     from dist_stilts.parallel import preemption
     from dist_stilts.parallel.world import started
     from dist_stilts.report.lists import preparation
     from dist_stilts.report.progress import bar
-    from dist_stilts.writing import require_room
 
     names = _names(tasks, pairs)
     how = EvalTask() if pairs else EvalTask([split], languages.split(","))
@@ -95,8 +93,7 @@ def evaluate(
     scoring = EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval)
     check_options(how, scoring, splits="split")
     _check_lengths(max_length, window, stride)
-    folder = ScoresFolder(out)
-    require_room(folder)
+    folder = _room(out)
     job = Job(
         model,
         dict.fromkeys(names, how),
@@ -127,6 +124,16 @@ def _folder(data: Path | None) -> Path | None:
     if data and not data.is_dir():
         raise UserError("the data folder does not exist", where=data)
     return data
+
+
+def _room(out: Path) -> ScoresFolder:
+    """Where scores go; UserError if they cannot."""
+    from dist_stilts.layout import ScoresFolder
+    from dist_stilts.writing import require_room
+
+    folder = ScoresFolder(out)
+    require_room(folder)
+    return folder
 
 
 def _names(tasks: str | None, pairs: tuple[Path, Path] | None) -> list[str]:
