@@ -1,5 +1,5 @@
-"""What every room agrees on, said once: the source language, units of memory, kinds of callbacks, how things are
-hashed, and which version of a package is there.
+"""What every room agrees on, said once: the source language, units of memory, kinds of callbacks, which texts
+have anything to read, how things are hashed, and which version of a package is there.
 
 Digests name caches, runs, subsets and slices on the disks of users: the same content must hash alike for ever.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +27,18 @@ OnCount = Callable[[int, int], None]
 
 JsonObject = dict[str, Any]
 """An object of a JSON file or a row of a table: name to value."""
+
+
+_UNSEEN = frozenset(["Cc", "Cf", "Mn", "Me", "Zl", "Zp", "Zs"])
+"""Categories of Unicode that show nothing by themselves: controls, formats (zero-width, bidirectional, soft hyphens,
+byte order marks), marks without a letter (variation selectors, accents), separators."""
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols by category that are blank: fillers of Hangul, the empty Braille pattern."""
+
+
+def has_text(text: str) -> bool:
+    """Whether a text holds a character that shows. One that holds none is a text without text, however long."""
+    return any(unicodedata.category(one) not in _UNSEEN and one not in _FILLERS for one in text)
 
 
 def sha256_of(parts: Iterable[bytes]) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dist_stilts.conventions import JsonObject
+from dist_stilts.conventions import JsonObject, has_text
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, shown
 from dist_stilts.tasks.guess import NAMES, PAIRS
@@ -93,16 +93,6 @@ class Columns:
         if len(names) > 1:
             return joined(values, field, where)
         return values[0]
-
-
-def is_blank(row: Row) -> bool:
-    """Whether a row has no text at all that a model could read."""
-    texts = (getattr(row, name) for name in row.__dataclass_fields__ if name not in ("id", "group"))
-    return not any(_has_text(value) for value in texts)
-
-
-def _has_text(value: object) -> bool:
-    return bool(value.strip()) if isinstance(value, str) else any(map(_has_text, value or ()))  # type: ignore[call-overload]
 
 
 def choose_columns(family: str, given: Sequence[str], names: Sequence[str], where: Where) -> Columns:
@@ -192,4 +182,4 @@ def _guess_choices(names: Sequence[str], as_written: Mapping[str, str]) -> dict[
 
 
 def _is_empty(value: Any) -> bool:
-    return not value.strip() if isinstance(value, str) else value == []
+    return not has_text(value) if isinstance(value, str) else value == []

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dist_stilts.apply.columns import Columns, choose_columns, is_blank
+from dist_stilts.apply.columns import Columns, choose_columns
 from dist_stilts.apply.inputs import Input, Record, chunks
 from dist_stilts.conventions import OnCount
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.files import sha256, shown
+from dist_stilts.tasks.own_rows import is_blank
 
 SAY_EVERY = 20_000
 """Rows between two words on how far it has come."""

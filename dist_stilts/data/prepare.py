@@ -12,10 +12,12 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from dist_stilts import once
 from dist_stilts.config import plain
@@ -106,6 +108,18 @@ def prepare(
             raise NotPrepared(f"tokenised {wanted.title} {state}", where=path)
         once.build(path, lambda temporary: _write(temporary, wanted, tokenizer, progress), is_whole)
     return Prepared(open_features(path / DATA), revision, _read_meta(path))
+
+
+def facts(wanted: Wanted, prepared: Prepared, *, trained_on: bool = False) -> dict[str, Any]:
+    """What there is to say of a tokenised split, for people and machines: what tokenising did; how often gold is each
+    class, where these are not those that a benchmark is known to have; and, of rows that are trained on, why nothing
+    can be learned of them, if so."""
+    spec, kind, features = wanted.spec, family_of(wanted.spec), prepared.features
+    told = {"task": spec.name, "split": wanted.split, "language": wanted.language, **asdict(prepared.meta)}
+    if spec.open_labels or spec.is_own:
+        told["classes"] = kind.classes(spec, features)
+        told["alike"] = kind.alike(spec, features, np.arange(len(features))) if trained_on else None
+    return told
 
 
 def is_whole(path: Path) -> bool:

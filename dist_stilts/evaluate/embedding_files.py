@@ -155,5 +155,5 @@ def _read_record(file: Path) -> Written:
     try:
         return read_state(Written, file, "the record of embeddings", "What it is of is computed again") or Written()
     except Damaged as error:
-        log.warning("%s", error)
+        log.warning("damaged: %s", error)
         return Written()

@@ -14,6 +14,7 @@ import torch
 
 from dist_stilts.families.encoding import QaLengths
 from dist_stilts.families.kinds import KINDS
+from dist_stilts.families.score import Score
 from dist_stilts.model.adapters import model_folder
 from dist_stilts.model.encoder import build, most_tokens, read_architecture
 from dist_stilts.model.fine_tuned import matches
@@ -22,6 +23,7 @@ from dist_stilts.model.folders import TOKENIZER_CONFIG, read_json
 from dist_stilts.model.heads import head_name
 from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import read_provenance
+from dist_stilts.ranges import check
 from dist_stilts.report.progress import say
 from dist_stilts.tasks.spec import TaskSpec
 
@@ -50,8 +52,9 @@ def within_reach(job: Job, units: Sequence[Unit], *, silent: bool) -> Job:
     """The job with texts and windows no longer than the model can read; says so where they are cut.
 
     Raises:
-        UserError: an unknown dtype; no model.
+        UserError: settings outside their ranges; no model.
     """
+    check(job.config)
     kinds = [KINDS[unit.spec.family] for unit in units if unit.spec.family in KINDS]
     if not kinds:
         return job
@@ -96,23 +99,27 @@ def as_predicted(spec: TaskSpec, model: Any) -> TaskSpec:
 
 @dataclass
 class Tally:
-    """How much of what is scored is outside of what a model and a task have in common.
+    """How much of what is scored is outside of what a model and a task have in common, or was passed over.
 
     Attributes:
         matches: those of the tasks by name; predictions: counted by task.
-        outside: predictions of labels that the task does not have; beyond: gold labels that the model never predicts.
+        outside: predictions of labels that the task does not have; beyond: gold labels that the model never predicts;
+        unseen: gold labels that no training row has, by task, split and language; blank: sentences without text.
     """
 
     matches: dict[str, Match] = field(default_factory=dict)
     predictions: Counter[str] = field(default_factory=Counter)
     outside: Counter[str] = field(default_factory=Counter)
     beyond: Counter[str] = field(default_factory=Counter)
+    unseen: Counter[str] = field(default_factory=Counter)
+    blank: Counter[str] = field(default_factory=Counter)
 
-    def add(self, unit: Unit, predictions: Sequence[str], features: Features) -> None:
-        """Count a unit's predictions, one a line, and gold labels."""
+    def add(self, unit: Unit, scored: Score, features: Features) -> None:
+        """Count a unit's predictions and gold labels."""
+        self.unseen[f"{unit.spec.name} {unit.split} {unit.language}"] += scored.unseen
         if unit.matching is None:
             return
-        name, match, found = unit.spec.name, unit.matching, Counter(predictions)
+        name, match, found = unit.spec.name, unit.matching, Counter(scored.predictions)
         self.matches[name] = match
         self.predictions[name] += found.total() - found[""]
         self.outside[name] += sum(found[label] for label in match.extra)
@@ -121,7 +128,11 @@ class Tally:
 
     def lines(self) -> list[str]:
         """What there is to say."""
-        said = []
+        said = [
+            f"{name}: {count:,} gold labels, which no training row has, are scored as wrong"
+            for name, count in (+self.unseen).items()
+        ]
+        said += [f"{name}: {count:,} sentences without text passed over" for name, count in (+self.blank).items()]
         for name, match in self.matches.items():
             if match.converted:
                 said.append(f"{name}: the model's tags are of another scheme, and read as {', '.join(match.converted)}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dist_stilts.conventions import JsonObject, OnProgress
-from dist_stilts.data.prepare import Wanted, prepare
+from dist_stilts.data.prepare import Wanted, facts, prepare
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.conditions import model_of, reading, scoring, training_of, unscored
 from dist_stilts.evaluate.embedding import Embedder
@@ -42,7 +42,7 @@ from dist_stilts.model.labels import Match
 from dist_stilts.model.provenance import Provenance
 from dist_stilts.parallel.collectives import broadcast_value
 from dist_stilts.parallel.world import World
-from dist_stilts.ranges import at_least, check, key, one_of, text
+from dist_stilts.ranges import at_least, key, one_of, text
 from dist_stilts.report.progress import say
 from dist_stilts.results.files import append, read
 from dist_stilts.results.record import PERCENT, THRESHOLD, Model, ResultRecord, Scoring, Training
@@ -142,7 +142,6 @@ def evaluate(job: Job, world: World, progress: OnProgress | None = None) -> list
     Raises:
         UserError: unknown task, split or language; missing data; a model without the head; rows that were trained on.
     """
-    check(job.config)
     wanted = with_matchings(units(job), job)
     job = within_reach(job, wanted, silent=not world.is_main)
     known = known_records(job) if world.is_main else []
@@ -202,16 +201,8 @@ def prepare_job(job: Job, progress: OnProgress | None = None) -> list[JsonObject
     wanted = with_matchings(units(job), job)
     job = within_reach(job, wanted, silent=False)
     tokenizer = load_tokenizer(job.model, job.revision)
-    return [
-        {
-            "task": unit.spec.name,
-            "split": unit.split,
-            "language": unit.language,
-            **asdict(prepare(rows_of(unit, job), tokenizer, job.prepared, progress).meta),
-        }
-        for unit in wanted
-        if unit.spec.family not in RETRIEVAL
-    ]
+    found = [rows_of(unit, job) for unit in wanted if unit.spec.family not in RETRIEVAL]
+    return [facts(rows, prepare(rows, tokenizer, job.prepared, progress)) for rows in found]
 
 
 def rows_of(unit: Unit, job: Job) -> Wanted:
@@ -227,14 +218,11 @@ def units(job: Job) -> Iterator[Unit]:
             raise UserError(f"{name} has no score to evaluate", fix="Leave it out of evaluate")
         check_source(spec, job.root)
         for split in wanted.splits:
-            layers = layers_of(job) if spec.family in RETRIEVAL else (None,)
+            layers: tuple[int | None, ...] = (None,)
+            if spec.family in RETRIEVAL:
+                layers = wanted_layers(job.config.retrieval.layer, number_of_layers(job.model, job.revision))
             for language in languages_of(spec, job.root, split, wanted.languages):
                 yield from (Unit(spec, split, language, layer) for layer in layers)
-
-
-def layers_of(job: Job) -> tuple[int, ...]:
-    """The layers that the job's retrieval reads."""
-    return wanted_layers(job.config.retrieval.layer, number_of_layers(job.model, job.revision))
 
 
 def languages_of(spec: TaskSpec, root: Path | None, split: str, wanted: list[str]) -> list[str]:
@@ -261,7 +249,7 @@ def score(
     """Score one unit; every rank gets the records, as yet without model and training; rank 0 writes the predictions and
     keeps the tally."""
     if embedder and unit.layer is not None:
-        found = retrieve(unit, job, embedder, world)
+        found = retrieve(unit, job, embedder, world, tally)
         revision = data_revision(unit.spec, job.root, unit.split, unit.language)
     else:
         wanted = rows_of(unit, job)
@@ -269,7 +257,7 @@ def score(
         require_embeddings(prepared.features.input_ids.flat, model.encoder)
         found, revision = score_rows(model, wanted, prepared.features, world, job.config), prepared.revision
         if world.is_main:
-            tally.add(unit, found.predictions, prepared.features)
+            tally.add(unit, found, prepared.features)
     if world.is_main:
         write_predictions(unit, job, found)
     about = ResultRecord(
@@ -280,6 +268,7 @@ def score(
         None,
         found.count,
         collapsed=found.degenerate,
+        unseen=found.unseen,
         data_revision=revision,
         health=found.health,
         reading=reading(job, unit, world),
@@ -313,7 +302,7 @@ def write_predictions(unit: Unit, job: Job, found: Score) -> None:
         write_text(where(suffix), content)
 
 
-def retrieve(unit: Unit, job: Job, embedder: Embedder, world: World) -> Score:
+def retrieve(unit: Unit, job: Job, embedder: Embedder, world: World, tally: Tally) -> Score:
     """Score a retrieval task in one language and layer."""
 
     def embed(texts: Sequence[str], side: str) -> np.ndarray:
@@ -321,6 +310,7 @@ def retrieve(unit: Unit, job: Job, embedder: Embedder, world: World) -> Score:
         return embedder(texts, f"{unit.spec.name} {unit.language}, {side} side")[layer]
 
     bitext = load_bitext(unit.spec, job.root, unit.split, unit.language)
+    tally.blank[unit.spec.name] += bitext.blank
     if unit.spec.family == "tatoeba":
         return score_tatoeba(bitext, embed, job.config.retrieval, world)
     dev = bitext if unit.split == "dev" else load_bitext(unit.spec, job.root, "dev", unit.language)

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import torch
 
 from dist_stilts.errors import UserError
-from dist_stilts.experiment.estimate import longest, vocabulary_size
+from dist_stilts.evaluate.retrieval import wanted_layers
+from dist_stilts.experiment.estimate import tokenizer_words
+from dist_stilts.experiment.fits import check_lengths
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import FROM_RANDOM, Recipe
-from dist_stilts.model.encoder import architecture, build, most_tokens
+from dist_stilts.model.encoder import architecture, build, number_of_layers
 from dist_stilts.model.heads import fresh_head
 from dist_stilts.tasks.registry import get_task
+from dist_stilts.tasks.spec import RETRIEVAL
 from dist_stilts.train.engine import deepspeed_config
 from dist_stilts.train.plan import derive
 
@@ -31,6 +35,8 @@ def looks_at_settings(recipe: Recipe, runs: Sequence[Run], ranks: int) -> Iterat
             yield partial(_check_plan, run, ranks)
     if recipe.encoder.config is not None and any(run.lineage()[0].start == FROM_RANDOM for run in runs):
         yield partial(_check_encoder, recipe, runs)
+    if any(get_task(name).family in RETRIEVAL for run in runs for name in run.evaluate):
+        yield partial(_check_layers, recipe)
 
 
 def check_settings(recipe: Recipe, runs: Sequence[Run], ranks: int) -> None:
@@ -60,15 +66,25 @@ def _check_encoder(recipe: Recipe, runs: Sequence[Run]) -> None:
         trained = dict.fromkeys(name for run in runs for name in run.tasks)
         for name in trained:
             fresh_head(get_task(name), encoder)
-    needed = max((longest(run, recipe) for run in runs if run.tasks), default=0)
-    if needed > (most := most_tokens(encoder)):
-        what = f"encoder.config has positions for {most:,} tokens, but texts may have {needed:,}"
-        raise UserError(what, fix=f"Set data.max_length={most}, or raise max_position_embeddings")
+    for run in runs:
+        check_lengths(run, recipe, encoder)
+
+
+def _check_layers(recipe: Recipe) -> None:
+    """UserError if retrieval is to read a layer that the encoder has not, as far as the encoder is known here."""
+    encoder = recipe.encoder
+    if encoder.config is not None:
+        depth = int(architecture(encoder.config).num_hidden_layers)
+    elif encoder.path and Path(encoder.path).is_dir():
+        depth = number_of_layers(encoder.path)
+    else:
+        return
+    wanted_layers(recipe.evaluation.retrieval.layer, depth)
 
 
 def _known_words(recipe: Recipe) -> int | None:
     """Words of the tokenizer, if they are known here."""
     try:
-        return vocabulary_size(recipe)
+        return tokenizer_words(recipe)
     except UserError:
         return None

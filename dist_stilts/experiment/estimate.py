@@ -132,13 +132,13 @@ def unfilled_encoder(recipe: Recipe, fresh: bool, words: int | None = None) -> A
     elif wanted.config is None:
         raise UserError("nothing says what the encoder is", fix="Set encoder.path or encoder.config")
     else:
-        missing = {} if "vocab_size" in wanted.config else {"vocab_size": words or vocabulary_size(recipe)}
+        missing = {} if "vocab_size" in wanted.config else {"vocab_size": words or tokenizer_words(recipe)}
         made = architecture({**missing, **wanted.config})
     with torch.device("meta"):
         return build(made)
 
 
-def vocabulary_size(recipe: Recipe) -> int:
+def tokenizer_words(recipe: Recipe) -> int:
     """Words of the recipe's tokenizer; UserError if they are not known without fetching it."""
     if recipe.encoder.tokenizer == "simulated" and (simulate := recipe.data.simulate):
         from dist_stilts.simulate.languages import languages

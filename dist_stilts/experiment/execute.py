@@ -64,6 +64,10 @@ def require_out(recipe: Recipe) -> None:
     require_room(folder_of(recipe))
 
 
+_REMARKS = 8
+"""Remarks about the data that are said; all are in the report."""
+
+
 def default_ranks(recipe: Recipe) -> int:
     """Processes to start: as the recipe says, else one per GPU, else two."""
     if recipe.ranks:
@@ -85,7 +89,7 @@ def make_world(recipe: Recipe) -> None:
 def prepare_data(recipe: Recipe, runs: Sequence[Run]) -> None:
     """Tokenise what the runs need, in this process, with a progress bar: ranks do not. Reports what was cut."""
     from dist_stilts.experiment.training_data import prepare_all, recipe_tokenizer
-    from dist_stilts.report.lists import preparation
+    from dist_stilts.report.lists import preparation, remarks
 
     done = list(prepare_all(runs, recipe, recipe_tokenizer(recipe), bar()).values())
     report = folder_of(recipe).data_report
@@ -95,6 +99,11 @@ def prepare_data(recipe: Recipe, runs: Sequence[Run]) -> None:
             f"data: {sum(row['examples'] for row in done):,} examples, {sum(row['tokens'] for row in done):,} tokens, "
             f"{sum(row['truncated_rows'] for row in done):,} rows cut: {report}"
         )
+        said = remarks(done)
+        for line in said[:_REMARKS]:
+            say(f"data: {line}")
+        if len(said) > _REMARKS:
+            say(f"data: {len(said) - _REMARKS:,} more remarks: {report}")
 
 
 def finish(recipe: Recipe, command: str) -> tuple[list[Table], list[Path]]:

@@ -69,9 +69,8 @@ def foresee(recipe: Recipe, runs: Sequence[Run]) -> tuple[list[str], list[str]]:
     tokenizer: a line each."""
     wrong: list[str] = []
     notes: list[str] = []
-    trained: dict[bool, list[Run]] = {_is_fresh(run): [] for run in runs if run.tasks}
-    for run in runs:
-        trained.get(_is_fresh(run), []).append(run)
+    training = [run for run in runs if run.tasks]
+    trained = {fresh: [run for run in training if _is_fresh(run) == fresh] for fresh in map(_is_fresh, training)}
     try:
         tokens, limit = _told(recipe) if trained else (0, None)
         for fresh, members in trained.items():

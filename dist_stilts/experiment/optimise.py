@@ -23,7 +23,7 @@ from dist_stilts.experiment.claim import Claim
 from dist_stilts.experiment.hooks import PhaseHooks
 from dist_stilts.experiment.plan import Run
 from dist_stilts.experiment.run_config import TRUNK
-from dist_stilts.experiment.training_data import TrainingData, streams
+from dist_stilts.experiment.training_data import TrainingData, nothing_to_learn, streams
 from dist_stilts.families.kinds import family_of
 from dist_stilts.layout import RunFolder
 from dist_stilts.model.encoder import checkpoint_activations
@@ -135,7 +135,9 @@ def optimise(
             weights = all_rows(model, model.encoder, embeddings, weights)
         assert weights.keys() == dict(model.named_parameters()).keys()
         model.load_state_dict(weights, strict=False)  # buffers are not trained
-    verdict = degenerate(state.losses, losses_of_guessing(data), state.collapsed)
+    # Of rows that are all alike a constant answer is learned, which looks well where the scored rows are alike, too.
+    collapsed = nothing_to_learn(data) or state.collapsed
+    verdict = degenerate(state.losses, losses_of_guessing(data), collapsed)
     return Trained(model, verdict, state.dev, selection.line(state))
 
 
@@ -188,6 +190,8 @@ def announce(run: Run, folder: RunFolder, data: TrainingData, plan: BatchPlan, s
     """Say what is trained on and how; keep the DeepSpeed configuration as it was filled in."""
     cut = ", ".join(f"{share:.1%} of {task} truncated" for task, share in data.truncated.items())
     say(f"{run.name}: {sum(data.examples)} examples; {plan.line()}; {cut}")
+    for task, why in nothing_to_learn(data).items():
+        say(f"{run.name}: nothing can be learned of {task}: {why}")
     write_text(folder.deepspeed, json.dumps(settings, indent=2) + "\n")
     filled = ", ".join(f"{key} {settings[key]}" for key in FILLED_IN)
     say(f"{run.name}: DeepSpeed {run.train.deepspeed} with {filled}: {folder.deepspeed}")

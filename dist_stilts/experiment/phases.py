@@ -21,7 +21,13 @@ from dist_stilts.experiment.run_config import TRUNK, Recipe
 from dist_stilts.experiment.start import has_own_model, model_path, provenance_of, read_provenance_of, start_model
 from dist_stilts.experiment.states import keep_state
 from dist_stilts.experiment.status import Attempt, RunStatus, is_done, statuses, versions
-from dist_stilts.experiment.training_data import TrainingData, data_root, load_training_data, recipe_tokenizer
+from dist_stilts.experiment.training_data import (
+    TrainingData,
+    data_root,
+    load_training_data,
+    nothing_to_learn,
+    recipe_tokenizer,
+)
 from dist_stilts.model.export import export
 from dist_stilts.model.multitask import MultiTaskModel
 from dist_stilts.model.provenance import Provenance, read_provenance, weights_digest
@@ -79,7 +85,8 @@ def train_phase(run: Run, recipe: Recipe, claim: Claim, world: World, command: s
 def train_until_sound(
     run: Run, recipe: Recipe, claim: Claim, tokenizer: Any, data: TrainingData, world: World
 ) -> tuple[MultiTaskModel, Provenance]:
-    """Train, and again with the next seed while the run is degenerate and the recipe allows it; all is recorded.
+    """Train, and again with the next seed while the run is degenerate and the recipe allows it; all is recorded. Where
+    the data are the reason, no seed helps.
 
     Returns:
         The model, trained on rank 0 only, and the provenance of its start, with why it is degenerate if it is.
@@ -96,7 +103,7 @@ def train_until_sound(
         claim.note(seed=seed, degenerate=trained.degenerate, dev=trained.dev, exported=trained.chosen)
         if world.is_main:
             say(f"{run.name}: {trained.chosen}" + (f"; degenerate: {trained.degenerate}" if trained.degenerate else ""))
-        if not trained.degenerate or len(failed) == run.train.restarts:
+        if not trained.degenerate or len(failed) == run.train.restarts or nothing_to_learn(data):
             return trained.model, replace(before, degenerate=trained.degenerate)
         if world.is_main:
             say(f"{run.name}: starting again with seed {next_seed(run.seed, len(failed) + 1)}")

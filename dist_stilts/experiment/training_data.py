@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from dist_stilts.conventions import OnProgress, fingerprint
 from dist_stilts.data.batches import Stream
 from dist_stilts.data.mixture import repeated
-from dist_stilts.data.prepare import Prepared, Wanted, prepare
+from dist_stilts.data.prepare import Prepared, Wanted, facts, prepare
 from dist_stilts.data.subsets import subset
 from dist_stilts.errors import UserError
 from dist_stilts.evaluate.suite import languages_of
@@ -144,9 +144,9 @@ def prepare_all(
     done = {}
     for run in runs:
         trained = [wanted for parts in to_train_on(run, recipe).values() for wanted in parts]
-        for wanted in (*trained, *to_watch(run, recipe).values(), *to_score(run, recipe)):
-            meta = asdict(prepare(wanted, tokenizer, folder_of(recipe).prepared, progress).meta)
-            done[wanted.title] = {"task": wanted.spec.name, "split": wanted.split, "language": wanted.language, **meta}
+        for number, wanted in enumerate((*trained, *to_watch(run, recipe).values(), *to_score(run, recipe))):
+            prepared = prepare(wanted, tokenizer, folder_of(recipe).prepared, progress)
+            done[wanted.title] = facts(wanted, prepared, trained_on=number < len(trained))
     return done
 
 
@@ -176,6 +176,16 @@ def load_training_data(
         revisions.append([name, [part.revision for part in opened], len(chosen)])
         truncated[name] = float((joined.truncated > 0).mean())
     return TrainingData(specs, features, rows, examples, dev, fingerprint([run.id, revisions]), truncated)
+
+
+def nothing_to_learn(data: TrainingData) -> dict[str, str]:
+    """The tasks whose training rows all have the same gold, and what that is."""
+    found = {}
+    for spec, features, rows in zip(data.specs, data.features, data.rows, strict=True):
+        alike = partial(family_of(spec).alike, spec, features)
+        if alike(rows[:1000]) and (why := alike(rows)):  # mostly a few rows are enough to see that they differ
+            found[spec.name] = why
+    return found
 
 
 def streams(data: TrainingData, run: Run, tokenizer: Any, micro_tokens: int, packs: bool) -> list[Stream]:

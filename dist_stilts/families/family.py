@@ -119,6 +119,15 @@ class Family(ABC):
         """What subsets of the examples are stratified by: one class per example, all equal where there are none."""
         return [0] * features.examples
 
+    def classes(self, spec: TaskSpec, features: Features) -> dict[str, int]:
+        """How often gold is each class, label or tag, in id order; none where it has no names. Gold that no training
+        row has is not among them."""
+        return {}
+
+    def alike(self, spec: TaskSpec, features: Features, rows: np.ndarray) -> str | None:
+        """Say that these rows all have the same gold, from which nothing can be learned but to give it always."""
+        return None
+
     def loss_of_guessing(self, spec: TaskSpec, features: Features, rows: np.ndarray) -> float | None:
         """The mean training loss, in nats, of who knows nothing of the texts; None where it says little."""
         return None
@@ -193,6 +202,25 @@ def named_outputs(labels: Sequence[str]) -> dict[str, Any]:
         "id2label": dict(enumerate(labels)),
         "label2id": {label: number for number, label in enumerate(labels)},
     }
+
+
+def counted(labels: Sequence[str], gold: np.ndarray) -> dict[str, int]:
+    """How often each label is gold.
+
+    Args:
+        gold: their ids; negative ones are not counted.
+    """
+    return dict(zip(labels, np.bincount(gold[gold >= 0], minlength=len(labels)).tolist(), strict=True))
+
+
+def only_one(what: str, labels: Sequence[str], gold: np.ndarray) -> str | None:
+    """Say that gold is always the same one, if it is.
+
+    Args:
+        what: what gold is, such as ``label``; gold: ids of labels; negative ones are not counted.
+    """
+    found = np.unique(gold[gold >= 0])
+    return f"the only {what} of its training rows is '{labels[found[0]]}'" if len(found) == 1 else None
 
 
 def main_last(values: Mapping[str, float], metric: str) -> dict[str, float | None]:

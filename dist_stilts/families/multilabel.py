@@ -58,6 +58,14 @@ class MultiLabel(TextPairs):
         rarest = np.where(gold.any(1), rarity.argmin(1), gold.shape[1])
         return [int(label) for label in rarest]
 
+    def classes(self, spec: TaskSpec, features: Features) -> dict[str, int]:
+        return dict(zip(spec.labels, _by_example(features)[:, :-1].sum(0).tolist(), strict=False))
+
+    def alike(self, spec: TaskSpec, features: Features, rows: np.ndarray) -> str | None:
+        gold = np.stack([features.labels[row][:-1] for row in rows])
+        same = ", ".join(_named(gold[0], spec.labels)) or "none"
+        return f"all of its training rows have the same labels: {same}" if (gold == gold[0]).all() else None
+
     def loss_of_guessing(self, spec: TaskSpec, features: Features, rows: np.ndarray) -> float | None:
         """That of giving each label the probability with which rows have it; None where all rows are alike."""
         share = np.mean([features.labels[row][:-1] > 0 for row in rows], axis=0)
@@ -89,14 +97,15 @@ class MultiLabel(TextPairs):
         check_gold(spec.name, len(gold), len(predicted))
         if not len(gold):
             return Score({spec.metric: None}, lines, 0, collapsed)
-        if gold[:, -1].any():  # labels that training lacks are one more, which is never predicted
+        unseen = int(gold[:, -1].sum())
+        if unseen:  # labels that training lacks are one more, which is never predicted
             predicted = np.pad(predicted, ((0, 0), (0, 1)))
         else:
             gold = gold[:, :-1]
         values = main_last(multilabel_scores(predicted, gold), spec.metric)
         right = (predicted > 0) == (gold > 0)
         beside = outcomes(right.all(1)) if spec.metric == "subset_accuracy" else {}
-        return Score(values, lines, len(gold), collapsed, beside)
+        return Score(values, lines, len(gold), collapsed, beside, unseen=unseen)
 
 
 def _by_example(features: Features) -> np.ndarray:

@@ -51,6 +51,10 @@ class Regression(TextPairs):
         fifths: list[int] = np.searchsorted(edges, values, side="right").tolist()
         return fifths or [0] * features.examples
 
+    def alike(self, spec: TaskSpec, features: Features, rows: np.ndarray) -> str | None:
+        values = np.concatenate([features.values[row] for row in rows])
+        return f"the number of all its training rows is {values[0]:g}" if len(values) and not np.ptp(values) else None
+
     def loss_of_guessing(self, spec: TaskSpec, features: Features, rows: np.ndarray) -> float | None:
         """That of always saying the mean: the variance. None where all numbers are the same."""
         return float(np.var(np.concatenate([features.values[row] for row in rows]))) or None

@@ -35,6 +35,7 @@ class Score:
         health: retrieval only: what is known of the embeddings themselves.
         threshold: mining only: the margin from which pairs are kept.
         units: of values that are no share of 1.
+        unseen: gold labels that no training row has; they are scored, as wrong.
     """
 
     values: dict[str, float | None]
@@ -45,6 +46,7 @@ class Score:
     health: dict[str, float] = field(default_factory=dict)
     threshold: float | None = None
     units: dict[str, str] = field(default_factory=dict)
+    unseen: int = 0
 
     @property
     def recorded(self) -> dict[str, float | None]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from dist_stilts.families.family import Arrays, Batch, Family, main_last, named_outputs
+from dist_stilts.families.family import Arrays, Batch, Family, counted, main_last, named_outputs, only_one
 from dist_stilts.families.features import Features
 from dist_stilts.families.pairs import TextPairs
 from dist_stilts.families.score import Score, check_gold, outcomes
@@ -58,7 +58,8 @@ class OneClass(Family):
         if spec.metric == "acc_and_f1":
             f1 = binary_f1(predicted, gold)
             values |= {"f1": f1, "acc_and_f1": (values["accuracy"] + f1) / 2}
-        return Score(main_last(values, spec.metric), lines, len(gold), collapsed, beside)
+        unseen = int((gold == UNSEEN).sum())
+        return Score(main_last(values, spec.metric), lines, len(gold), collapsed, beside, unseen=unseen)
 
 
 class SequenceClassification(TextPairs, OneClass):
@@ -70,6 +71,12 @@ class SequenceClassification(TextPairs, OneClass):
 
     def gold(self, row: PairRow, number_of: dict[str, int]) -> dict[str, Any]:
         return {"labels": [] if row.label is None else [number_of.get(row.label, UNSEEN)]}
+
+    def classes(self, spec: TaskSpec, features: Features) -> dict[str, int]:
+        return counted(spec.labels, np.concatenate([np.empty(0, np.int32), *features.labels.flat]))
+
+    def alike(self, spec: TaskSpec, features: Features, rows: np.ndarray) -> str | None:
+        return only_one("label", spec.labels, np.concatenate([features.labels[row] for row in rows]))
 
     def loss_of_guessing(self, spec: TaskSpec, features: Features, rows: np.ndarray) -> float | None:
         return math.log(len(spec.labels))

@@ -49,6 +49,10 @@ class QuestionAnswering(Family):
         answered = {int(features.example[row]) for row in range(len(features)) if features.labels[row].any()}
         return [int(example in answered) for example in np.unique(features.example).tolist()]
 
+    def alike(self, spec: TaskSpec, features: Features, rows: np.ndarray) -> str | None:
+        answered = any(features.labels[row].any() for row in rows)
+        return None if answered else "no answer stands in a window of its training rows"
+
     def gold_lines(self, spec: TaskSpec, features: Features, row: int, tokenizer: Any) -> list[str]:
         if not len(features.labels[row]):
             return []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from dist_stilts.families.encoding import Encoding, FeatureRow, Marks, feature_row
-from dist_stilts.families.family import Arrays, Batch, Family, main_last, named_outputs
+from dist_stilts.families.family import Arrays, Batch, Family, counted, main_last, named_outputs, only_one
 from dist_stilts.families.features import Features
 from dist_stilts.families.masking import Masking
 from dist_stilts.families.score import Score, check_gold
@@ -18,8 +18,6 @@ from dist_stilts.scoring.classify import degenerate_reason
 from dist_stilts.scoring.tagging import span_f1, token_accuracy
 from dist_stilts.tasks.spec import IGNORED, UNSEEN, WITHHELD, Row, TaggedRow, TaskSpec
 
-UNSEEN_TAG = "(unseen)"
-"""Stands for gold tags that the training data do not have."""
 Stretch = tuple[list[str], list[str | None]]
 """Some words of a sentence and their tags."""
 
@@ -77,6 +75,12 @@ class TokenClassification(Family):
     def words(self, features: Features) -> int:
         return sum(map(_words, features.labels))
 
+    def classes(self, spec: TaskSpec, features: Features) -> dict[str, int]:
+        return counted(spec.labels, np.concatenate([np.empty(0, np.int32), *features.labels.flat]))
+
+    def alike(self, spec: TaskSpec, features: Features, rows: np.ndarray) -> str | None:
+        return only_one("tag", spec.labels, np.concatenate([features.labels[row] for row in rows]))
+
     def gold_lines(self, spec: TaskSpec, features: Features, row: int, tokenizer: Any) -> list[str]:
         labels, ids = features.labels[row], features.input_ids[row]
         places = np.flatnonzero(labels != IGNORED)
@@ -110,12 +114,15 @@ class TokenClassification(Family):
         collapsed = degenerate_reason(predicted, len(spec.labels))
         if not len(gold):
             return Score({spec.metric: None}, lines, 0, collapsed)
-        known = (*spec.labels, UNSEEN_TAG)  # UNSEEN is -1: the last
-        gold_tags = [[known[label] for label in part] for part in np.split(gold, ends)]
+        unseen = int((gold == UNSEEN).sum())
+        if unseen:  # spans are made of all tags: those that no training row has are read again, where their names are
+            gold_tags = [list(cast("TaggedRow", row).tags or ()) for row in rows()]
+        else:
+            gold_tags = [[spec.labels[label] for label in part] for part in np.split(gold, ends)]
         values = {"accuracy": token_accuracy(tags, gold_tags)}
         if spec.metric == "f1":
             values["f1"] = span_f1(tags, gold_tags)
-        return Score(main_last(values, spec.metric), lines, len(gold), collapsed)
+        return Score(main_last(values, spec.metric), lines, len(gold), collapsed, unseen=unseen)
 
     def texts(self, row: TaggedRow) -> tuple[str, ...]:
         return (" ".join(row.words),)

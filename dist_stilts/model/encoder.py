@@ -22,7 +22,7 @@ from dist_stilts.ranges import A_PATH, Range, above, at_least, between, key, ref
 NO_ENCODER = "no encoder can be made of this"
 SIZES = (
     *("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size"),
-    *("vocab_size", "max_position_embeddings", "type_vocab_size", "embedding_size", "head_dim"),
+    *("vocab_size", "max_position_embeddings", "embedding_size", "head_dim"),
 )
 SCALES = ("initializer_range", "layer_norm_eps", "norm_eps", "rms_norm_eps", "rope_theta")
 COUNT, RATE, POSITIVE = at_least(1), between(0, 1, below=True), above(0)

@@ -16,6 +16,8 @@ from dist_stilts.results.settings import all_but, tell_apart
 READERS = all_but("split", "layer", "after", "rows")
 """Settings that tell apart lines about the embeddings of the same texts in the same layer."""
 _SPLITS = ("train", "dev", "test")
+_CLASSES_NAMED = 12
+"""Classes of a task that are listed; there may be hundreds."""
 
 
 def show(tables: Sequence[Table], remarks: Sequence[str] = ()) -> None:
@@ -92,7 +94,7 @@ def _short(value: float | None) -> str:
 
 
 def preparation(splits: Sequence[dict[str, Any]]) -> str:
-    """What tokenising did: one line per task, split and language, and one per kind of quirk of the files."""
+    """What tokenising did: one line per task, split and language; classes of own tasks; and what is to be remarked."""
     header = ("task", "split", "language", "examples", "rows", "tokens", "rows cut", "tokens cut", "seconds")
     rows = [
         (
@@ -102,12 +104,30 @@ def preparation(splits: Sequence[dict[str, Any]]) -> str:
         )
         for split in splits
     ]
-    quirks = [
-        f"{split['task']} {split['split']} {split['language']}: {count:,} x {what}"
-        for split in splits
-        for what, count in split["quirks"].items()
-    ]
-    return "\n".join([aligned([header, *rows]), *quirks])
+    return "\n".join([aligned([header, *rows]), *_classes(splits), *remarks(splits)])
+
+
+def remarks(splits: Sequence[dict[str, Any]]) -> list[str]:
+    """One line per kind of quirk of the files, and per split that teaches nothing."""
+    found = []
+    for split in splits:
+        title = f"{split['task']} {split['split']} {split['language']}"
+        found += [f"{title}: {count:,} x {what}" for what, count in split["quirks"].items()]
+        found += [f"{title}: nothing can be learned: {split['alike']}"] if split.get("alike") else []
+    return found
+
+
+def _classes(splits: Sequence[dict[str, Any]]) -> list[str]:
+    """How often each class is gold, one line per task and split, of languages that differ one each."""
+    languages: dict[str, list[str]] = {}
+    for split in splits:
+        counts = sorted(split.get("classes", {}).items(), key=lambda item: -item[1])
+        if counts:
+            named = ", ".join(f"{label} {count:,}" for label, count in counts[:_CLASSES_NAMED])
+            others = len(counts) - _CLASSES_NAMED
+            line = f"{named}{f', and {others:,} others' if others > 0 else ''}"
+            languages.setdefault(f"{split['task']} {split['split']}\n{line}", []).append(split["language"])
+    return [": ".join(key.replace("\n", f" {', '.join(codes)}\n").split("\n")) for key, codes in languages.items()]
 
 
 def score_lines(scores: dict[str, Any]) -> str:

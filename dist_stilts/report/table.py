@@ -30,11 +30,13 @@ ROW = all_but("split", "after", "rows")
 
 @dataclass(frozen=True)
 class Cell:
-    """One score: percent (or ``None``), rows scored, and why it is degenerate if it is."""
+    """One score: percent (or ``None``), rows scored, why it is degenerate if it is, and gold labels that no training
+    row has."""
 
     value: float | None
     count: int
     degenerate: str | None = None
+    unseen: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class Table:
                     fate = "kept in the mean" if cell.value is not None else "no score"
                     by_reason.setdefault(f"{cell.degenerate} ({fate})", []).append(lang)
             notes += [f"{COLLAPSED} {row.label}, {', '.join(langs)}: {why}" for why, langs in by_reason.items()]
+            if unseen := [f"{cell.unseen:,} in {lang}" for lang, cell in row.cells.items() if cell.unseen]:
+                notes.append(f"{row.label}: gold labels that no training row has, scored as wrong: {', '.join(unseen)}")
             if row.mean and row.mean.languages < len(self.languages):
                 notes.append(f"{row.label}: mean over {row.mean.languages} of {len(self.languages)} languages")
         return notes
@@ -168,7 +172,7 @@ def _row_order(record: ResultRecord) -> tuple[object, ...]:
 
 
 def _row(name: str, run: list[ResultRecord], columns: Sequence[str], is_share: bool) -> TableRow:
-    scores = {record.language: Cell(record.value, record.count, record.collapsed) for record in run}
+    scores = {record.language: Cell(record.value, record.count, record.collapsed, record.unseen) for record in run}
     cells = {code: scores[code] for code in columns if code in scores}
     zero_shot = {code: cell for code, cell in cells.items() if code != ENGLISH}
     mean_xx = _mean(zero_shot.values(), is_share) if ENGLISH in columns else None

@@ -174,6 +174,7 @@ class ResultRecord:
         collapsed: why the model is taken to have collapsed (one class, stuck at chance); its score is that of no model.
         data_revision: hash of the files of the texts.
         health: retrieval only: what the embeddings are like (:mod:`dist_stilts.scoring.health`).
+        unseen: gold labels that no training row has: scored, as wrong.
         place: where it was read.
     """
 
@@ -192,6 +193,7 @@ class ResultRecord:
     training: Training = field(default_factory=Training)
     reading: Reading = field(default_factory=Reading)
     scoring: Scoring = field(default_factory=Scoring)
+    unseen: int = 0
     place: Place | None = field(default=None, compare=False)
 
     @property

@@ -18,7 +18,7 @@ UserError when the recipe is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +27,7 @@ from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import exists, shown
 from dist_stilts.tasks.languages import XTREME_LANGUAGES
-from dist_stilts.tasks.read_bitext import read_aligned, read_comparable
+from dist_stilts.tasks.read_bitext import read_aligned, read_comparable, with_text
 from dist_stilts.tasks.records import find_table
 from dist_stilts.tasks.spec import Bitext, Family, TaskSpec
 
@@ -38,7 +38,7 @@ UNDETERMINED = "und"
 """The code of ISO 639-2 for a language that is not known."""
 _SPLITS = ("dev", "test")
 _METRICS = {"tatoeba": "accuracy", "bucc": "f1"}
-_READERS = {"tatoeba": read_aligned, "bucc": read_comparable}
+_READERS: dict[str, Callable[..., Bitext]] = {"tatoeba": read_aligned, "bucc": read_comparable}
 _PLACEHOLDER = re.compile(r"\{.*?\}")
 _Files = Mapping[str, Sequence[str]]
 
@@ -122,4 +122,9 @@ def _find(files: _Files, folder: Path, split: str, language: str) -> list[Path]:
 
 
 def _read(family: str, files: _Files, folder: Path, split: str, language: str) -> Bitext:
-    return _READERS[family](*_find(files, folder, split, language))
+    """Read a split; sentences without text are passed over and counted. UserError if none has any."""
+    paths = _find(files, folder, split, language)
+    bitext = with_text(_READERS[family](*paths, may_be_blank=True), aligned=family == "tatoeba")
+    if not (bitext.source and bitext.target):
+        raise UserError("no sentence has text", where=paths[0 if not bitext.source else 1])
+    return bitext

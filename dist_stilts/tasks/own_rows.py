@@ -21,6 +21,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dist_stilts.conventions import has_text
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, shown, text_field
 from dist_stilts.tasks.rows_json import (
@@ -72,6 +73,16 @@ def own_row(family: str, values: Values, names: Names, labels: Sequence[str], wh
         UserError: a value that cannot be read as its field, an unknown label, an answer that is not in its context.
     """
     return _MAKERS[family](values, names, labels, where)
+
+
+def is_blank(row: Row) -> bool:
+    """Whether a row has no text at all that a model could read."""
+    no_text = {"id", "group", *(fields.gold for fields in FIELDS.values())}
+    return not any(_has_text(getattr(row, name)) for name in row.__dataclass_fields__ if name not in no_text)
+
+
+def _has_text(value: str | Sequence[str]) -> bool:
+    return has_text(value) if isinstance(value, str) else any(map(has_text, value))
 
 
 def name_of(value: Any, field: str, where: Where) -> str:

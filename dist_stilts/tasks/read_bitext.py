@@ -5,16 +5,18 @@ sorts the English side, so that the alignment is lost: these files are read as t
 predictions and labels follow that order, which :func:`xtreme_order` gives for LASER's files.
 
 Promises: row n of a side is line n of its file. Hence nothing is left out, and a sentence that cannot be searched for
-is a UserError with file and line.
+is a UserError with file and line. Pairs of the user's own are the exception: of these :func:`with_text` leaves out what
+has no text, and counts it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 
-from dist_stilts.conventions import ENGLISH
+from dist_stilts.conventions import ENGLISH, has_text
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.files import Where, exists, locate, read_columns, read_lines, require_new, shown
 from dist_stilts.tasks.spec import Bitext
@@ -58,13 +60,16 @@ def read_tatoeba(folder: Path, split: str, language: str) -> Bitext:
     return bitext if source_path.name.startswith("tatoeba.") else replace(bitext, gold=None)
 
 
-def read_aligned(source_path: Path, target_path: Path) -> Bitext:
+def read_aligned(source_path: Path, target_path: Path, *, may_be_blank: bool = False) -> Bitext:
     """Read two files of one sentence a line, of which line n of one translates line n of the other; ids count from 0.
+
+    Args:
+        may_be_blank: whether lines may have no text.
 
     Raises:
         UserError: different numbers of lines, a line that is no sentence, or what :func:`read_lines` raises.
     """
-    source, target = read_sentences(source_path), read_sentences(target_path)
+    source, target = (_sentences(path, may_be_blank) for path in (source_path, target_path))
     if len(source) != len(target):
         shorter = min((len(source), source_path), (len(target), target_path))
         raise UserError(
@@ -82,11 +87,15 @@ def read_sentences(path: Path) -> tuple[str, ...]:
     Raises:
         UserError: a blank line, one of :data:`LONGEST_SENTENCE` characters, or what :func:`read_lines` raises.
     """
-    return tuple(_sentence(line, (path, number)) for number, line in read_lines(path))
+    return _sentences(path, may_be_blank=False)
 
 
-def _sentence(text: str, where: Where) -> str:
-    if not text or text.isspace():
+def _sentences(path: Path, may_be_blank: bool) -> tuple[str, ...]:
+    return tuple(_sentence(line, (path, number), may_be_blank) for number, line in read_lines(path))
+
+
+def _sentence(text: str, where: Where, may_be_blank: bool) -> str:
+    if (not text or text.isspace()) and not may_be_blank:
         raise UserError(
             "an empty sentence cannot be searched for",
             where=where,
@@ -121,32 +130,60 @@ def read_bucc2018(folder: Path, split: str, language: str) -> Bitext:
     return read_comparable(*find_bucc2018(folder, split, language))
 
 
-def read_comparable(source_path: Path, target_path: Path, gold_path: Path | None = None) -> Bitext:
+def read_comparable(
+    source_path: Path, target_path: Path, gold_path: Path | None = None, *, may_be_blank: bool = False
+) -> Bitext:
     """Read two sides of ``id, sentence`` in any order and number, and the gold pairs of ``source id, target id``.
+
+    Args:
+        may_be_blank: whether sentences may have no text.
 
     Raises:
         UserError: another number of columns, what is no sentence, an id or a gold pair that occurs twice, a gold id
             that is not on its side.
     """
-    source_ids, source = _read_side(source_path)
-    target_ids, target = _read_side(target_path)
+    source_ids, source = _read_side(source_path, may_be_blank)
+    target_ids, target = _read_side(target_path, may_be_blank)
     sides = ((source_path, set(source_ids)), (target_path, set(target_ids)))
     gold = read_gold(gold_path, sides) if gold_path else None
     return Bitext(source, target, source_ids, target_ids, gold)
+
+
+def with_text(bitext: Bitext, *, aligned: bool) -> Bitext:
+    """The sentences that have text, under the ids that they had, and the gold pairs of these; the others are counted.
+
+    Args:
+        aligned: whether a sentence goes with the one in its row.
+    """
+    there = [[has_text(text) for text in side] for side in (bitext.source, bitext.target)]
+    if aligned:
+        there = [[all(pair) for pair in zip(*there, strict=True)]] * 2
+    source_ids, target_ids = (
+        tuple(compress(ids, kept)) for ids, kept in zip((bitext.source_ids, bitext.target_ids), there, strict=True)
+    )
+    known = set(source_ids), set(target_ids)
+    return Bitext(
+        tuple(compress(bitext.source, there[0])),
+        tuple(compress(bitext.target, there[1])),
+        source_ids,
+        target_ids,
+        bitext.gold and tuple(pair for pair in bitext.gold if pair[0] in known[0] and pair[1] in known[1]),
+        blank=sum(kept.count(False) for kept in there),
+    )
 
 
 def _bucc_file(folder: Path, split: str, language: str, suffix: str) -> Path:
     return locate(folder, *(f"{language}-en.{name}.{suffix}" for name in _BUCC_NAMES[split]))
 
 
-def _read_side(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _read_side(path: Path, may_be_blank: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     seen: set[str] = set()
     texts: list[str] = []
     ids: list[str] = []
     for where, (key, text) in read_columns(path, "id text"):
         require_new(seen, key, where)
         ids.append(key)
-        texts.append(_sentence(text, where))
+        texts.append(_sentence(text, where, may_be_blank))
     return tuple(ids), tuple(texts)
 
 

@@ -39,7 +39,7 @@ from dist_stilts.tasks.own_files import (
     task_languages,
 )
 from dist_stilts.tasks.own_pairs import FILES, retrieval_spec
-from dist_stilts.tasks.own_rows import FIELDS, Values, joined, name_of, own_row
+from dist_stilts.tasks.own_rows import FIELDS, Values, is_blank, joined, name_of, own_row
 from dist_stilts.tasks.read_conll import SUFFIXES, Columns, conll_columns, read_conll
 from dist_stilts.tasks.records import column, format_of, read_records, suffix_of
 from dist_stilts.tasks.spec import ChoiceRow, Family, Quirk, Row, SpanRow, TaskSpec, TextRow
@@ -203,9 +203,11 @@ def _rows(own: OwnTask, records: Iterable[tuple[Where, JsonObject] | Quirk], spl
         key = f"{split}-{number}" if values["id"] is None else name_of(values["id"], "id", where)
         require_new(seen, key, where)
         row = own_row(own.family, values, (key, _group(values, key, first_with, where)), own.labels, where)
-        if isinstance(row, TextRow) and not row.text.strip():
-            yield Quirk("blank text left out")
-            continue
+        if is_blank(row):
+            if isinstance(row, TextRow):
+                yield Quirk("blank text left out")
+                continue
+            yield Quirk("row without text, kept")
         if isinstance(row, ChoiceRow):
             choices = choices or len(row.choices)
             if len(row.choices) != choices:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dist_stilts.conventions import has_text
 from dist_stilts.errors import UserError
 from dist_stilts.tasks.files import read_lines, require_new, shown
 from dist_stilts.tasks.read_bitext import read_gold
@@ -62,8 +63,8 @@ def read_known(gold: Path, source: Side, target: Side) -> list[tuple[int, int]]:
 
 
 def _has_ids(lines: Lines) -> bool:
-    keys = [line.split("\t")[0] for _, line in lines if line.strip() and line.count("\t") == 1]
-    whole = len(keys) == sum(bool(line.strip()) for _, line in lines)
+    keys = [line.split("\t")[0] for _, line in lines if has_text(line) and line.count("\t") == 1]
+    whole = len(keys) == sum(has_text(line) for _, line in lines)
     return whole and all(key.strip() for key in keys) and len(set(keys)) == len(keys) > 0
 
 
@@ -72,7 +73,7 @@ def _with_ids(path: Path, lines: Lines) -> Side:
     kept: list[tuple[str, str]] = []
     for number, line in lines:
         key, tab, text = line.partition("\t")
-        if line.strip() and not tab:
+        if has_text(line) and not tab:
             fix = "Expected, tab-separated: id text; --no-ids reads whole lines"
             raise UserError(f"no id before {shown(line)}", where=(path, number), fix=fix)
         if _plain(text):
@@ -94,4 +95,5 @@ def _side(path: Path, kept: list[tuple[str, str]], lines: int, *, named: bool) -
 
 
 def _plain(text: str) -> str:
-    return text.replace("\t", " ").replace("\r", " ").strip()
+    """A sentence as it is searched and written; empty if nothing of it shows."""
+    return "" if not has_text(text) else text.replace("\t", " ").replace("\r", " ").strip()

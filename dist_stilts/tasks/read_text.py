@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from dist_stilts.conventions import has_text
 from dist_stilts.tasks.archives import PACKED
 from dist_stilts.tasks.files import exists, locate, read_lines
 from dist_stilts.tasks.spec import TextRow
@@ -29,7 +30,7 @@ def read_text(folder: Path, split: str, language: str) -> Iterator[TextRow]:
     for path in find_text(folder, split, language):
         number = 0
         for number, line in read_lines(path):
-            if line.strip():
+            if has_text(line):
                 key = f"{split}-{before + number - 1}"
                 yield TextRow(id=key, group=key, text=line)
         before += number

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from dist_stilts.conventions import ENGLISH, sha256_of_text, text_hash
-from dist_stilts.errors import UserError, nearest
+from dist_stilts.errors import UserError, near, nearest
 from dist_stilts.layout import translation_file
 from dist_stilts.tasks.files import digest, exists, parse_object, read_whole, shown
 from dist_stilts.tasks.hub import hub_config, hub_rows, table_records, table_revision
@@ -155,11 +155,13 @@ def gold_labels(row: Row) -> set[str]:
     return {row.label} if isinstance(row, PairRow) and row.label is not None else set()
 
 
-def _unseen(label: str, quirks: Counter[str]) -> str:
-    """What to count a label under that no training row has: by its name, if not too many others are."""
+def _unseen(label: str, labels: Sequence[str], quirks: Counter[str]) -> str:
+    """What to count a label under that no training row has: by its name, if not too many others are, and with the one
+    that may be meant."""
     what = "which no training row has"
-    named = f"label {shown(label)}, {what}"
-    too_many = sum(known.endswith(what) for known in quirks) >= _MOST_NAMED and named not in quirks
+    alike = near(label[:40], (known for known in labels if known[1:2] != "-" or known[:2] == label[:2]))  # I- is not B-
+    named = f"label {shown(label)}, {what}{f' (is {shown(alike[0])} meant?)' if alike else ''}"
+    too_many = sum(what in known for known in quirks) >= _MOST_NAMED and named not in quirks
     return f"other label, {what}" if too_many else named
 
 
@@ -194,7 +196,7 @@ def stream_rows(spec: TaskSpec, root: Path | None, split: str, lang: str, quirks
         else:
             empty = False
             if spec.open_labels and spec.labels and (new := gold_labels(row) - set(spec.labels)):
-                quirks[_unseen(min(new), quirks)] += 1
+                quirks[_unseen(min(new), spec.labels, quirks)] += 1
             yield row
     if empty:
         raise UserError(f"{spec.name} {split} for '{lang}' holds no example", where=root and task_folder(spec, root))
@@ -335,7 +337,7 @@ def hub_source(spec: TaskSpec) -> HubSource:
 
 
 def _not_on_hub(spec: TaskSpec) -> UserError:
-    own = spec.folders[0] == "."
+    own = spec.is_own
     fix = f"Set data.root=DIR (or --data DIR), with {'your files' if own else f'DIR/{spec.folders[0]}/'} in it"
     fix += ", or name them by their whole paths" if own else ""
     return UserError(f"{spec.name} is read from local files only", fix=fix)

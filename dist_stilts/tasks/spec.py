@@ -124,6 +124,7 @@ class Bitext:
         source, target: the foreign and the English (or other target) texts, in file order.
         source_ids, target_ids: their ids, row by row.
         gold: pairs of (source id, target id); ``None`` where it is withheld.
+        blank: sentences without text that were passed over, each with its pair.
     """
 
     source: tuple[str, ...]
@@ -131,6 +132,7 @@ class Bitext:
     source_ids: tuple[str, ...]
     target_ids: tuple[str, ...]
     gold: tuple[tuple[str, str], ...] | None
+    blank: int = 0
 
 
 Reader = Callable[[Path, str, str], Iterator[Row | Quirk]]
@@ -244,3 +246,8 @@ class TaskSpec:
     licence: str = ""
     citation: str = ""
     aliases: tuple[str, ...] = ()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one of the user's own, whose files lie in the data root itself."""
+        return self.folders[:1] == (".",)

@@ -62,7 +62,8 @@ def degenerate(losses: Mapping[str, float], chances: Mapping[str, float], collap
 
     Args:
         losses: task to its training loss at the end; chances: task to the loss of guessing, in nats (ln k for k
-            classes), where that is known; collapsed: task to why its predictions on English dev are those of no model.
+            classes), where that is known; collapsed: task to why its predictions on English dev are those of no model,
+            or why its training rows teach nothing.
 
     Returns:
         The reason, or None.

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from dist_stilts.conventions import has_text
+
 _BOUNDARIES = tuple(map(re.compile, (r"\n\s*", r"[.!?…][\"'”’)\]]*\s+", r"[,;:—–]\s+", r"\s+")))
 """Where an English text is cut, the best first: after a paragraph, a sentence, a clause, a word."""
 UNSPACED = ("ja", "zh")
@@ -53,7 +55,7 @@ def plan(texts: Iterable[str], length: Callable[[str], int], limit: int, batch_s
             lengths[piece] = length(piece)
         return lengths[piece]
 
-    pieces = {text: pieces_of(text, measure, limit) for text in dict.fromkeys(texts) if text.strip()}
+    pieces = {text: pieces_of(text, measure, limit) for text in dict.fromkeys(texts) if has_text(text)}
     different = dict.fromkeys(piece for some in pieces.values() for piece in some)
     ordered = sorted(different, key=lambda piece: (-measure(piece), piece))
     return Plan(pieces, [ordered[at : at + batch_size] for at in range(0, len(ordered), batch_size)])
@@ -66,7 +68,7 @@ def pieces_of(text: str, length: Callable[[str], int], limit: int) -> list[str]:
     """
     text = text.strip()
     if len(text) < 2 or length(text) <= limit:
-        return [text] if text else []
+        return [text] if has_text(text) else []
     cut = _cut(text)
     return [*pieces_of(text[:cut], length, limit), *pieces_of(text[cut:], length, limit)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from dist_stilts.conventions import has_text
 from dist_stilts.families.family import Family, Say
 from dist_stilts.tasks.spec import Row
 
@@ -15,7 +16,7 @@ def translated(kind: Family, row: Row, say: Say, counts: Counter[str]) -> Row | 
         kind: that of the row's task, which says which of its texts are translated.
         counts: why rows were dropped (keys that begin with ``dropped``) and what else happened to their gold.
     """
-    if any(text.strip() and not say(text).strip() for text in kind.to_translate(row)):
+    if any(has_text(text) and not has_text(say(text)) for text in kind.to_translate(row)):
         counts["dropped: a translation is empty"] += 1
         return None
     return kind.translated(row, say, counts)

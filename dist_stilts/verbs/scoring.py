@@ -89,14 +89,15 @@ def evaluate(
 
     names = _names(tasks, pairs)
     how = EvalTask() if pairs else EvalTask([split], languages.split(","))
-    data = pairs[0].parent if pairs else data
-    if data and not data.is_dir():
-        raise UserError("the data folder does not exist", where=data)
+    data = _folder(pairs[0].parent if pairs else data)
     retrieval = RetrievalConfig(
         layer, pooling, special_tokens, centre, neighbours, margin, candidates, duplicates, memory=memory
     )
     scoring, qa = EvaluationConfig(batch_size, dtype=dtype, retrieval=retrieval), QaLengths(window, stride)
-    check_options(DataConfig(max_length=max_length, qa=qa), how, scoring, qa_max_length="window", splits="split")
+    each = QaLengths(
+        window, min(stride, window - 1), 1
+    )  # a stride and questions that windows are too short for are cut
+    check_options(DataConfig(max_length=max_length, qa=each), how, scoring, qa_max_length="window", splits="split")
     folder = ScoresFolder(out)
     require_room(folder)
     job = Job(
@@ -122,6 +123,13 @@ def evaluate(
         records = score_all(job, world, bar(not world.is_main))
     if world.is_main:
         _present(records, folder, as_json)
+
+
+def _folder(data: Path | None) -> Path | None:
+    """The data folder, if one is named; UserError if it is not there."""
+    if data and not data.is_dir():
+        raise UserError("the data folder does not exist", where=data)
+    return data
 
 
 def _names(tasks: str | None, pairs: tuple[Path, Path] | None) -> list[str]:

@@ -126,6 +126,21 @@ def test_more_ranks_than_rows_in_a_batch_are_refused(refused: Callable, tiny: Pa
     assert "leaves some of 17 ranks without a row" in error
 
 
+@pytest.mark.parametrize("verb", [("run", "--dry-run"), ("run",), ("prepare",)])
+@pytest.mark.parametrize("setting", ["train.learning_rate=nan", "encoder.config.hidden_size=31"])
+def test_a_setting_that_makes_no_sense_is_refused_by_whatever_would_start(
+    refused: Callable, tiny: Path, tmp_path: Path, verb: tuple[str, ...], setting: str
+) -> None:
+    error = refused(verb[0], str(tiny), f"out={tmp_path / 'out'}", setting, *verb[1:])
+    assert setting.partition("=")[0].split(".")[1] in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_option_has_the_range_of_the_key_that_it_stands_for(refused: Callable, tmp_path: Path) -> None:
+    places = ["--model", str(tmp_path), "--tasks", "xnli", "--out", str(tmp_path / "out")]
+    assert "'--batch-size': 0. Allowed: 1 or more" in refused("evaluate", *places, "--batch-size", "0")
+
+
 def test_a_folder_of_another_recipe_is_left_alone(refused: Callable, finished: Path, tiny: Path) -> None:
     before = (finished / "xnli/config.yaml").read_bytes()
     error = refused("run", str(tiny), f"out={finished.parent}", "train.learning_rate=2e-3")

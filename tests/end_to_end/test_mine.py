@@ -209,8 +209,8 @@ def refused(done: Any) -> str:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["-k", "0"], "neighbours: 0 is less than 1"),
-        (["--margin", "ration"], "unknown 'ration'. did you mean 'ratio'?"),
+        (["-k", "0"], "'--neighbours': 0. Allowed: 1 or more"),
+        (["--margin", "ration"], "'--margin': 'ration'. did you mean 'ratio'?"),
         (["--layer", "9"], "no layer 9"),
         (["--model", "/nowhere/at/all"], "no such model folder"),
         (["--out", "source/pairs.tsv"], "source: cannot be made a folder"),

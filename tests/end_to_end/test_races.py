@@ -10,7 +10,7 @@ import pytest
 
 DELAYS = (0.0, 0.02, 0.1, 0.3, 1.0)
 """Seconds by which the second program starts later, in turn."""
-REASONS = ("another program", "the folder exists", "there is a file already")
+REASONS = ("another program", "the folder exists", "exists already", "there is a file already")
 Race = Callable[..., list[tuple[int, str]]]
 
 

@@ -58,9 +58,9 @@ def test_two_aligned_files_need_no_task(cli: Callable, places: list[str], tmp_pa
     ("arguments", "said"),
     [
         (("--tasks", "tatoeba", "--layer", "99"), "the encoder has no layer 99"),
-        (("--tasks", "bucc2018", "--margin", "ration"), "margin: unknown 'ration'. did you mean 'ratio'"),
-        (("--tasks", "bucc2018", "--neighbours", "0"), "neighbours: 0 is less than 1"),
-        (("--tasks", "bucc2018", "--memory", "much"), "'much' is no amount of memory"),
+        (("--tasks", "bucc2018", "--margin", "ration"), "'--margin': 'ration'. did you mean 'ratio'"),
+        (("--tasks", "bucc2018", "--neighbours", "0"), "'--neighbours': 0. Allowed: 1 or more"),
+        (("--tasks", "bucc2018", "--memory", "much"), "'--memory': 'much'. Allowed: an amount such as 256M"),
         ((), "nothing to score"),
     ],
 )

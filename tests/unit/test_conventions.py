@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dist_stilts.conventions import fingerprint, sha256_of, sha256_of_file, sha256_of_text, text_hash
+from dist_stilts.conventions import fingerprint, has_text, sha256_of, sha256_of_file, sha256_of_text, text_hash
 
 PLAIN = st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False) | st.text() | st.none())
 
@@ -49,3 +49,28 @@ def test_parts_text_and_file_of_the_same_bytes_have_one_sha256(tmp_path_factory:
     expected = hashlib.sha256(whole).hexdigest()
     assert sha256_of(parts) == sha256_of_file(file) == expected
     assert sha256_of_text(whole.decode("latin-1")) == hashlib.sha256(whole.decode("latin-1").encode()).hexdigest()
+
+
+@pytest.mark.parametrize("text", ["a", "\u200bа", "é", "e\u0301", "☺\ufe0f", "กำ", "हि", ".", "0"])
+def test_what_shows_is_text(text: str) -> None:
+    assert has_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \t\u3000\xa0",
+        "\u200b",
+        "\u200d\u200c",
+        "\ufe0f",
+        "\xad",
+        "\ufeff",
+        "\u2060",
+        "\u202e\u2069",
+        "\u0301",
+        "\u3164",
+    ],
+)
+def test_what_does_not_show_is_none(text: str) -> None:
+    assert not has_text(text)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from dist_stilts.apply.columns import choose_columns, is_blank
+from dist_stilts.apply.columns import choose_columns
 from dist_stilts.errors import UserError
+from dist_stilts.tasks.own_rows import is_blank
 from dist_stilts.tasks.spec import ChoiceRow, MultiLabelRow, PairRow, SpanRow, TaggedRow
 
 WHERE = (Path("rows.csv"), 1)
@@ -131,7 +132,7 @@ def test_a_row_that_lacks_a_column_is_refused() -> None:
 
 
 def test_blank_rows_are_those_without_any_text() -> None:
-    assert is_blank(PairRow("1", "1", " \t", "", None))
+    assert is_blank(PairRow("1", "1", " \t", "\u200b", "a label"))
     assert is_blank(TaggedRow("1", "1", (), None))
     assert not is_blank(PairRow("1", "1", "", "a", None))
     assert not is_blank(ChoiceRow("1", "1", "", ("", "b"), None))

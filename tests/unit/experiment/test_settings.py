@@ -36,7 +36,7 @@ RECIPE: dict[str, Any] = {
             "start": ["mnli"],
             "tasks": {"xnli": {"split": "dev[:50%]"}},
             "train": {"epochs": 1},
-            "evaluate": {"xnli": {}},
+            "evaluate": {"xnli": {}, "tatoeba": {}},
         },
     },
 }
@@ -79,7 +79,7 @@ study.mfu=nan study.sizes=[-1] study.sizes_of={mnli:[-1]} study.seeds=[-1] study
 encoder.config.num_attention_heads=0 encoder.config.num_attention_heads=3 encoder.config.num_hidden_layers=-1
 encoder.config.num_hidden_layers=1.5 encoder.config.num_hidden_layers=x
 encoder.config.intermediate_size=0 encoder.config.vocab_size=10 encoder.config.vocab_size=-1
-encoder.config.max_position_embeddings=3 encoder.config.max_position_embeddings=40
+encoder.config.max_position_embeddings=0
 encoder.config.hidden_dropout_prob=2 encoder.config.attention_probs_dropout_prob=nan
 encoder.config.initializer_range=-1 encoder.config.layer_norm_eps=0 encoder.config.pad_token_id=99999
 """
@@ -91,6 +91,7 @@ phases.xnli.evaluate.xnli.splits=[] phases.xnli.evaluate.xnli.splits=[dev[]
 phases.xnli.evaluate.xnli.languages=[] phases.xnli.evaluate.xnli.languages=[""] phases.xnli.tasks.xnli.languages=[""]
 phases.xnli.evaluate.xnli=[] phases.xnli=null phases=null phases.xnli.tasks.xnli=null train=null
 evaluation.dtype=float64 evaluation.retrieval.layer=first evaluation.retrieval.layer=-1 evaluation.retrieval.layer=7,
+evaluation.retrieval.layer=9
 evaluation.retrieval.pooling=meam evaluation.retrieval.margin=ration evaluation.retrieval.candidates=all
 evaluation.retrieval.duplicates=dropp evaluation.retrieval.memory=much evaluation.retrieval.memory=0
 data.root= data.root=${nowhere} data.root=${ data.root=??? name= out= encoder.path= study.gpu= study.distances=
@@ -151,7 +152,7 @@ def test_every_number_has_a_range_and_what_is_outside_a_range_is_refused(recipe:
         (["data.qa.stride=384"], "override data.qa.stride=384: data.qa.stride: a stride of 384 tokens leaves gaps"),
         (["phases.xnli.train.eps=0"], "override phases.xnli.train.eps=0: wrong value for 'phases.xnli.train.eps': 0.0"),
         (["encoder.config.vocab_size=10"], "encoder.config: vocab_size is 10, but the tokenizer has"),
-        (["data.max_length=65"], "positions for 64 tokens, but texts may have 65"),
+        (["data.max_length=65"], "data.max_length=65: the encoder reads 64 tokens at most"),
     ],
 )
 def test_a_wrong_setting_is_said_with_where_it_was_given_and_what_would_be_right(

@@ -12,11 +12,13 @@ from dist_stilts.evaluate.suite import EvalTask
 from dist_stilts.experiment.execute import check_before_start
 from dist_stilts.experiment.plan import expand
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
-from dist_stilts.experiment.training_data import chosen_examples, load_training_data
+from dist_stilts.experiment.training_data import chosen_examples, load_training_data, nothing_to_learn, prepare_all
 from dist_stilts.families.encoding import QaLengths
 from dist_stilts.families.features import Features, concatenated
 from dist_stilts.families.kinds import family_of
-from dist_stilts.tasks.registry import get_task
+from dist_stilts.report.lists import preparation
+from dist_stilts.tasks.read_own import OwnTask, own_spec
+from dist_stilts.tasks.registry import get_task, register
 from dist_stilts.tasks.spec import Answer, PairRow, SpanRow, TaggedRow
 
 LONG = "a bad lamp and a good cat " * 6
@@ -72,6 +74,32 @@ def test_rows_without_gold_are_not_trained_on(tokenizer: Any, tmp_path: Path) ->
     (run,) = expand(recipe)
     with pytest.raises(UserError, match="udpos test en has rows without gold"):
         load_training_data(run, recipe, tokenizer)
+
+
+def test_rows_that_teach_nothing_and_labels_that_training_lacks_are_remarked_on(tokenizer: Any, tmp_path: Path) -> None:
+    rows = {"train": ["yes"] * 3, "dev": ["Yes", "yes", "yes "], "test": ["-", "yes", "yes"]}
+    for split, labels in rows.items():
+        (tmp_path / f"{split}.csv").write_text("text_a,label\n" + "".join(f"the cat,{label}\n" for label in labels))
+    files = {split: f"{split}.csv" for split in rows}
+    register(own_spec("mine", OwnTask("sequence", files)))
+    phase = PhaseConfig(tasks={"mine": TrainTask()}, evaluate={"mine": EvalTask()})
+    recipe = Recipe(out=str(tmp_path / "runs"), phases={"a": phase})
+    recipe.data.root = str(tmp_path)
+    recipe.encoder.path = "nowhere"
+    runs = expand(recipe)
+    done = list(prepare_all(runs, recipe, tokenizer).values())
+    same = "the only label of its training rows is 'yes'"
+    assert [(split["classes"], split["alike"]) for split in done] == [
+        ({"yes": 3}, same),
+        ({"yes": 1}, None),
+        ({"yes": 2}, None),
+    ]
+    lines = preparation(done).splitlines()
+    assert "mine train en: yes 3" in lines
+    assert f"mine train en: nothing can be learned: {same}" in lines
+    assert "mine dev en: 1 x label 'yes ', which no training row has (is 'yes' meant?)" in lines
+    assert "mine test en: 1 x label '-', which no training row has" in lines
+    assert nothing_to_learn(load_training_data(runs[0], recipe, tokenizer)) == {"mine": same}
 
 
 def test_without_a_data_folder_the_hub_must_have_each_task_or_all_its_parts(tmp_path: Path) -> None:

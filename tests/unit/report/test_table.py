@@ -69,6 +69,12 @@ def test_a_mean_over_fewer_languages_says_so() -> None:
     assert table.notes == ["† random encoder, de: never ran (no score)", "random encoder: mean over 1 of 2 languages"]
 
 
+def test_gold_that_no_training_row_has_is_counted_beside_the_score_that_it_explains() -> None:
+    (table,) = pivot(run({"de": 0.0, "en": 80.0}, unseen=3))
+    (note,) = table.notes
+    assert note.endswith("gold labels that no training row has, scored as wrong: 3 in en, 3 in de")
+
+
 def test_counts_are_in_the_caption() -> None:
     assert "n = 100 rows per language" in pivot(run({"en": 1, "de": 2}))[0].caption
     mixed = [record("en", 1, count=10), record("de", 1, count=5), record("de", 1, count=7, origin="random")]

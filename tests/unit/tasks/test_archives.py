@@ -18,7 +18,7 @@ from dist_stilts.errors import UserError
 from dist_stilts.tasks import archives
 from dist_stilts.tasks.files import digest, exists, locate, read_lines, read_whole
 
-FILES = {"top.txt": b"top\n", "a/dev.txt": b"dev of a\n", "a/b/deep.txt.gz": gzip.compress(b"deep\n")}
+FILES = {"top.txt": b"top\n", "a/dev.txt": b"dev of a\n", "a/b/deep.txt.gz": gzip.compress(b"deep\n", mtime=0)}
 
 
 KINDS: dict[str, Callable[[dict[str, bytes]], bytes]] = {

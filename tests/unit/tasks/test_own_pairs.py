@@ -96,10 +96,21 @@ def test_a_mistake_in_the_entry_is_named(own: OwnTask, message: str) -> None:
     assert message in refusal(own_spec, "mine", own)
 
 
+def test_sentences_without_text_are_passed_over_with_their_pairs_and_counted(tmp_path: Path) -> None:
+    write(tmp_path, {"my.de.txt": "\u200b\nja\n\nnein\n", "my.en.txt": "no\nyes\n\xad\n \n"})
+    found = load_bitext(own_spec("my_pairs", ALIGNED), tmp_path, "test", "de")
+    assert (found.source, found.target, found.gold, found.blank) == (("ja",), ("yes",), (("1", "1"),), 6)
+    write(tmp_path, {"dev.de": "d1\tja\nd2\t\ufeff\n", "dev.en": "e1\tyes\ne2\tno\n", "dev.gold": "d1\te1\nd2\te2\n"})
+    found = load_bitext(own_spec("mine", MINED), tmp_path, "dev", "de")
+    assert (found.source_ids, found.target_ids, found.gold, found.blank) == (("d1",), ("e1", "e2"), (("d1", "e1"),), 1)
+    write(tmp_path, {"my.fi.txt": "\n\n\n\u200b\n"})
+    assert "no sentence has text" in refusal(load_bitext, own_spec("my_pairs", ALIGNED), tmp_path, "test", "fi")
+
+
 def test_a_mistake_in_a_file_is_named_with_its_line(tmp_path: Path) -> None:
     write(tmp_path, {"my.de.txt": "ja\n\nnein\n", "my.en.txt": "yes\n"})
     for language, said in (
-        ("de", "my.de.txt:2: an empty sentence"),
+        ("de", "my.en.txt:1: my.de.txt has 3 lines, my.en.txt has 1"),
         ("fr", "my_pairs has no language 'fr'. known: de, fi"),
         ("fi", f"expected {tmp_path / 'my.fi.txt'}"),
     ):

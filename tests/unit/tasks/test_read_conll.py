@@ -35,7 +35,7 @@ def sentences(root: Path, content: Any, **more: Any) -> list[tuple[tuple[str, ..
     [
         ("Jean B-PER\nlives O\n\nRome B-LOC\n", {}),
         ("\ufeffJean\tB-PER\r\nlives\tO\r\n\r\n\r\nRome\tB-LOC", {"name": "a.iob2"}),
-        (gzip.compress(b"Jean  B-PER\nlives  O \n \nRome  B-LOC\n"), {"name": "a.bio.gz"}),
+        (gzip.compress(b"Jean  B-PER\nlives  O \n \nRome  B-LOC\n", mtime=0), {"name": "a.bio.gz"}),
         ("# one\nJean B-PER\nlives O\n-DOCSTART- O\nRome B-LOC\n\n", {"name": "a.txt"}),
         ("1 Jean B-PER x\n2 lives O x\n\n1 Rome B-LOC x\n", {"name": "eng.train", "columns": {"words": 1, "tags": 2}}),
         ("# id 7\tdomain=x\nJean\tB-PER\nlives\tO\n\n# id 8\tdomain=x\nRome\tB-LOC\n", {}),

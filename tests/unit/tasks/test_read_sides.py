@@ -23,6 +23,13 @@ def test_sentences_without_ids_are_known_by_their_line_number_in_plain_and_packe
     assert target.texts == read_sides(tmp_path / "en.gz", tmp_path / "de")[0].texts == ("Yes.",)
 
 
+def test_lines_of_which_nothing_shows_are_passed_over_and_counted(tmp_path: Path) -> None:
+    write(tmp_path, {"de": "\u200b\n\ufe0f\n\xad\nHallo\n", "en": "e-1\t\u200d\ne-2\tHello\n"})
+    assert read_sides(tmp_path / "de", tmp_path / "de")[0] == Side(tmp_path / "de", ("4",), ("Hallo",), 3, named=False)
+    named = read_sides(tmp_path / "en", tmp_path / "en")[0]
+    assert (named.ids, named.texts, named.blank) == (("e-2",), ("Hello",), 1)
+
+
 def test_ids_are_seen_where_every_line_of_both_files_has_one_or_can_be_told(files: tuple[Path, Path]) -> None:
     source, target = read_sides(*files)
     assert (source.ids, source.texts, source.blank, source.named) == (("d-1", "d-2"), ("Ja.", "Nein."), 1, True)
