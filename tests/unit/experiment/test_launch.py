@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from dist_stilts.parallel.once import hold
 
 from dist_stilts.errors import UserError
 from dist_stilts.experiment.claim import Busy
 from dist_stilts.experiment.launch import environment_of_ranks, launch_command, require_free
 from dist_stilts.experiment.plan import expand, folder_of
 from dist_stilts.experiment.run_config import PhaseConfig, Recipe, TrainTask
+from dist_stilts.once import hold
 from dist_stilts.parallel.packed import pack, unpack
 
 ODD = "a  b;touch pwned;$(touch pwned)`touch pwned`&touch pwned|'\"\\ *?[a]{b,c} # ~ !! %h%n%% <x >y\n€ü"
