@@ -16,6 +16,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from damage import of_file
+from rot import flip_bit
+
 from dist_stilts.errors import EXIT_AGAIN, EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INTERRUPTED
 
 DOCUMENTED = {0, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_AGAIN, EXIT_INTERRUPTED}
@@ -174,20 +177,24 @@ def options(verb: tuple[str, ...]) -> set[str]:
     return {param.opts[0] for param in command.params if param.opts[0].startswith("--") and param.opts[0] != "--help"}
 
 
-BAD_SETTINGS = ("", "null", "nan", "-.inf", "-1", "1e999", "x", "[]", "[1, x]", "{a: b}", "${nowhere}", "'", "9" * 25)
+BAD_SETTINGS = ("", "nan", "x", "[]", "[1, x]", "{a: b}", "${nowhere}", "'")
+NAMES = {"own_tasks": "mine", "phases": "xnli", "tasks": "xnli", "evaluate": "xnli", "sizes_of": "mnli"}
+"""Section of names that users give to the name that stands there."""
 
 
 def setting_attacks() -> Iterator[Attack]:
-    """Every key of a recipe with every bad value, in a rehearsal."""
-    from dist_stilts.experiment.run_config import Recipe
-    from dist_stilts.recipe_keys import sections
+    """Every key of a recipe with every bad value, and with those just outside its range, in a rehearsal."""
+    from outside import settings_outside
 
-    for _, _, keys in sections(Recipe):
-        for key in keys:
-            setting = key.path.replace("phases.NAME", "phases.xnli").replace("NAME", "xnli")
-            for value in BAD_SETTINGS:
-                arguments = ("run", "{recipe}", "out={out}", "--dry-run", f"{setting}={value}")
-                yield Attack(f"{setting}={value[:12]}", arguments)
+    from dist_stilts.experiment.run_config import Recipe
+
+    rehearsal = ("run", "{recipe}", "out={out}", "--dry-run")
+    outside = list(settings_outside(Recipe, NAMES))
+    for setting in outside:
+        yield Attack(f"{setting[:50]}, outside", (*rehearsal, setting), codes=frozenset({EXIT_BAD_INPUT}))
+    for key in dict.fromkeys(setting.partition("=")[0] for setting in outside):
+        for value in BAD_SETTINGS:
+            yield Attack(f"{key}={value}", (*rehearsal, f"{key}={value}"))
 
 
 # Names
@@ -245,33 +252,8 @@ def _with(place: Place, phases: dict[str, Any], own_tasks: dict[str, Any] | None
 # Files
 
 
-def _half(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-
-
-def _flipped(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 4
-    file.write_bytes(content)
-
-
-def _folder(file: Path) -> None:
-    file.unlink()
-    file.mkdir()
-
-
-DAMAGE: dict[str, Callable[[Path], object]] = {
-    "empty": lambda file: file.write_bytes(b""),
-    "half": _half,
-    "one bit flipped": _flipped,
-    "null": lambda file: file.write_text("null"),
-    "a list": lambda file: file.write_text("[]"),
-    "an empty object": lambda file: file.write_text("{}"),
-    "numbers for all": lambda file: file.write_text(re.sub(r'"[^"]*"(?=\s*[,}\]\n])', "-7", file.read_text("latin-1"))),
-    "not UTF-8": lambda file: file.write_bytes(b'{"a": "\xff\xfe"}'),
-    "a folder": _folder,
-    "absent": Path.unlink,
-}
+FLIPPED, ABSENT = "one bit flipped", "absent"
+DAMAGE = (*(damage.name for damage in of_file(b"{}")), FLIPPED, ABSENT)
 STATE = (
     *("xnli/status.json", "xnli/config.yaml", "xnli/results.jsonl", "xnli/metrics.jsonl", "xnli/deepspeed.json"),
     *("xnli/model/COMPLETE", "mnli-n40/status.json", "mnli-n40/model/provenance.json", "world/world.json"),
@@ -299,7 +281,9 @@ def damage_attacks() -> Iterator[Attack]:
         for file in files:
             for kind in DAMAGE:
                 for verb in verbs:
-                    yield Attack(f"{verb}, {file} {kind}", _command(verb), partial(_hurt, file, kind))
+                    refused = kind == FLIPPED and file.endswith("model.safetensors") and verb != "table"
+                    codes = frozenset({EXIT_BAD_INPUT} if refused else DOCUMENTED)
+                    yield Attack(f"{verb}, {file} {kind}", _command(verb), partial(_hurt, file, kind), codes)
 
 
 def _command(verb: str) -> tuple[str, ...]:
@@ -314,7 +298,12 @@ def _command(verb: str) -> tuple[str, ...]:
 
 def _hurt(file: str, kind: str, place: Place) -> None:
     for path in sorted((place.out / DONE).glob(file)):
-        DAMAGE[kind](path)
+        if kind == FLIPPED:
+            flip_bit(path)
+        elif kind == ABSENT:
+            path.unlink()
+        else:
+            next(damage for damage in of_file(path.read_bytes()) if damage.name == kind).do(path)
 
 
 # Where output goes
