@@ -85,7 +85,7 @@ def _damaged(path: Path, row: Callable[[], int] = lambda: 0) -> Iterator[None]:
     try:
         yield
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        fault = f"not a {path.suffix[1:].title()} file, or a damaged one ({shown(str(error))})"
+        fault = f"no {path.suffix[1:].title()} file, or a damaged one ({shown(str(error))})"
         raise UserError(fault, where=(path, row() + 1) if row() else path, fix="Fetch or write it again") from error
 
 
