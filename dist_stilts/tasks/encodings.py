@@ -41,9 +41,13 @@ def _utf8(stream: io.BufferedReader, path: Path) -> Iterator[tuple[int, str]]:
 
 def _utf16(stream: io.BufferedReader, path: Path) -> Iterator[tuple[int, str]]:
     number = 0
+    # The decoder works ahead of the lines, so that it may not be the one to refuse half a pair.
+    text = io.TextIOWrapper(stream, encoding="utf-16", errors="surrogatepass", newline="\n")
     try:
-        for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-16", newline="\n"), start=1):
+        for number, line in enumerate(text, start=1):
+            line.encode()
             yield number, line.rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        fault = f"begins as UTF-16, but is not throughout ({error.reason})"
-        raise UserError(fault, where=(path, number + 1), fix="Save it as UTF-8") from error
+    except UnicodeError as error:
+        line_number = number if isinstance(error, UnicodeEncodeError) else number + 1
+        fault = "begins as UTF-16, but is not throughout"
+        raise UserError(fault, where=(path, line_number), fix="Save it as UTF-8") from error
