@@ -68,6 +68,15 @@ def tarred(files: Mapping[str, Any], mode: str = "w:gz") -> bytes:
     return stream.getvalue()
 
 
+def zstandard(content: bytes) -> bytes:
+    import pyarrow
+
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return bytes(sink.getvalue().to_pybytes())
+
+
 def refusal(read: Callable[..., Any], *arguments: Any) -> str:
     """What a reader says of files that it refuses: one short line."""
     with pytest.raises(UserError) as caught:

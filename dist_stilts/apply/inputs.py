@@ -17,8 +17,9 @@ from typing import IO
 from dist_stilts.conventions import JsonObject
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.archives import PACKED
-from dist_stilts.tasks.files import Where, exists, read_csv_rows, read_json_lines, read_lines, read_table
-from dist_stilts.tasks.records import read_records
+from dist_stilts.tasks.files import Where, exists, read_lines
+from dist_stilts.tasks.read_json import read_json
+from dist_stilts.tasks.records import read_csv, read_records, read_tab_separated
 
 STDIN = "-"
 CHUNK_ROWS = 512
@@ -207,9 +208,9 @@ def _sentences(path: Path, is_comment: Callable[[str], bool]) -> Iterator[tuple[
 
 
 _READERS: dict[str, Callable[[Path], Iterator[Record]]] = {
-    "jsonl": read_json_lines,
-    "csv": read_csv_rows,
-    "tsv": read_table,
+    "jsonl": read_json,
+    "csv": read_csv,
+    "tsv": read_tab_separated,
     "parquet": read_records,
     "text": read_text,
     "conll": read_conll,

@@ -84,7 +84,7 @@ def _task_folders(predictions: Path, skipped: list[str]) -> list[str]:
 
 def _files(folder: Path, task: str) -> dict[str, Path]:
     """The folder's test files by language, as they are or packed."""
-    pattern = re.compile(rf"test-([^.]+){re.escape(suffix(task))}(\.gz|\.bz2|\.xz)?")
+    pattern = re.compile(rf"test-([^.]+){re.escape(suffix(task))}(\.gz|\.bz2|\.xz|\.zst)?")
     found = ((pattern.fullmatch(path.name), path) for path in sorted(folder.iterdir(), reverse=True))
     return {match[1]: path for match, path in found if match}
 

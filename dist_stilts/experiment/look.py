@@ -77,6 +77,9 @@ def look_into(kind: str, name: str, file: Path, tests: Sequence[Path], columns: 
     family = FAMILIES[kind]
     if family not in FIELDS:
         raise UserError(f"this version has no tasks of the kind '{kind}'", fix=f"Known: {', '.join(FIELDS)}")
+    if file.is_dir():
+        fix = "Give one of its files; a recipe's files: may name a folder that datasets' save_to_disk wrote"
+        raise UserError("a folder", where=file, fix=fix)
     if not file.is_file():
         raise UserError("no such file", where=file, fix="Give --data FILE")
     look = Look(home(file), OwnTask(family))

@@ -1,7 +1,8 @@
 """Hostfiles: which hosts a job runs on and how many processes each takes, in the form that DeepSpeed reads.
 
-One host a line, ``NAME slots=N``; blank lines and what follows a ``#`` mean nothing. What the deepspeed launcher would
-drop without a word (anything after the slots, a host without a slot) is an error here, with its line.
+One host a line, ``NAME slots=N``; blank lines, a byte-order mark and what follows a ``#`` mean nothing. What the
+deepspeed launcher would drop without a word (anything after the slots, a host without a slot) is an error here,
+with its line.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def read_hostfile(path: Path) -> list[Host]:
         UserError: no such file, a line in another form, no slots, a host that stands there twice, no host at all.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=path, fix="Name a hostfile") from None
     except UnicodeDecodeError:

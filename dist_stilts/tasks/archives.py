@@ -21,7 +21,7 @@ from typing import IO
 
 from dist_stilts.errors import UserError
 
-PACKED = ("", ".gz", ".bz2", ".xz")
+PACKED = ("", ".gz", ".bz2", ".xz", ".zst")
 """What may follow the name of a single file, in order of preference."""
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 

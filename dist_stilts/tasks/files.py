@@ -2,14 +2,13 @@
 whatever is wrong in one is a UserError naming file:line.
 
 A path may be virtual, leading through an archive (see :mod:`dist_stilts.tasks.archives`), and ``x.tsv`` stands for
-``x.tsv``, ``x.tsv.gz``, ``x.tsv.bz2`` or ``x.tsv.xz``, plain first. Lines end at ``\n`` alone: Unicode line separators
-inside a sentence do not shift the rows of parallel files.
+``x.tsv``, ``x.tsv.gz``, ``x.tsv.bz2``, ``x.tsv.xz`` or ``x.tsv.zst``, plain first. Lines end at ``\n`` alone: Unicode
+line separators inside a sentence do not shift the rows of parallel files.
 """
 
 from __future__ import annotations
 
 import bz2
-import codecs
 import csv
 import gzip
 import io
@@ -37,6 +36,7 @@ from dist_stilts.tasks.archives import (
     split_virtual,
     splits_at_archives,
 )
+from dist_stilts.tasks.encodings import decoded_lines
 from dist_stilts.tasks.languages import XTREME_LANGUAGES
 
 Where = tuple[Path, int]
@@ -49,7 +49,21 @@ _DEEPEST = 4
 """How many folders below a task's folder a file may lie; the published archives nest theirs up to three deep."""
 _LONGEST_FIELD = 1 << 24
 """Characters of one field of a CSV file; the standard library's own limit is below the longest published context."""
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+EMPTY = "It has 0 bytes: fetch or write it again"
+
+
+def _open_zstandard(raw: IO[bytes], _mode: str) -> Any:
+    import pyarrow
+
+    return pyarrow.CompressedInputStream(raw, "zstd")
+
+
+_OPENERS: dict[str, Callable[..., Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": _open_zstandard,
+}
 
 
 def shown(text: object) -> str:
@@ -108,25 +122,25 @@ def digest(path: Path) -> str:
 
 
 def read_whole(path: Path) -> str:
-    """Return the whole text of a UTF-8 file, lines ended by ``\n``; errors as for :func:`read_lines`."""
+    """Return the whole text of a file, lines ended by ``\n``; errors as for :func:`read_lines`."""
     return "\n".join(line for _, line in read_lines(path))
 
 
 def read_lines(path: Path, *, may_be_empty: bool = False) -> Iterator[tuple[int, str]]:
-    """Yield (1-based line number, line without its end) of a UTF-8 text file; byte-order mark and CR are stripped.
+    """Yield (1-based line number, line without its end) of a text file; byte-order mark and CR are stripped.
 
     Raises:
-        UserError: the file is missing, empty unless it may be, unreadable, damaged, or not UTF-8.
+        UserError: the file is missing, empty unless it may be, unreadable, damaged, or neither UTF-8 nor UTF-16.
     """
     path = _packed(path) or path
     if not exists(path):
-        raise UserError("no such file (nor with .gz, .bz2, .xz)", where=path)
+        raise UserError(f"no such file (nor with {', '.join(PACKED[1:])})", where=path)
     number = 0
     with bad_archive(path), _open(path) as stream:
-        for number, raw in enumerate(stream, start=1):
-            yield number, _decode(raw, (path, number))
+        for number, line in decoded_lines(stream, path):
+            yield number, line
     if number == 0 and not may_be_empty:
-        raise UserError("file is empty", where=path, fix="Fetch it again")
+        raise UserError("file is empty", where=path, fix=EMPTY)
 
 
 def read_columns(path: Path, names: str, *, optional_last: bool = False) -> Iterator[tuple[Where, list[str]]]:
@@ -175,7 +189,7 @@ def read_table(path: Path, columns: str = "", *, skip_short: bool = False) -> It
         yield (path, number), {column: cells[index] for column, index in wanted.items()}
 
 
-def read_csv_rows(path: Path, columns: str = "") -> Iterator[tuple[Where, dict[str, str]]]:
+def read_csv_rows(path: Path, columns: str = "", separator: str = ",") -> Iterator[tuple[Where, dict[str, str]]]:
     """Yield (where, column to text) of a comma-separated file with a header, quoted as in RFC 4180.
 
     A quoted field may hold commas, doubled quotes and line ends (given as ``\n``); ``where`` is a row's first line.
@@ -188,7 +202,8 @@ def read_csv_rows(path: Path, columns: str = "") -> Iterator[tuple[Where, dict[s
     """
     path = _packed(path) or path
     csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader((f"{line}\n" for _, line in read_lines(path)), strict=True)
+    lines = (f"{line}\n" for _, line in read_lines(path))
+    reader = csv.reader(lines, strict=True, delimiter=separator)
     header: list[str] = []
     wanted: dict[str, int] = {}
     while True:
@@ -196,7 +211,7 @@ def read_csv_rows(path: Path, columns: str = "") -> Iterator[tuple[Where, dict[s
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            raise UserError(f"not CSV ({error})", where=where) from error
+            raise UserError(f"not CSV ({error})", where=where, fix=_csv_fix(str(error))) from error
         if cells is None:
             return
         if not header:
@@ -205,6 +220,13 @@ def read_csv_rows(path: Path, columns: str = "") -> Iterator[tuple[Where, dict[s
             if len(cells) != len(header):
                 raise UserError(f"{len(cells)} columns, {len(header)} in the header", where=where)
             yield where, {column: cells[index] for column, index in wanted.items()}
+
+
+def _csv_fix(error: str) -> str:
+    """What to do about a complaint of the standard library's reader."""
+    if "new-line" in error:
+        return "Its lines end in CR alone: save it with LF or CRLF"
+    return "" if "expected after" in error else "A quote that is opened here is never closed: close or double it"
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[Where, dict[str, Any]]]:
@@ -301,20 +323,9 @@ def _in_archives(folder: Path, archives: list[str], name: str) -> Path | None:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[IO[bytes]]:
+def _open(path: Path) -> Iterator[io.BufferedReader]:
     virtual = split_virtual(path)
     with open_member(*virtual) if virtual else path.open("rb") as raw:
         opener = _OPENERS.get(path.suffix)
         # Taking lines from a buffer in C is several times as fast as from the unpackers themselves.
         yield io.BufferedReader(opener(raw, "rb") if opener else cast("io.RawIOBase", raw), 1 << 16)
-
-
-def _decode(raw: bytes, where: Where) -> str:
-    if where[1] == 1:
-        raw = raw.removeprefix(codecs.BOM_UTF8)
-    try:
-        return raw.rstrip(b"\r\n").decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"byte {error.start + 1} of the line is not UTF-8", where=where, fix="Convert the file to UTF-8"
-        ) from error

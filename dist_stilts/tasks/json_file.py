@@ -35,13 +35,13 @@ class JsonFile:
         UserError: as :func:`dist_stilts.tasks.files.read_lines`, and for invalid JSON.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fix: str = "Fetch it again") -> None:
         self.path = path
         self._text = read_whole(path)
         try:
             self.value: Any = json.loads(self._text)
         except json.JSONDecodeError as error:
-            raise UserError(f"invalid JSON ({error.msg})", where=(path, error.lineno), fix="Fetch it again") from error
+            raise UserError(f"invalid JSON ({error.msg})", where=(path, error.lineno), fix=fix) from error
         except (ValueError, RecursionError) as error:
             raise UserError(f"invalid JSON ({shown(str(error))})", where=path) from error
 
@@ -62,14 +62,34 @@ class JsonFile:
         """Return a complaint about the value at ``keys`` or, if it is missing, about the one that should hold it."""
         return UserError(what, where=(self.path, self._text.count("\n", 0, self._offset(keys)) + 1), fix=fix)
 
+    def lines(self, *keys: str) -> Iterator[int]:
+        """Yield the line of every entry of the list at the top or, given keys, of the lists below them:
+        ``lines("data", "paragraphs")`` of all paragraphs of all entries of ``data``."""
+        line, seen = 1, 0
+        for start in self._starts(_skip(self._text, 0), keys):
+            line, seen = line + self._text.count("\n", seen, start), start
+            yield line
+
+    def _starts(self, position: int, keys: tuple[str, ...]) -> Iterator[int]:
+        for name, start in _entries(self._text, position):
+            if not keys:
+                yield start
+            elif name == keys[0]:
+                for _, entry in _entries(self._text, start):
+                    yield from [entry] if len(keys) == 1 else self._starts(entry, keys[1:])
+
     def _offset(self, keys: Keys) -> int:
-        position = _space(self._text, 0).end()  # type: ignore[union-attr]  # it always matches
+        position = _skip(self._text, 0)
         for key in keys:
             found = next((start for name, start in _entries(self._text, position) if name == key), None)
             if found is None:
                 break
             position = found
         return position
+
+
+def _skip(text: str, start: int) -> int:
+    return _space(text, start).end()  # type: ignore[union-attr]  # it always matches
 
 
 def _fits_utf8(text: str) -> bool:
@@ -85,22 +105,18 @@ def _entries(text: str, position: int) -> Iterator[tuple[str | int, int]]:
 
     ``text`` is known to be valid JSON.
     """
-
-    def skip(start: int) -> int:
-        return _space(text, start).end()  # type: ignore[union-attr]
-
     opening = text[position]
     if opening not in "{[":
         return
     key: str | int
-    count, position = 0, skip(position + 1)
+    count, position = 0, _skip(text, position + 1)
     while text[position] not in "}]":
         key = count
         if opening == "{":
             key, position = _decode(text, position)
-            position = skip(skip(position) + 1)  # over the colon
+            position = _skip(text, _skip(text, position) + 1)  # over the colon
         yield key, position
-        position = skip(_decode(text, position)[1])
+        position = _skip(text, _decode(text, position)[1])
         if text[position] == ",":
-            position = skip(position + 1)
+            position = _skip(text, position + 1)
         count += 1

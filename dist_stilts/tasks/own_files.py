@@ -12,6 +12,7 @@ files say the language and English is listed.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError, nearest
-from dist_stilts.tasks.files import shown
+from dist_stilts.tasks.files import exists, shown
 from dist_stilts.tasks.languages import XTREME_LANGUAGES
 from dist_stilts.tasks.own_pairs import LANGUAGE
 from dist_stilts.tasks.records import find_table, suffix_of
@@ -45,8 +46,8 @@ def check_files(files: Mapping[str, Any], where: str) -> None:
             raise UserError(f"unknown split '{split}'", where=f"{where}.files", fix=nearest(split, SPLITS))
         if isinstance(file, Mapping):
             _check_table(file, f"{where}.files.{split}")
-        elif not isinstance(file, str):
-            fix = f"Give {split}: FILE, or {{hub: OWNER/NAME, config: CONFIG}}"
+        elif not _names(file) or not all(isinstance(name, str) for name in _names(file)):
+            fix = f"Give {split}: FILE, [FILE, FILE], or {{hub: OWNER/NAME, config: CONFIG}}"
             raise UserError(f"{shown(file)} is no file", where=f"{where}.files.{split}", fix=fix)
 
 
@@ -67,9 +68,19 @@ def _check_table(table: Mapping[str, Any], where: str) -> None:
             raise UserError(f"{shown(table[key])} is no {key}", where=f"{where}.{key}", fix="Quote it in the recipe")
 
 
-def local_files(files: Mapping[str, Any]) -> dict[str, str]:
-    """Split to the name of its file, of the splits that are files."""
-    return {split: file for split, file in files.items() if isinstance(file, str)}
+def _names(file: Any) -> list[Any]:
+    """The names of one file or of several; none where it is neither."""
+    return [file] if isinstance(file, str) else list(file) if isinstance(file, list | tuple) else []
+
+
+def local_files(files: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Split to the names of its files, of the splits that are files."""
+    return {split: _names(file) for split, file in files.items() if not isinstance(file, Mapping)}
+
+
+def may_be_folder(name: str) -> bool:
+    """Whether a name may be that of a folder which the library ``datasets`` wrote (``save_to_disk``)."""
+    return name.endswith("/") or not suffix_of(name)
 
 
 def tables(files: Mapping[str, Any], source: str) -> dict[str, HubTable]:
@@ -90,7 +101,7 @@ def task_languages(files: Mapping[str, Any], languages: Sequence[str]) -> tuple[
         return tuple(languages)
     found: list[str] = [ENGLISH]
     for file in files.values():
-        config = file.get("config") if isinstance(file, Mapping) else file
+        config = file.get("config") if isinstance(file, Mapping) else " ".join(_names(file))
         if isinstance(config, Mapping):
             found += map(str, config)
         elif LANGUAGE in (config or ""):
@@ -103,18 +114,56 @@ def source_language(files: Mapping[str, Any], languages: Sequence[str]) -> str:
     if not languages:
         return ENGLISH
     train = files.get("train")
-    name = train.get("config") if isinstance(train, Mapping) else train
+    name = train.get("config") if isinstance(train, Mapping) else " ".join(_names(train))
     if isinstance(name, Mapping):
         there = [code for code in languages if code in name] or languages
         return ENGLISH if ENGLISH in there else there[0]
     return ENGLISH if ENGLISH in languages and LANGUAGE in (name or "") else languages[0]
 
 
-def find_file(files: Mapping[str, str], source: str, folder: Path, split: str, language: str) -> list[Path]:
-    """The one file of a split in a language; a name that does not say the language is the source language's."""
-    name = Path(files[split].replace(LANGUAGE, language))
-    if language != source and LANGUAGE not in files[split]:
+def find_files(files: Mapping[str, Sequence[str]], source: str, folder: Path, split: str, language: str) -> list[Path]:
+    """The files of a split in a language; a name that does not say the language is the source language's.
+
+    Raises:
+        UserError: a folder that is none of ``save_to_disk``, or that has several splits.
+    """
+    names = (_in_language(name, source, language) for name in files[split])
+    return [file for name in names for file in _files_of(folder, name)]
+
+
+def _in_language(called: str, source: str, language: str) -> Path:
+    name = Path(called.replace(LANGUAGE, language))
+    if language != source and LANGUAGE not in called:
         suffix = suffix_of(name.name)
         stem, packed = name.name.rsplit(suffix, 1) if suffix else (name.name, "")
         name = name.with_name(f"{stem}.{language}{suffix}{packed}")
-    return [find_table(folder / name)]
+    return name
+
+
+def _files_of(folder: Path, name: Path) -> list[Path]:
+    """What a name stands for: the shards in a folder, what a pattern finds, in the order of their names, or a file."""
+    if (folder / name).is_dir():
+        return _shards(folder / name)
+    file = find_table(folder / name)
+    return [file] if exists(file) else _matching(folder, name) or [file]
+
+
+def _matching(folder: Path, name: Path) -> list[Path]:
+    if not any(mark in str(name) for mark in "*?["):
+        return []
+    base, pattern = (Path(name.anchor), name.relative_to(name.anchor)) if name.is_absolute() else (folder, name)
+    try:
+        return sorted(path for path in base.glob(str(pattern)) if path.is_file())
+    except (OSError, ValueError):  # no pattern that can be looked for
+        return []
+
+
+def _shards(folder: Path) -> list[Path]:
+    if (folder / "dataset_dict.json").is_file():
+        raise UserError("several splits in one folder", where=folder, fix=f"Name one of them: {folder.name}/train")
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        return [folder / file["filename"] for file in state["_data_files"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        fix = "Name a file, or a folder that datasets' save_to_disk wrote"
+        raise UserError("a folder without a data set in it", where=folder, fix=fix) from error

@@ -10,7 +10,8 @@
         files: {dev: [dev.de, dev.en, dev.gold], test: [test.de, test.en, test.gold]}
         languages: [de]
 
-Files are plain or packed (.gz, .bz2, .xz), relative to the data root or absolute; ``{lang}`` stands for the language.
+Files are plain or packed (.gz, .bz2, .xz, .zst), relative to the data root or absolute; ``{lang}`` stands for the
+language.
 Promises: they are read and scored by the code that reads and scores Tatoeba and BUCC; a mistake in the entry is a
 UserError when the recipe is read.
 """
@@ -25,6 +26,7 @@ from typing import Any, cast
 
 from dist_stilts.conventions import ENGLISH
 from dist_stilts.errors import UserError, nearest
+from dist_stilts.tasks.archives import PACKED
 from dist_stilts.tasks.files import exists, shown
 from dist_stilts.tasks.languages import XTREME_LANGUAGES
 from dist_stilts.tasks.read_bitext import read_aligned, read_comparable, with_text
@@ -88,7 +90,9 @@ def pair_spec(source: Path, target: Path, language: str = UNDETERMINED) -> TaskS
     paths = [str(path.absolute()) for path in (source, target)]
     for path in paths:
         if not exists(find_table(Path(path))):
-            raise UserError("no such file (nor with .gz, .bz2, .xz)", where=path, fix="Give two files, line by line")
+            raise UserError(
+                f"no such file (nor with {', '.join(PACKED[1:])})", where=path, fix="Give two files, line by line"
+            )
     return retrieval_spec(f"{source.name}+{target.name}", "tatoeba", {"test": paths}, [language])
 
 

@@ -5,7 +5,7 @@
     regression text_a, text_b, value       a number, which is neither infinite nor NaN
     multilabel text_a, text_b, labels      a list, as JSON too; or, with ``separator`` stated, text with it between
     choice     prompt, choices, label      a list, or several columns; label: index from 0, letter, or the choice's text
-    token      words, tags                 lists, or text with spaces between
+    token      words, tags                 lists, as printed too (list_cells.py), or text with spaces between
     span       question, context, answers  {"text": [...], "answer_start": [...]} or [{"text": ..., "start": ...}]
     mlm        text
 
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from dist_stilts.conventions import has_text
 from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, shown, text_field
+from dist_stilts.tasks.list_cells import looks_like_a_list, parse_list
 from dist_stilts.tasks.rows_json import (
     Names,
     checked_answer,
@@ -89,6 +90,9 @@ def name_of(value: Any, field: str, where: Where) -> str:
     """Return a class, tag, id or group as text: written as text, as a whole number, or as true or false."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float):
+        fix = "Write classes as text or whole numbers; pandas makes 1.0 of 1 in a column that has empty cells"
+        raise UserError(f"{field} is a fraction or no number ({shown(value)})", where=where, fix=fix)
     text = str(value) if isinstance(value, int) else text_of(value, field, where)
     if not text:
         raise UserError(f"{field} is empty", where=where)
@@ -186,8 +190,13 @@ def _tagged(values: Values, names: Names, labels: Sequence[str], where: Where) -
 
 
 def _split(value: Any, field: str, where: Where) -> list[Any]:
-    if isinstance(value, str):
+    if isinstance(value, str) and not looks_like_a_list(value):
         return value.split()
+    if isinstance(value, str) and (listed := parse_list(value)) is None:
+        fix = 'Write it whole: ["a", "b"], or the text alone with spaces between'
+        raise UserError(f"{field} begins like a list, but is none ({shown(value)})", where=where, fix=fix)
+    if isinstance(value, str):
+        value = listed
     if not isinstance(value, list | tuple):
         raise UserError(
             f"{field} is no list ({shown(value)})", where=where, fix="Give a list, or text with spaces between"
@@ -239,13 +248,16 @@ def _start(answer: Mapping[str, Any]) -> Any:
 
 
 def _unpacked(value: Any, field: str, where: Where) -> Any:
-    """The value, parsed if it is JSON in a cell of text: a table of text has no other way to hold a list."""
+    """The value, parsed if it is JSON or a printed list in a cell of text: a table of text can hold lists no other
+    way."""
     if not isinstance(value, str):
         return value
+    if (listed := parse_list(value)) is not None:
+        return listed
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as error:
-        fix = "Say what stands between labels: separator, beside columns" if field == "labels" else ""
+        fix = "Say what stands between labels: separator, beside columns" if field == "labels" else "Write it as JSON"
         raise UserError(f"{field} is neither a list nor JSON ({shown(value)})", where=where, fix=fix) from error
 
 

@@ -7,10 +7,11 @@
         columns: {text_a: premise, text_b: hypothesis, label: gold}
         labels: ["no", "yes"]
 
-Files are JSON lines, CSV, TSV or Parquet and, for tagging, CoNLL (:mod:`dist_stilts.tasks.read_conll`), relative to the
-data root or absolute, or data sets of the Hub; ``{lang}`` in a name stands for the language. A name without it is the
-file of the source language (:mod:`dist_stilts.tasks.own_files`), and that of another language is expected beside it,
-such as ``my_nli.train.de.jsonl``. Retrieval sets (families tatoeba and bucc) are described in
+Files are JSON, CSV, TSV, Parquet (:mod:`dist_stilts.tasks.records`) and, for tagging, CoNLL
+(:mod:`dist_stilts.tasks.read_conll`), one or several, relative to the data root or absolute, or data sets of the Hub;
+``{lang}`` in a name stands for the language. A name without it is the file of the source language
+(:mod:`dist_stilts.tasks.own_files`), and that of another language is expected beside it, such as
+``my_nli.train.de.jsonl``. Retrieval sets (families tatoeba and bucc) are described in
 :mod:`dist_stilts.tasks.own_pairs`.
 Promises: a mistake in the entry is a UserError when the recipe is read, one in a file a UserError with file and line.
 """
@@ -21,6 +22,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,8 +34,9 @@ from dist_stilts.tasks.files import Where, require_new, shown
 from dist_stilts.tasks.own_files import (
     SPLITS,
     check_files,
-    find_file,
+    find_files,
     local_files,
+    may_be_folder,
     source_language,
     tables,
     task_languages,
@@ -42,7 +45,7 @@ from dist_stilts.tasks.own_pairs import FILES, retrieval_spec
 from dist_stilts.tasks.own_rows import FIELDS, Values, is_blank, joined, name_of, own_row
 from dist_stilts.tasks.read_conll import SUFFIXES, Columns, conll_columns, read_conll
 from dist_stilts.tasks.records import column, format_of, read_records, suffix_of
-from dist_stilts.tasks.spec import ChoiceRow, Family, Quirk, Row, SpanRow, TaskSpec, TextRow
+from dist_stilts.tasks.spec import Family, Quirk, Row, SpanRow, TaskSpec, TextRow
 
 _METRICS = {
     "sequence": "accuracy",
@@ -65,7 +68,8 @@ class OwnTask:
     """sequence (one class), multilabel (any number of labels), regression (a number), choice, token, span or mlm; of
     retrieval: tatoeba (two aligned files), bucc (two sides and gold)."""
     files: dict[str, Any] = key({}, A_PATH)
-    """Split (train, dev, test) to file; `{lang}` in its name stands for the language. A data set of the Hub:
+    """Split (train, dev, test) to file, a list of files, or a pattern (`train-*.parquet`); `{lang}` in a name stands
+    for the language. A folder that `save_to_disk` wrote is a file, too. A data set of the Hub:
     `{hub: OWNER/NAME, config: NAME, split: NAME, revision: COMMIT}`, where `config` may have `{lang}` or be one for
     each language. tatoeba: [SOURCE, TARGET]; bucc: [SOURCE, TARGET, GOLD]."""
     columns: dict[str, Any] = field(default_factory=dict)
@@ -103,9 +107,9 @@ def own_spec(name: str, own: OwnTask) -> TaskSpec:
         languages=task_languages(own.files, own.languages),
         metric=_METRICS[own.family],
         folders=(".",),
-        find=partial(find_file, local, source),
+        find=partial(find_files, local, source),
         read=partial(_read, own, source),
-        layouts=tuple(local.values()),
+        layouts=tuple(" + ".join(names) for names in local.values()),
         labels=tuple(own.labels),
         open_labels=own.family in _LABELLED and not own.labels,
         source=source,
@@ -113,7 +117,7 @@ def own_spec(name: str, own: OwnTask) -> TaskSpec:
         # These two heads do not depend on the task.
         head=own.family if own.family in ("choice", "mlm") else "",
         splits=tuple(split for split in SPLITS if split in own.files),
-        rootless=all(Path(file).is_absolute() for file in local.values()),
+        rootless=all(Path(file).is_absolute() for file in _names(own)),
         tables=tables(own.files, source),
         read_table=partial(_rows, own),
         licence="that of your data",
@@ -132,8 +136,8 @@ def _check_languages(own: OwnTask, where: str) -> None:
 def _check(own: OwnTask, where: str) -> None:
     check_files(own.files, where)
     _check_columns(own, f"{where}.columns")
-    for file in local_files(own.files).values():
-        if not _is_conll(own, file):
+    for file in _names(own):
+        if not _is_conll(own, file) and not may_be_folder(file):
             format_of(file, SUFFIXES if own.family == "token" else ())
     if own.labels and own.family not in _LABELLED:
         raise UserError(f"the family {own.family} has no labels", where=f"{where}.labels", fix="Leave them out")
@@ -150,9 +154,9 @@ def _check_columns(own: OwnTask, where: str) -> None:
         if name not in known:
             fix = f"{own.family} has {', '.join(known)}; {nearest(name, known)}"
             raise UserError(f"unknown field '{name}'", where=where, fix=fix)
-    conll = [_is_conll(own, file) for file in local_files(own.files).values()]
-    if _by_number(own) or (own.columns and conll and all(conll) and len(conll) == len(own.files)):
-        if len(conll) < len(own.files):
+    conll, local = [_is_conll(own, file) for file in _names(own)], local_files(own.files)
+    if _by_number(own) or (own.columns and conll and all(conll) and len(local) == len(own.files)):
+        if len(local) < len(own.files):
             raise UserError("columns by number are for files, not for data sets of the Hub", where=where)
         conll_columns(own.columns, where)
         return
@@ -162,37 +166,47 @@ def _check_columns(own: OwnTask, where: str) -> None:
             raise UserError(f"'{name}' is no column's name ({columns})", where=where)
 
 
+def _names(own: OwnTask) -> list[str]:
+    return [name for names in local_files(own.files).values() for name in names]
+
+
 def _by_number(own: OwnTask) -> bool:
     return own.family == "token" and any(isinstance(column, int) for column in own.columns.values())
 
 
 def _is_conll(own: OwnTask, name: str) -> bool:
-    return own.family == "token" and (_by_number(own) or suffix_of(name) in SUFFIXES)
+    return own.family == "token" and (_by_number(own) or suffix_of(name).lower() in SUFFIXES)
 
 
 def _read(own: OwnTask, source: str, folder: Path, split: str, language: str) -> Iterator[Row | Quirk]:
-    """Yield the rows of a file; UserError with its name if it has none, beside what :func:`_rows` raises."""
-    path = find_file(local_files(own.files), source, folder, split, language)[0]
-    if _is_conll(own, own.files[split]):
-        columns = Columns(**own.columns) if _by_number(own) else Columns()
-        records: Iterable[tuple[Where, JsonObject] | Quirk] = read_conll(path, columns, may_lack_tags=split == "test")
-    else:
-        records = read_records(path)
+    """Yield the rows of a split's files; UserError with the first name if they have none, beside what :func:`_rows`
+    raises."""
+    paths = find_files(local_files(own.files), source, folder, split, language)
+    records = chain.from_iterable(_records(own, path, split) for path in paths)
     empty = True
     for row in _rows(own, records, split):
         empty = False
         yield row
     if empty:
-        raise UserError("no rows", where=(path, 1), fix="Is there nothing below the header, or between blank lines?")
+        raise UserError(
+            "no rows", where=(paths[0], 1), fix="Is there nothing below the header, or between blank lines?"
+        )
+
+
+def _records(own: OwnTask, path: Path, split: str) -> Iterable[tuple[Where, JsonObject] | Quirk]:
+    if not _is_conll(own, path.name):
+        return read_records(path)
+    columns = Columns(**own.columns) if _by_number(own) else Columns()
+    return read_conll(path, columns, may_lack_tags=split == "test")
 
 
 def _rows(own: OwnTask, records: Iterable[tuple[Where, JsonObject] | Quirk], split: str) -> Iterator[Row | Quirk]:
     """Yield the rows; ids are the file's or made of row numbers, groups the file's or, by default, the ids: but
-    questions on one context share a group. All questions of a file have as many choices."""
+    questions on one context share a group."""
     seen: set[str] = set()
     first_with: dict[bytes, str] = {}
     present: tuple[str, ...] = ()
-    choices, number = 0, -1
+    number = -1
     for found in records:
         if isinstance(found, Quirk):
             yield found
@@ -208,10 +222,6 @@ def _rows(own: OwnTask, records: Iterable[tuple[Where, JsonObject] | Quirk], spl
                 yield Quirk("blank text left out")
                 continue
             yield Quirk("row without text, kept")
-        if isinstance(row, ChoiceRow):
-            choices = choices or len(row.choices)
-            if len(row.choices) != choices:
-                raise UserError(f"{len(row.choices)} choices, {choices} before", where=where)
         _check_gold(row, values, own, split, where)
         yield row
 
@@ -243,15 +253,28 @@ def _values(record: JsonObject, own: OwnTask, present: Sequence[str], split: str
             several = isinstance(columns, list)
             found = [column(record, c, where) for c in columns] if several else column(record, columns, where)
             values[name] = joined(found, name, where) if several and name in fields.joined else found
+            if several and name == "choices":
+                values[name] = _without_blank_end(found)
         elif not isinstance(columns, list) and columns in record:
             raise UserError(f"column '{columns}' is not in the rows above", where=where, fix="Give it to all or none")
         else:
             values[name] = None
     if own.family == "multilabel":
         values["labels"] = _listed(values["labels"], own.separator, split, where)
-    elif fields.gold and values[fields.gold] == "":
+    elif fields.gold and _is_nothing(values[fields.gold]):
         values[fields.gold] = None
     return values
+
+
+def _is_nothing(value: Any) -> bool:
+    """Whether a cell is empty; what pandas writes for an empty cell of numbers is NaN, which equals nothing."""
+    return bool(value == "" or (isinstance(value, float) and value != value))
+
+
+def _without_blank_end(choices: list[Any]) -> list[Any]:
+    """The choices up to the last that is there: a row with fewer than others leaves its last columns empty."""
+    there = [number for number, choice in enumerate(choices, 1) if choice is not None and not _is_nothing(choice)]
+    return choices[: max(there, default=0)]
 
 
 def _listed(cell: Any, separator: str, split: str, where: Where) -> Any:

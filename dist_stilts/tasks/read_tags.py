@@ -134,7 +134,7 @@ def _sentences(
     sentence: list[list[str]] = []
     wanted = 0
     for number, line in read_lines(path):
-        if line:
+        if line.strip(" ") and not line.startswith("-DOCSTART-"):
             word, *tags = line.split("\t")
             wanted = wanted or (1 if may_lack_gold and not tags else 2)
             _check_tags(tags, wanted, known, (path, number))

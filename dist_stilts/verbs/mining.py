@@ -14,7 +14,7 @@ from dist_stilts.verbs.common import Json, check_options, say
 _encoding = partial(typer.Option, rich_help_panel="Encoding")
 _search = partial(typer.Option, rich_help_panel="Search")
 
-Source = Annotated[Path, typer.Argument(help="Text file, one sentence per line; may be .gz, .bz2 or .xz.")]
+Source = Annotated[Path, typer.Argument(help="Text file, one sentence per line; may be .gz, .bz2, .xz or .zst.")]
 Target = Annotated[Path, typer.Argument(help="Text file in the other language, of any length.")]
 Model = Annotated[str, typer.Option(help="Any encoder: a Hugging Face folder or Hub name.")]
 Out = Annotated[Path, typer.Option(help="File of pairs: margin, source, target; best first.")]

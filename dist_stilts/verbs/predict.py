@@ -18,7 +18,7 @@ _reading = partial(typer.Option, rich_help_panel="Reading")
 _writing = partial(typer.Option, rich_help_panel="Writing")
 
 INPUTS = """Files: .csv, .tsv, .jsonl, .parquet, .txt (a text per line), .conll, .conllu; all but Parquet may be .gz,
-.bz2 or .xz. - is standard input, which is read to its end first."""
+.bz2, .xz or .zst. - is standard input, which is read to its end first."""
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help=INPUTS, show_default=False)]
 MODEL = "Folder or Hub name of any fine-tuned model: of `dist-stilts` or of anyone."
 Model = Annotated[str, typer.Option(help=MODEL)]

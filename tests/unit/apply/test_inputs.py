@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from task_files import zstandard
 
 from dist_stilts.apply.inputs import Input, check_names, chunks, format_by_name, open_inputs
 from dist_stilts.apply.survey import survey
@@ -20,12 +21,16 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
+    ".zst": zstandard,
 }
 CONLL = "-DOCSTART- O\n\n# id 7 of a corpus\nAngela B-PER\nMerkel I-PER\n\n# O\nliest O\n"
 CONLLU = "# text = im Haus\n1-2\tim\t_\t_\n1\tin\tin\tADP\n2\tdem\tder\tDET\n3\tHaus\tHaus\tNOUN\n3.1\t_\t_\tX\n"
 FILES: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "a.csv": ('text,n\n"a, ""b""\nc",1\n', [{"text": 'a, "b"\nc', "n": "1"}]),
+    "b.csv": ("text;n\na, b;1\n", [{"text": "a, b", "n": "1"}]),
     "a.tsv": ("text\tn\na\t1\n", [{"text": "a", "n": "1"}]),
+    "b.tsv": ('text\tn\n"a ""b""\nc"\t1\n', [{"text": 'a "b"\nc', "n": "1"}]),
+    "a.json": ('[\n{"text": "a"},\n{"text": ""}]\n', [{"text": "a"}, {"text": ""}]),
     "a.jsonl": ('{"text": "a", "n": 1}\n\n{"text": ""}\n', [{"text": "a", "n": 1}, {"text": ""}]),
     "a.txt": ("a\n\nb, c\n", [{"text": "a"}, {"text": ""}, {"text": "b, c"}]),
     "a.conll": (
@@ -114,7 +119,7 @@ def test_a_survey_counts_the_rows_of_all_files_and_those_without_text(tmp_path: 
             {"a.csv": b"text,n\na,1\n", "b.csv": b"text,m\na,1\n"},
             "other columns than a.csv: it lacks 'n' and has 'm' more",
         ),
-        ({"a.parquet": b"PAR1"}, "a.parquet: not a Parquet file"),
+        ({"a.parquet": b"PAR1"}, "a.parquet: no Parquet file, or a damaged one"),
         ({"a.conllu": b"1 a b\n"}, "a.conllu:1: 1 columns. Expected CoNLL-U"),
     ],
 )

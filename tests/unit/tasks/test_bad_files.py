@@ -148,7 +148,7 @@ BAD_LINES: dict[str, list[tuple[Any, str]]] = {
     ],
     "udpos": [
         ("word", "1 columns. Expected, tab-separated: token tag"),
-        (" ", "1 columns"),
+        ("\t", "unknown tag ''"),
         ("word\tNOUN\tmore", "3 columns"),
         ("word\tNOUNS", "unknown tag 'NOUNS'. did you mean 'NOUN'?"),
         ("word\t", "unknown tag ''. known: ADJ, ADP"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from task_files import refusal, write
+from task_files import refusal, write, zstandard
 
 from dist_stilts.tasks.files import (
     digest,
@@ -28,7 +28,8 @@ def packed(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "pack"), [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
+    ("suffix", "pack"),
+    [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstandard)],
 )
 def test_plain_and_packed_give_the_same_lines(tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]) -> None:
     (tmp_path / f"x.tsv{suffix}").write_bytes(pack("één\tb\r\n\nlast without end".encode()))
@@ -41,11 +42,13 @@ def test_plain_and_packed_give_the_same_lines(tmp_path: Path, suffix: str, pack:
 
 @pytest.mark.parametrize(
     ("text", "lines"),
-    [("\ufeffa\n\ufeffb\n", ["a", "\ufeffb"]), ("a\u2028b\x85c\x0cd\ne\n", ["a\u2028b\x85c\x0cd", "e"])],
+    [("\ufeffa\n\ufeffb\n", ["a", "\ufeffb"]), ("a\u2028b\x85c\x0cd\r\ne\n", ["a\u2028b\x85c\x0cd", "e"])],
     ids=["a byte order mark goes from the first line only", "line separators of Unicode end no line"],
 )
-def test_a_line_is_what_stands_between_line_feeds(tmp_path: Path, text: str, lines: list[str]) -> None:
-    assert [line for _, line in read_lines(write(tmp_path, {"x.txt": text}) / "x.txt")] == lines
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_a_line_is_what_stands_between_line_feeds(tmp_path: Path, text: str, lines: list[str], encoding: str) -> None:
+    marked = text if encoding == "utf-8" else f"\ufeff{text.removeprefix(chr(0xFEFF))}"
+    assert [line for _, line in read_lines(write(tmp_path, {"x.txt": marked.encode(encoding)}) / "x.txt")] == lines
 
 
 def test_plain_file_wins_over_its_gzip(tmp_path: Path) -> None:
@@ -69,6 +72,11 @@ def test_plain_file_wins_over_its_gzip(tmp_path: Path) -> None:
         ("x.txt.bz2", b"not bzip2 at all", "x.txt.bz2: damaged or cut off"),
         ("x.txt.xz", lzma.compress(b"a line\n" * 500)[:-30], "x.txt.xz: damaged or cut off"),
         ("x.txt.xz", b"not xz at all", "x.txt.xz: damaged or cut off"),
+        ("x.txt.zst", zstandard(b"a line\n" * 500)[:-8], "x.txt.zst: damaged or cut off"),
+        ("x.txt.zst", b"not zstandard", "x.txt.zst: damaged or cut off"),
+        ("x.txt", "ok\nä\n".encode("utf-16")[:-1], "x.txt:2: begins as UTF-16, but is not throughout"),
+        ("x.txt", b"\xff\xfea\0\n\0\0\xd8\n\0b\0", "x.txt:2: begins as UTF-16, but is not throughout"),
+        ("x.txt", "ok\n".encode("utf-16-le"), "x.txt:1: zero bytes are no text"),
         ("other.txt", b"a", "x.txt: no such file"),
         ("x.txt/folder", b"a", "x.txt: no such file"),
     ],

@@ -89,7 +89,7 @@ def test_the_example_of_the_documentation_is_an_entry(tmp_path: Path) -> None:
         (entry(languages=["../de"]), "'../de' is no language. Write codes such as de"),
         (entry(columns={"text": "a"}), "own_tasks.mine.columns: the family tatoeba has no columns. Leave it out"),
         (entry(labels=["a"]), "the family tatoeba has no labels"),
-        (OwnTask("mlm", {"train": ["a.csv", "b.csv"]}), "own_tasks.mine.files.train: ['a.csv', 'b.csv'] is no file"),
+        (OwnTask("mlm", {"train": ["a.csv", 3]}), "own_tasks.mine.files.train: ['a.csv', 3] is no file"),
     ],
 )
 def test_a_mistake_in_the_entry_is_named(own: OwnTask, message: str) -> None:

@@ -157,6 +157,32 @@ def test_a_label_that_is_no_choice_or_several_is_refused(
     assert fault in refusal(read_one, tmp_path, "choice", CHOICE | {"choices": choices, "label": label})
 
 
+@pytest.mark.parametrize(
+    ("words", "tags"),
+    [
+        ('["New", "d\'Or", "[", "O"]', '["B", "I", "O", "O"]'),
+        ("['New', \"d'Or\", '[', 'O']", "['B', 'I', 'O', 'O']"),
+        ("['New' \"d'Or\" '['\n 'O']", "['B' 'I' 'O' 'O']"),
+        ("array(['New', \"d'Or\", '[', 'O'], dtype=object)", "list(['B', 'I', 'O', 'O'])"),
+        ("New d'Or [ O", "['B' 'I' 'O' 'O']"),
+    ],
+    ids=["JSON", "Python", "NumPy", "array", "text"],
+)
+def test_lists_in_cells_are_read_as_programs_print_them(tmp_path: Path, words: str, tags: str) -> None:
+    row = TaggedRow("train-0", "train-0", ("New", "d'Or", "[", "O"), ("B", "I", "O", "O"))
+    assert read_as(tmp_path, "token", ".csv", [{"words": words, "tags": tags}]) == [row]
+    numbers = read_as(tmp_path, "token", ".csv", [{"words": "[ Music ]", "tags": "[0 1 0]"}])
+    assert numbers == [TaggedRow("train-0", "train-0", ("[", "Music", "]"), ("0", "1", "0"))]
+
+
+def test_questions_may_have_choices_of_different_number(tmp_path: Path) -> None:
+    rows = [ChoiceRow(f"train-{row}", f"train-{row}", "p", tuple("xyz"[: 2 + row]), row + 1) for row in (0, 1)]
+    lists = [{"prompt": "p", "choices": list(row.choices), "label": row.label} for row in rows]
+    assert read_as(tmp_path, "choice", ".jsonl", lists) == rows
+    columns = [{"prompt": "p", "a": "x", "b": "y", "c": c, "label": label} for c, label in (("", "1"), ("z", "2"))]
+    assert read_as(tmp_path, "choice", ".csv", columns, {"choices": ["a", "b", "c"]}) == rows
+
+
 def test_questions_on_one_context_share_a_group_that_a_translation_has_too(tmp_path: Path) -> None:
     for language, contexts in (("en", ["one", "two", "one"]), ("de", ["eins", "zwei", "eins"])):
         records = [{"question": "q", "context": c, "answers": [{"text": c, "start": 0}]} for c in contexts]
@@ -350,7 +376,8 @@ def test_an_entry_of_a_recipe_becomes_a_task_and_may_say_labels_and_languages() 
         (OwnTask("mlm", {"valid": "t.csv"}), "own_tasks.mine.files: unknown split 'valid'"),
         (OwnTask("mlm", {"train": "t.xlsx"}), "no way to read 't.xlsx'"),
         (OwnTask("mlm", {"train": "t.parquet.gz"}), "no way to read 't.parquet.gz'"),
-        (OwnTask("mlm", {"train": "t"}), "no way to read 't'"),
+        (OwnTask("mlm", {"train": ["t.csv", "t.doc"]}), "no way to read 't.doc'"),
+        (OwnTask("mlm", {"train": []}), "files.train: [] is no file. Give train: FILE, [FILE, FILE], or {hub:"),
         (OwnTask("sequence", {"train": "t.csv"}, {"text_1": "a"}), "unknown field 'text_1'"),
         (OwnTask("sequence", {"train": "t.csv"}, {"label": ["a", "b"]}), "'label' is no column's name"),
         (OwnTask("sequence", {"train": "t.csv"}, {"text_a": []}), "'text_a' is no column's name"),
@@ -381,8 +408,9 @@ def test_a_mistake_in_the_entry_is_named(own: OwnTask, message: str) -> None:
         ("sequence", {"text_a": 3, "label": "x"}, {}, "text_a is no text (3)"),
         ("sequence", {"text_a": "a", "text_b": None, "label": 1.5}, {}, "label 1.5 is a number, not a class"),
         ("sequence", {"text_a": "a", "label": "0.25"}, {}, "predicted by family: regression"),
-        ("sequence", {"text_a": "a", "label": float("nan")}, {}, "label is no text (nan)"),
-        ("regression", {"text_a": "a", "value": float("nan")}, {}, "value is no finite number (nan)"),
+        ("sequence", {"text_a": "a", "label": float("nan")}, {}, "no label"),
+        ("sequence", {"text_a": "a", "label": 1.0}, {}, "pandas makes 1.0 of 1"),
+        ("regression", {"text_a": "a", "value": float("nan")}, {}, "no value"),
         ("regression", {"text_a": "a", "value": "inf"}, {}, "value is no finite number ('inf')"),
         ("regression", {"text_a": "a", "value": "high"}, {}, "value is no finite number ('high')"),
         ("regression", {"text_a": "a", "value": True}, {}, "value is no finite number (True)"),
@@ -405,6 +433,8 @@ def test_a_mistake_in_the_entry_is_named(own: OwnTask, message: str) -> None:
         ("token", {"words": "", "tags": ""}, {}, "no words"),
         ("token", {"words": {"a": 1}, "tags": []}, {}, "words is no list"),
         ("token", {"words": "a", "tags": "X"}, {"labels": ["Y"]}, "unknown tag 'X'"),
+        ("token", {"words": "['a', b", "tags": "X"}, {}, "words begins like a list, but is none"),
+        ("token", {"words": "['a' ... 'b']", "tags": "X"}, {}, "words begins like a list, but is none"),
         ("span", QUESTION | {"answers": "c"}, {}, "answers is neither a list nor JSON ('c')"),
         ("span", QUESTION | {"answers": ["c"]}, {}, "answers cannot be read"),
         ("span", QUESTION | {"answers": {"text": ["c"]}}, {}, "answers cannot be read"),
@@ -428,7 +458,6 @@ def test_what_cannot_be_read_is_named_with_its_line(
         ("sequence", ".jsonl", [LABELLED | {"id": "1"}, LABELLED], "no column 'id'"),
         ("sequence", ".jsonl", [LABELLED, LABELLED | {"text_b": "c"}], "column 'text_b' is not in the rows above"),
         ("sequence", ".parquet", [LABELLED, LABELLED | {"label": None}], "no label"),
-        ("choice", ".jsonl", [CHOICE | {"choices": [*"xyz"][:n]} for n in (2, 3)], "3 choices, 2 before"),
     ],
 )
 def test_rows_that_do_not_go_together_are_named_with_their_line(
