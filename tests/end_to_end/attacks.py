@@ -95,7 +95,7 @@ def faults(attack: Attack, done: subprocess.CompletedProcess[str], before: dict[
     """What the program owes its user and did not give."""
     said = f"{done.stdout}\n{done.stderr}"
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    usage = "Usage:" in done.stderr
+    usage = any(sign in done.stderr for sign in ("Usage:", "Error: "))  # how the command line's own library says it
     found = []
     if "Traceback (most recent call last)" in said:
         found.append("a traceback")
