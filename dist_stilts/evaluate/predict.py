@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from dist_stilts.data.batches import collate, scoring_batches, to_device
+from dist_stilts.errors import UserError, nearest
 from dist_stilts.families.features import Features
 from dist_stilts.families.kinds import family_of
 from dist_stilts.families.score import Decoding
@@ -48,6 +49,8 @@ def evaluation_dtype(name: str, device: torch.device) -> torch.dtype:
     """``auto`` is bf16 on a GPU and fp32 on a CPU; otherwise as named."""
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in DTYPES:
+        raise UserError(f"unknown dtype '{name}'", fix=nearest(name, ("auto", *DTYPES)))
     return DTYPES[name]
 
 

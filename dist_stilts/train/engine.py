@@ -81,8 +81,8 @@ def _check_keys(settings: Any, path: Path) -> None:
         raise UserError("a DeepSpeed config is an object of keys and values", where=path)
     if decided := [key for key in DECIDED if key in settings]:
         raise UserError(f"'{decided[0]}' is decided by the recipe's `train`", where=path, fix="Leave it out")
-    zero = settings.get("zero_optimization")
-    if not isinstance(zero, dict) or zero.get("stage") not in STAGES or isinstance(zero["stage"], bool):
+    sharding = settings.get("zero_optimization")
+    if not isinstance(sharding, dict) or sharding.get("stage") not in STAGES or isinstance(sharding["stage"], bool):
         raise UserError("'zero_optimization' has no stage of 1, 2 or 3", where=path, fix='Write {"stage": 2} there')
 
 

@@ -65,7 +65,7 @@ def test_own_files_get_the_scores_of_the_task_that_they_are_copies_of(
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("my.en.txt", "a\n\nb\n", "my.en.txt:2: an empty sentence"),
+        ("my.en.txt", "a\n\nb\n", "my.qaa.txt has 60 lines, my.en.txt has 3"),
         ("sides.gold", "nobody\tnowhere\n", "sides.gold:1: gold id 'nobody' is not in sides.qaa"),
     ],
 )

@@ -140,7 +140,7 @@ BAD: dict[str, tuple[dict[str, str], str, tuple[str, ...], str]] = {
     "an empty file": ({"in.csv": ""}, "pairs", (), "in.csv: file is empty"),
     "a header alone": ({"in.csv": "text\n"}, "pairs", (), "in.csv: no rows"),
     "an unknown format": ({"in.doc": "a"}, "pairs", (), "its name does not say how to read it"),
-    "a generation model": (GOOD, "writer", (), "generates text: it is no encoder with a head"),
+    "a generation model": (GOOD, "writer", (), "is an encoder and a decoder: it generates text"),
     "a bare encoder": (GOOD, "encoder", (), "an encoder without a head predicts nothing"),
     "no tokenizer": (GOOD, "bare", (), "no tokenizer"),
     "a language model": (GOOD, "words", (), "a model of kind 'mlm' is not applied to files"),

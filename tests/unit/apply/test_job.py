@@ -319,7 +319,6 @@ def test_a_model_of_several_numbers_gives_them_by_name(
     ("how", "said"),
     [
         ({"max_length": 500}, "--max-length: the encoder reads 128 tokens at most"),
-        ({"dtype": "float8"}, "unknown .*dtype 'float8'"),
         ({"out": "in.jsonl", "inputs": ["in.jsonl"]}, "in.jsonl: is an input"),
         ({"out": "in.jsonl", "inputs": ["in.jsonl.json"]}, "in.jsonl.json: is an input"),
         ({"out": "out.xlsx"}, "does not say what to write"),
