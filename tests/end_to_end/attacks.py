@@ -95,7 +95,8 @@ def faults(attack: Attack, done: subprocess.CompletedProcess[str], before: dict[
     """What the program owes its user and did not give."""
     said = f"{done.stdout}\n{done.stderr}"
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    usage = "Usage:" in done.stderr
+    # The library that reads the command line says it in its own way.
+    usage = any(line.lstrip().startswith(("Usage:", "Error: ")) for line in done.stderr.splitlines())
     found = []
     if "Traceback (most recent call last)" in said:
         found.append("a traceback")
