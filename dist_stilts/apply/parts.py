@@ -265,10 +265,13 @@ class Shown:
             self.stream.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # else Python complains at its end
-            what = "standard output" if self.number == 1 else f"stream {self.number}"
-            raise UserError(f"nobody reads {what} any more", code=EXIT_FAILED) from None
+            raise UserError(f"nobody reads {self._called} any more", code=EXIT_FAILED) from None
         except OSError as error:
-            raise UserError(f"open file number {self.number}: {error.strerror}", code=EXIT_FAILED) from None
+            raise UserError(f"{self._called} cannot be written: {error.strerror}", code=EXIT_FAILED) from None
+
+    @property
+    def _called(self) -> str:
+        return "standard output" if self.number == 1 else f"stream {self.number}"
 
     def publish(self, record: JsonObject) -> JsonObject:
         """Nothing is left to be done."""

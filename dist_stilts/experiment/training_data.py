@@ -141,12 +141,13 @@ def prepare_all(
         UserError: missing or broken data, those of retrieval among them.
     """
     check_bitexts(runs, recipe)
-    done = {}
+    done, trained_on = {}, set[str]()
     for run in runs:
         trained = [wanted for parts in to_train_on(run, recipe).values() for wanted in parts]
-        for number, wanted in enumerate((*trained, *to_watch(run, recipe).values(), *to_score(run, recipe))):
+        trained_on |= {wanted.title for wanted in trained}
+        for wanted in (*trained, *to_watch(run, recipe).values(), *to_score(run, recipe)):
             prepared = prepare(wanted, tokenizer, folder_of(recipe).prepared, progress)
-            done[wanted.title] = facts(wanted, prepared, trained_on=number < len(trained))
+            done[wanted.title] = facts(wanted, prepared, trained_on=wanted.title in trained_on)
     return done
 
 

@@ -123,11 +123,16 @@ def _classes(splits: Sequence[dict[str, Any]]) -> list[str]:
     for split in splits:
         counts = sorted(split.get("classes", {}).items(), key=lambda item: -item[1])
         if counts:
-            named = ", ".join(f"{label} {count:,}" for label, count in counts[:_CLASSES_NAMED])
+            named = ", ".join(f"{_visible(label)} {count:,}" for label, count in counts[:_CLASSES_NAMED])
             others = len(counts) - _CLASSES_NAMED
             line = f"{named}{f', and {others:,} others' if others > 0 else ''}"
             languages.setdefault(f"{split['task']} {split['split']}\n{line}", []).append(split["language"])
     return [": ".join(key.replace("\n", f" {', '.join(codes)}\n").split("\n")) for key, codes in languages.items()]
+
+
+def _visible(label: str) -> str:
+    """A label as it is, or quoted where blanks at its ends would not be seen."""
+    return label if label == label.strip() else repr(label)
 
 
 def score_lines(scores: dict[str, Any]) -> str:

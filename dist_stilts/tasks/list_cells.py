@@ -1,6 +1,6 @@
 """Lists in cells of text, in the forms in which people's programs print them: JSON, Python (pandas), NumPy.
 
-    ["New", "York"]    ['New', 'York']    ['New' 'York']    [0 1 0]    array(['New', 'York'], dtype=object)
+    ["New", "York"]    ['New', 'York']    ('New', 'York')    ['New' 'York']    [0 1 0]    array(['New'], dtype=object)
 
 Promises: a cell that begins as such a list is read whole or refused, never cut at its blanks. Python itself would read
 NumPy's form as one string, ``'NewYork'``: hence this reader.
@@ -16,8 +16,11 @@ from typing import Any
 _ARRAY = re.compile(r"(?:array|list)\((\[.*\])(?:,\s*dtype=[^()]*)?\)", re.DOTALL)
 _ITEM = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]*)?|None|True|False"""
 _items = re.compile(rf"\s*({_ITEM})\s*(,?)", re.DOTALL)
-_LIKE_A_LIST = re.compile(r"\[\s*['\"]|\[[\s0-9.,-]*\]$|(?:array|list)\(\[")
-"""How a list begins, or one of numbers is as a whole; ``[ Music ]`` and ``[1] Ibid.`` are text."""
+_LIKE_A_LIST = re.compile(
+    r"\[\s*['\"]|\[[\s0-9.,-]*\]$|\[[^\s,\[\]]+(?:, [^\s,\[\]]+)+\]$|\(['\"].*['\"],?\)$|(?:array|list)\(\[", re.DOTALL
+)
+"""How a list begins, or one of numbers, a tuple, or bare words (``[New, York]``, which cannot be read, but is no text
+with spaces between words either) are as a whole; ``[ Music ]`` and ``[1] Ibid.`` are text."""
 
 
 def looks_like_a_list(text: str) -> bool:
@@ -39,7 +42,7 @@ def parse_list(text: str) -> list[Any] | None:
 
 def _printed(text: str) -> list[Any] | None:
     """A list as Python or NumPy print it: commas between all items, or between none."""
-    if not (text.startswith("[") and text.endswith("]")):
+    if text[:1] + text[-1:] not in ("[]", "()"):
         return None
     inner, position = text[1:-1].strip(), 0
     items, commas = list[Any](), list[str]()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from dist_stilts.conventions import ENGLISH
@@ -24,6 +24,7 @@ from dist_stilts.tasks.files import exists, shown
 from dist_stilts.tasks.languages import XTREME_LANGUAGES
 from dist_stilts.tasks.own_pairs import LANGUAGE
 from dist_stilts.tasks.records import find_table, suffix_of
+from dist_stilts.tasks.siblings import is_code
 from dist_stilts.tasks.spec import HubTable
 
 SPLITS = ("train", "dev", "test")
@@ -127,8 +128,18 @@ def find_files(files: Mapping[str, Sequence[str]], source: str, folder: Path, sp
     Raises:
         UserError: a folder that is none of ``save_to_disk``, or that has several splits.
     """
-    names = (_in_language(name, source, language) for name in files[split])
-    return [file for name in names for file in _files_of(folder, name)]
+    found: list[Path] = []
+    for name in files[split]:
+        there = _files_of(folder, _in_language(name, source, language))
+        found += there if LANGUAGE in name else [file for file in there if _is_in(language, file, name)]
+    return found or [folder / _in_language(files[split][0], source, language)]
+
+
+def _is_in(language: str, file: Path, name: str) -> bool:
+    """Whether a file that a pattern has found is in the language: ``a-*.csv`` fits ``a-1.de.csv``, too, which is what
+    the German file beside ``a-1.csv`` is called."""
+    codes = set(filter(is_code, file.name.split(".")[1:-1])) - set(PurePath(name).name.split("."))
+    return codes <= {language}
 
 
 def _in_language(called: str, source: str, language: str) -> Path:

@@ -59,15 +59,12 @@ def _first_fault(path: Path) -> tuple[int, str] | None:
     """The first line that no program that quotes would write, and what is wrong; nothing wrong without any quote."""
     width, any_quote = 0, False
     for line, text in _records(path):
-        width = width or text.count("\t") + 1
-        if '"' not in text:
-            continue
-        any_quote = True
-        if not _whole(text):
-            return line, "a quote inside a cell, or one that is never closed"
-        cells = _cells(text)
-        if line == 1:
-            width = len(cells)
+        if '"' in text:
+            any_quote = True
+            if not _whole(text):
+                return line, "a quote inside a cell, or one that is never closed"
+        cells = _cells(text) if '"' in text else text.split("\t")
+        width = width or len(cells)
         if len(cells) != width:
             return line, f"{len(cells)} columns, {width} in the header"
         if any("\n" in cell and ("\t" in cell or width == 1) for cell in cells):

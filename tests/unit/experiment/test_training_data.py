@@ -82,7 +82,7 @@ def test_rows_that_teach_nothing_and_labels_that_training_lacks_are_remarked_on(
         (tmp_path / f"{split}.csv").write_text("text_a,label\n" + "".join(f"the cat,{label}\n" for label in labels))
     files = {split: f"{split}.csv" for split in rows}
     register(own_spec("mine", OwnTask("sequence", files)))
-    phase = PhaseConfig(tasks={"mine": TrainTask()}, evaluate={"mine": EvalTask()})
+    phase = PhaseConfig(tasks={"mine": TrainTask()}, evaluate={"mine": EvalTask(splits=["train", "test"])})
     recipe = Recipe(out=str(tmp_path / "runs"), phases={"a": phase})
     recipe.data.root = str(tmp_path)
     recipe.encoder.path = "nowhere"
@@ -97,6 +97,7 @@ def test_rows_that_teach_nothing_and_labels_that_training_lacks_are_remarked_on(
     lines = preparation(done).splitlines()
     assert "mine train en: yes 3" in lines
     assert f"mine train en: nothing can be learned: {same}" in lines
+    assert "mine train en: 'yes ' 3" in preparation([done[0] | {"classes": {"yes ": 3}}])
     assert "mine dev en: 1 x label 'yes ', which no training row has (is 'yes' meant?)" in lines
     assert "mine test en: 1 x label '-', which no training row has" in lines
     assert nothing_to_learn(load_training_data(runs[0], recipe, tokenizer)) == {"mine": same}

@@ -164,9 +164,10 @@ def test_a_label_that_is_no_choice_or_several_is_refused(
         ("['New', \"d'Or\", '[', 'O']", "['B', 'I', 'O', 'O']"),
         ("['New' \"d'Or\" '['\n 'O']", "['B' 'I' 'O' 'O']"),
         ("array(['New', \"d'Or\", '[', 'O'], dtype=object)", "list(['B', 'I', 'O', 'O'])"),
+        ("('New', \"d'Or\", '[', 'O')", "('B', 'I', 'O', 'O')"),
         ("New d'Or [ O", "['B' 'I' 'O' 'O']"),
     ],
-    ids=["JSON", "Python", "NumPy", "array", "text"],
+    ids=["JSON", "Python", "NumPy", "array", "tuple", "text"],
 )
 def test_lists_in_cells_are_read_as_programs_print_them(tmp_path: Path, words: str, tags: str) -> None:
     row = TaggedRow("train-0", "train-0", ("New", "d'Or", "[", "O"), ("B", "I", "O", "O"))
@@ -434,6 +435,7 @@ def test_a_mistake_in_the_entry_is_named(own: OwnTask, message: str) -> None:
         ("token", {"words": {"a": 1}, "tags": []}, {}, "words is no list"),
         ("token", {"words": "a", "tags": "X"}, {"labels": ["Y"]}, "unknown tag 'X'"),
         ("token", {"words": "['a', b", "tags": "X"}, {}, "words begins like a list, but is none"),
+        ("token", {"words": "[a, b]", "tags": "X X"}, {}, "words begins like a list, but is none"),
         ("token", {"words": "['a' ... 'b']", "tags": "X"}, {}, "words begins like a list, but is none"),
         ("span", QUESTION | {"answers": "c"}, {}, "answers is neither a list nor JSON ('c')"),
         ("span", QUESTION | {"answers": ["c"]}, {}, "answers cannot be read"),

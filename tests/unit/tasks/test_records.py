@@ -48,6 +48,8 @@ def test_tables_are_read_as_their_programs_wrote_them(tmp_path: Path, name: str,
     [
         ("a.tsv", f'{TSV}a\tx\n"He said ""hi"""\tx\nb "x\ty\n', "a.tsv:4: a quote inside a cell, or one that is never"),
         ("a.tsv", f'{TSV}"a\tx\nb\ty\nc"\tx\n"He said ""hi"""\tx\n', "a.tsv:2: a quoted cell that holds whole lines"),
+        ("a.tsv", f'{TSV}"He said ""hi"""\tx\nb\n', "a.tsv:3: 1 columns, 2 in the header"),
+        ("a.tsv", f'{TSV}"Hi"\tx\n\n', "a.tsv:3: 1 columns, 2 in the header"),
         ("a.tsv", f'{TSV}"one\ntwo\tx\n', "a.tsv:2: 1 columns, 2 in the header"),
         ("a.csv", "text, text\na,b\n", "a.csv:1: two columns are called alike"),
         ("a.csv", "text,label\ra,x\r", "a.csv:1: not CSV (new-line"),
@@ -97,6 +99,7 @@ def test_a_split_may_be_several_files_or_a_folder_of_datasets(tmp_path: Path) ->
         PairRow(f"test-{number}", f"test-{number}", text, "", label)
         for number, (text, label) in enumerate([("a", "no"), ("b", "yes"), ("c", None)])
     ]
+    write(tmp_path, {"test-0-of-3.en.csv": "text_a,label\nof another language,no\n"})
     listed = [f"test-{shard}-of-3.csv" for shard in range(3)]
     for files in ("test-*.csv", listed, str(tmp_path / "test-?-of-3.csv"), f"{tmp_path}/saved.de/", "saved.{lang}/"):
         spec = own_spec("mine", OwnTask("sequence", {"test": files}, languages=["de"]))
