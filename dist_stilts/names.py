@@ -10,7 +10,7 @@ from dist_stilts.errors import UserError
 
 NAME = re.compile(r"\w[\w.+@-]*")
 """Not a path, no option of a command, not hidden, and nothing that a shell would read otherwise."""
-MOST_CHARACTERS = 100
+MOST_BYTES = 100
 """Folders' names may have 255, and a run's has those of two phases and a size."""
 
 
@@ -27,8 +27,8 @@ def check_name(name: str, where: str, taken: Mapping[str, str] | None = None) ->
     if not NAME.fullmatch(name):
         fix = "Use letters, digits and ._-+@, first a letter or a digit"
         raise UserError(f"{where}: '{shown(name)}' is no name", fix=fix)
-    if len(name) > MOST_CHARACTERS:
-        raise UserError(f"{where}: '{shown(name)}' has over {MOST_CHARACTERS} characters", fix="Shorten it")
+    if len(name.encode()) > MOST_BYTES:
+        raise UserError(f"{where}: '{shown(name)}' has over {MOST_BYTES} bytes", fix="Shorten it")
     if taken and name in taken:
         raise UserError(f"{where}: '{name}' is {taken[name]}", fix="Choose another name")
     return name

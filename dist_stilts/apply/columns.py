@@ -21,7 +21,7 @@ from dist_stilts.errors import UserError, nearest
 from dist_stilts.tasks.files import Where, shown
 from dist_stilts.tasks.guess import NAMES, PAIRS
 from dist_stilts.tasks.own_rows import FIELDS as GOLD
-from dist_stilts.tasks.own_rows import joined, own_row
+from dist_stilts.tasks.own_rows import given_choices, joined, own_row
 from dist_stilts.tasks.spec import Row, TaggedRow
 
 TEXTS = ("text_a", "text_b")
@@ -89,7 +89,7 @@ class Columns:
             raise UserError(f"no column {shown(missing)}", where=where, fix=nearest(missing[:40], known))
         values = [record[name] for name in names]
         if field == "choices" and len(names) > 1:
-            return values
+            return given_choices(values)
         if len(names) > 1:
             return joined(values, field, where)
         return values[0]

@@ -169,7 +169,7 @@ def plan(request: Request, applied: Applied, inputs: Sequence[Input], count: Any
     types = found.types | {ours[name]: kind for name, kind in shape.types().items()} if form == ".parquet" else {}
     what = _what(request, applied, found, form)
     record = None if request.stream is not None else finished(OutputFiles(Path(request.out)), what, request.overwrite)
-    return Plan(found, shape, ours, Writer(form, names, types), what, record)
+    return Plan(found, shape, ours, Writer(form, names, types, frozenset(ours.values())), what, record)
 
 
 def _what(request: Request, applied: Applied, found: Survey, form: str) -> dict[str, Any]:

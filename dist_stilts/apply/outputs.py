@@ -16,6 +16,7 @@ from typing import Any
 
 from dist_stilts.conventions import JsonObject
 from dist_stilts.errors import UserError
+from dist_stilts.report.spreadsheet import harmless
 from dist_stilts.writing import stream_of
 
 KNOWN = (".jsonl", ".csv", ".tsv", ".parquet")
@@ -30,11 +31,14 @@ class Writer:
     Attributes:
         names: all columns, the input's and then ours; JSON lines have those that a row has.
         types: Parquet only: Arrow type of each column; "" for one whose values are written as JSON.
+        ours: columns that the input does not have. In a table of text no cell of theirs, which may be a label of
+            anybody's model, is taken for a formula; the input's own stay as they are.
     """
 
     format: str
     names: tuple[str, ...]
     types: dict[str, Any]
+    ours: frozenset[str] = frozenset()
 
     def header(self) -> bytes:
         """What stands before all rows."""
@@ -45,8 +49,11 @@ class Writer:
         if self.format == ".parquet":
             return self._arrow(rows)
         if self.format in _DELIMITERS:
-            return self._table([[_cell(row.get(name)) for name in self.names] for row in rows])
+            return self._table([[self._cell(name, row.get(name)) for name in self.names] for row in rows])
         return b"".join(map(_json_line, rows))
+
+    def _cell(self, name: str, value: Any) -> str:
+        return str(harmless(_cell(value))) if name in self.ours else _cell(value)
 
     def _table(self, rows: list[list[str]]) -> bytes:
         text = io.StringIO()

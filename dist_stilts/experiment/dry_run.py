@@ -5,6 +5,7 @@ Works before any data or model is there: what is not known is taken from publish
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from dist_stilts.config import dump
@@ -28,9 +29,9 @@ def describe(recipe: Recipe, name: str, overrides: Sequence[str], ranks: int) ->
     lines += [
         "",
         "# commands (any one of them)",
-        " ".join(["dist-stilts", "run", name, "--ranks", str(ranks), *overrides]),
-        " ".join(launch_command(["train", name, "--phase", "all", *overrides], ranks, 29500)),
-        " ".join(["torchrun", f"--nproc-per-node={ranks}", *module]),
+        shlex.join(["dist-stilts", "run", name, "--ranks", str(ranks), *overrides]),
+        shlex.join(launch_command(["train", name, "--phase", "all", *overrides], ranks, 29500)),
+        shlex.join(["torchrun", f"--nproc-per-node={ranks}", *module]),
     ]
     return "\n".join(lines)
 

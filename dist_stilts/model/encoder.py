@@ -221,6 +221,8 @@ def architecture(config: dict[str, Any]) -> Any:
         raise refused(NO_ENCODER, "encoder.config", error) from None
     if made.is_encoder_decoder:
         raise UserError(f"encoder.config: a {made.model_type} is an encoder and a decoder", fix="Choose an encoder")
+    if getattr(made, "is_decoder", False):
+        raise UserError("encoder.config: is_decoder makes a decoder of it, which reads no text to its end")
     return made
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from zipfile import is_zipfile
 
 from dist_stilts.errors import EXIT_FAILED, UserError, is_out_of_memory, refused
+from dist_stilts.names import shown
 
 CONFIG, ADAPTER, MODULES = "config.json", "adapter_config.json", "modules.json"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -79,6 +80,7 @@ def check_config(folder: Path, *, translates: bool = False) -> dict[str, Any]:
         raise UserError("this is no model: it has no config.json", where=folder, fix=what_there_is(folder))
     config = read_json(folder / CONFIG)
     _check_architecture(config, folder)
+    _check_labels(config.get("id2label"), folder / CONFIG)
     if config.get("is_encoder_decoder") and not translates:
         raise UserError(
             f"a {_class(config)} is an encoder and a decoder: it generates text",
@@ -105,6 +107,15 @@ def _check_architecture(config: dict[str, Any], folder: Path) -> None:
         where=folder / CONFIG,
         fix=OTHER if kind else what_there_is(folder) or OTHER,
     )
+
+
+def _check_labels(names: Any, file: Path) -> None:
+    """UserError unless outputs, if they have names, have one each: a head would take one for another's."""
+    if names is None:
+        return
+    numbers = {str(number) for number in range(len(names))} if isinstance(names, dict) else set()
+    if set(map(str, names)) != numbers or not all(isinstance(name, str | int) for name in names.values()):
+        raise UserError("'id2label' does not name outputs 0, 1, 2 and so on, each by a text", where=file, fix=WHOLE)
 
 
 def _class(config: dict[str, Any]) -> str:
@@ -191,6 +202,8 @@ def check_tokenizer(folder: Path) -> None:
         told = read_json(file)
         if _brings_code(told):
             raise UserError(f"the tokenizer {OWN_CODE.format('auto_map')}", where=file, fix=OTHER)
+        if not isinstance(longest := told.get("model_max_length") or 0, int | float):
+            raise UserError(f"'model_max_length' is no number: {shown(str(longest))}", where=file, fix=WHOLE)
     for name in TOKENIZER_FILES:
         if (file := folder / name).is_file():
             _check_ends(file)

@@ -19,8 +19,8 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def harmless(cell: Any) -> Any:
-    """The cell, behind an apostrophe if a spreadsheet would take it for a formula; numbers are none."""
-    if not isinstance(cell, str) or not cell.startswith(STARTS) or _is_number(cell):
+    """The cell, behind an apostrophe if a spreadsheet would take it for a formula; numbers and lone signs are none."""
+    if not isinstance(cell, str) or len(cell) < 2 or not cell.startswith(STARTS) or _is_number(cell):
         return cell
     return f"'{cell}"
 

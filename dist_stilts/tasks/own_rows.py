@@ -111,6 +111,17 @@ def joined(values: Sequence[Any], field: str, where: Where) -> str:
     return " ".join(text for value in values if value is not None and (text := text_of(value, field, where)))
 
 
+def is_nothing(value: Any) -> bool:
+    """Whether a cell is empty; what pandas writes for an empty cell of numbers is NaN, which equals nothing."""
+    return bool(value == "" or (isinstance(value, float) and value != value))
+
+
+def given_choices(cells: Sequence[Any]) -> list[Any]:
+    """The choices in several columns, up to the last that is there: a row with fewer leaves its last columns empty."""
+    there = [number for number, choice in enumerate(cells, 1) if choice is not None and not is_nothing(choice)]
+    return list(cells)[: max(there, default=0)]
+
+
 def _texts(values: Values, where: Where) -> tuple[str, str]:
     text_b = values["text_b"]
     return text_of(values["text_a"], "text_a", where), "" if text_b is None else text_of(text_b, "text_b", where)

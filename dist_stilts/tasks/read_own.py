@@ -42,7 +42,16 @@ from dist_stilts.tasks.own_files import (
     task_languages,
 )
 from dist_stilts.tasks.own_pairs import FILES, retrieval_spec
-from dist_stilts.tasks.own_rows import FIELDS, Values, is_blank, joined, name_of, own_row
+from dist_stilts.tasks.own_rows import (
+    FIELDS,
+    Values,
+    given_choices,
+    is_blank,
+    is_nothing,
+    joined,
+    name_of,
+    own_row,
+)
 from dist_stilts.tasks.read_conll import SUFFIXES, Columns, conll_columns, read_conll
 from dist_stilts.tasks.records import column, format_of, read_records, suffix_of
 from dist_stilts.tasks.spec import Family, Quirk, Row, SpanRow, TaskSpec, TextRow
@@ -254,27 +263,16 @@ def _values(record: JsonObject, own: OwnTask, present: Sequence[str], split: str
             found = [column(record, c, where) for c in columns] if several else column(record, columns, where)
             values[name] = joined(found, name, where) if several and name in fields.joined else found
             if several and name == "choices":
-                values[name] = _without_blank_end(found)
+                values[name] = given_choices(found)
         elif not isinstance(columns, list) and columns in record:
             raise UserError(f"column '{columns}' is not in the rows above", where=where, fix="Give it to all or none")
         else:
             values[name] = None
     if own.family == "multilabel":
         values["labels"] = _listed(values["labels"], own.separator, split, where)
-    elif fields.gold and _is_nothing(values[fields.gold]):
+    elif fields.gold and is_nothing(values[fields.gold]):
         values[fields.gold] = None
     return values
-
-
-def _is_nothing(value: Any) -> bool:
-    """Whether a cell is empty; what pandas writes for an empty cell of numbers is NaN, which equals nothing."""
-    return bool(value == "" or (isinstance(value, float) and value != value))
-
-
-def _without_blank_end(choices: list[Any]) -> list[Any]:
-    """The choices up to the last that is there: a row with fewer than others leaves its last columns empty."""
-    there = [number for number, choice in enumerate(choices, 1) if choice is not None and not _is_nothing(choice)]
-    return choices[: max(there, default=0)]
 
 
 def _listed(cell: Any, separator: str, split: str, where: Where) -> Any:

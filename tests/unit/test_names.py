@@ -40,7 +40,7 @@ def test_what_could_be_a_path_an_option_or_more_than_a_word_is_none(name: str) -
 
 
 def test_long_and_taken_names_are_refused() -> None:
-    with pytest.raises(UserError, match=r"phases: 'a+…' has over 100 characters"):
+    with pytest.raises(UserError, match=r"phases: 'a+…' has over 100 bytes"):
         check_name("a" * 101, "phases")
     with pytest.raises(UserError, match="phases: 'all' is every phase"):
         check_name("all", "phases", {"all": "every phase"})

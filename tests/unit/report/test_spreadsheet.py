@@ -15,6 +15,6 @@ def test_no_cell_is_taken_for_a_formula(cell: str) -> None:
     assert [*csv.reader(io.StringIO(csv_text([("name", "value"), (cell, 1.5)]), newline=""))][1] == [f"'{cell}", "1.5"]
 
 
-@pytest.mark.parametrize("cell", ["-1", "+1.5", "-1e-3", "x=1", "", None, -1, -1.5, True])
+@pytest.mark.parametrize("cell", ["-1", "-", "+1.5", "-1e-3", "x=1", "", None, -1, -1.5, True])
 def test_numbers_and_words_stay_what_they_are(cell: object) -> None:
     assert harmless(cell) == cell
