@@ -102,7 +102,8 @@ class Reader:
             return None
         if (found := _form_of_node(node)) not in (wanted := _forms(kind)):
             where, what = (f"wrong value for '{key}'", " or ".join(wanted)) if key else ("a recipe", MAPPING)
-            self._refuse(f"{where}: {found}, not {what}", line)
+            fix = "Write {} for all its defaults" if _is_null(node) and wanted == [MAPPING] else ""
+            self._refuse(f"{where}: {'nothing' if fix else found}, not {what}", line, fix)
         if isinstance(node, yaml.MappingNode):
             return dict(self._items(node, kind, key, depth))
         if isinstance(node, yaml.SequenceNode):
