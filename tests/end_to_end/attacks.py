@@ -166,16 +166,24 @@ def option_attacks() -> Iterator[Attack]:
                 yield Attack(f"{' '.join(verb)} {option} {value[:12]!r}", (*verb, *arguments, option, value))
 
 
-def options(verb: tuple[str, ...]) -> set[str]:
-    """The names of a verb's options."""
+def verbs(command: Any = None, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every verb of the program, and its command."""
     from typer.main import get_command
 
     from dist_stilts.__main__ import app
 
-    command: Any = get_command(app)
-    for part in verb:
-        command = command.commands[part]
-    return {param.opts[0] for param in command.params if param.opts[0].startswith("--") and param.opts[0] != "--help"}
+    command = command or get_command(app)
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield above, command
+    for name, inner in (below or {}).items():
+        yield from verbs(inner, (*above, name))
+
+
+def options(verb: tuple[str, ...]) -> set[str]:
+    """The names of a verb's options."""
+    named = {param.opts[0] for param in dict(verbs())[verb].params}
+    return {name for name in named if name.startswith("--")} - {"--help"}
 
 
 BAD_SETTINGS = ("", "nan", "x", "[]", "[1, x]", "{a: b}", "${nowhere}", "'")

@@ -7,9 +7,15 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from attacks import Attack, Place, all_attacks, faults
+from attacks import COMMANDS, Attack, Place, all_attacks, faults, verbs
 
 ATTACKS = all_attacks()
+LEFT_ALONE = {("preflight",), ("recipes", "list"), ("study", "work")}
+"""Verbs without options that say what is done, or that are started by others."""
+
+
+def test_every_verb_is_attacked() -> None:
+    assert {verb for verb, _ in verbs()} == set(COMMANDS) | LEFT_ALONE
 
 
 @pytest.mark.slow
