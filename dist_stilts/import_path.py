@@ -19,9 +19,18 @@ def leave_current_folder() -> None:
         if first == own and own not in sys.path:
             sys.path.append(own)
             os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), own)))
+    before, here = os.environ.get("PYTHONPATH", ""), os.getcwd()  # noqa: PTH109
     os.environ.update(of_children())
+    named = os.environ.get("PYTHONPATH", "")
+    if named != before and here in sys.path and here not in (own, *named.split(os.pathsep)):
+        sys.path.remove(here)
 
 
 def of_children() -> dict[str, str]:
-    """The environment of a Python started by this one, which is to find nothing in its current folder either."""
-    return {**os.environ, "PYTHONSAFEPATH": "1"}
+    """The environment of a Python started by this one, which is to find nothing in its current folder either.
+
+    That is what an empty entry of PYTHONPATH means as well, as `PYTHONPATH=$PYTHONPATH:MORE` leaves one.
+    """
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    named = {"PYTHONPATH": os.pathsep.join(entry for entry in entries if entry not in ("", "."))}
+    return {**os.environ, **(named if "PYTHONPATH" in os.environ else {}), "PYTHONSAFEPATH": "1"}

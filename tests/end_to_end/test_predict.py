@@ -86,6 +86,7 @@ def test_standard_input_to_standard_output(models: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_who_reads_no_more_ends_it_in_one_line(models: Path, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text(f"{SHORT}\n" * 3000, encoding="utf-8")
     command = f"{sys.executable} -m dist_stilts predict {tmp_path}/in.txt --model {models}/pairs --out - | head -n 1"

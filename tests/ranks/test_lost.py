@@ -36,7 +36,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIST_STILTS_SILENCE_SECONDS", "6")
 
 
-@pytest.mark.parametrize("frozen", [0, 2])
+@pytest.mark.parametrize("frozen", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_rank_that_freezes_is_missed_and_named_and_says_so_when_it_thaws(
     run: RunRanks, tmp_path: Path, frozen: int
 ) -> None:
@@ -60,6 +60,7 @@ def test_a_rank_that_freezes_is_missed_and_named_and_says_so_when_it_thaws(
     assert "not heard of" not in ended[frozen].stderr
 
 
+@pytest.mark.slow
 def test_ranks_that_are_suspended_together_go_on_together(run: RunRanks, tmp_path: Path) -> None:
     """As by a cluster that gives the nodes to another job for a while."""
     ended = run(3, tmp_path, "suspended")

@@ -96,6 +96,7 @@ def test_what_arrives_is_what_lies_there_byte_by_byte_and_the_same_again_sends_n
     assert "left alone: heads/x@y[1]/config.json" in changed.stderr
 
 
+@pytest.mark.slow
 def test_branches_pull_requests_and_private_repositories(hub: Hub, push: Push, run: Path) -> None:
     assert push(run, "ada/private", "--private").returncode == 0
     repository = hub.repositories["ada/private"]
@@ -173,6 +174,7 @@ def test_a_refusal_is_one_line_and_the_same_command_goes_on(
     assert held is None or set(held.branches["main"]) == {".gitattributes"}
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_cut_in_a_large_file_or_at_the_commit_costs_nothing(
     hub: Hub, push: Push, run: Path
 ) -> None:
