@@ -28,7 +28,9 @@ TAKEN = {
     FROM_ENCODER: "the recipe's encoder, which phases start from",
     FROM_RANDOM: "an encoder with fresh weights, which phases start from",
     "all": "all phases, where one is asked for",
-    **dict.fromkeys(("world", "study", "table.md", "data.txt", "page.html"), "a file or folder beside the runs"),
+    **dict.fromkeys(
+        ("world", "study", "figures", "table.md", "data.txt", "page.html"), "a file or folder beside the runs"
+    ),
 }
 """Names that no phase can have."""
 LATER = ("task_sampling", "temperature", "select", "averaged", "patience", "restarts", "share")

@@ -9,7 +9,7 @@ import pytest
 from rot import flip_bit
 
 from dist_stilts.once import build
-from dist_stilts.writing import COMPLETE, is_complete, whole_folder
+from dist_stilts.writing import COMPLETE, is_complete
 
 RACER = """
 import os, sys, time
@@ -86,23 +86,6 @@ def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
     assert not is_complete(tmp_path / "built")
     assert build(tmp_path / "built", make_data) is True
     assert sorted(file.name for file in (tmp_path / "built").iterdir()) == [COMPLETE, "data"]
-
-
-def test_folder_is_invisible_until_its_block_ends_and_absent_after_an_exception(tmp_path: Path) -> None:
-    def attempt(name: str) -> None:
-        with whole_folder(tmp_path / "model") as folder:
-            (folder / name).write_text("all")
-            assert not (tmp_path / "model").exists()
-            if name == "first":
-                raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        attempt("first")
-    assert not (tmp_path / "model").exists()
-    attempt("second")
-    assert is_complete(tmp_path / "model")
-    assert sorted(file.name for file in (tmp_path / "model").iterdir()) == [COMPLETE, "second"]
-    assert (tmp_path / "model" / "second").read_text() == "all"
 
 
 @pytest.mark.parametrize("keep", [False, True])

@@ -69,6 +69,7 @@ CIRCLE = {"a": phase("b"), "b": phase("c"), "c": phase("a")}
         ({"/x": phase("encoder")}, "phases: '/x' is no name"),
         ({"random": phase("encoder")}, "phases: 'random' is an encoder with fresh weights"),
         ({"study": phase("encoder")}, "phases: 'study' is a file or folder beside the runs"),
+        ({"figures": phase("encoder")}, "phases: 'figures' is a file or folder beside the runs"),
         ({"a-n9": phase("encoder"), "a": phase("encoder", sizes=[9])}, "phases 'a-n9' and 'a' both have a run 'a-n9'"),
     ],
 )
